@@ -1,0 +1,64 @@
+"""An honest test run: a test that did not run is not a test that passed."""
+
+import fnmatch
+
+# Odoo's set-up comes first; pytest-odoo expects these to be loaded without importing them itself.
+import odoo.cli
+import odoo.http
+import odoo.modules.module
+import odoo.modules.registry
+import odoo.service.server
+import odoo.tests
+import odoo.tools
+
+import pytest  # isort: skip
+from _pytest.unittest import TestCaseFunction  # isort: skip
+
+# Test ids (shell patterns) that may be skipped, each with the reason it can't run. Any other skip fails the run.
+ALLOWED_SKIPS: dict[str, str] = {}
+
+
+def add_sub_test(self, test_case, sub_test, exc_info):
+    """Odoo's own ``subTest`` reports to the result object, where pytest listens to plain tests only."""
+    if exc_info is not None:
+        self.addFailure(test_case, exc_info)
+
+
+if not hasattr(TestCaseFunction, "addSubTest"):
+    TestCaseFunction.addSubTest = add_sub_test
+
+
+@pytest.fixture(scope="session", autouse=True)
+def http_server(load_registry):
+    """Odoo's HTTP server in this process, for every HttpCase (pytest-odoo's own --odoo-http does not start on Odoo 19)."""
+    odoo.service.server.server = odoo.service.server.ThreadedServer(odoo.http.root)
+    odoo.service.server.server.http_spawn()
+    yield
+    odoo.service.server.server.httpd.shutdown()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item):
+    """Tell Odoo which test is running, as its own runner does: requests made by the test share its transaction."""
+    odoo.modules.module.current_test = item.instance if isinstance(item, TestCaseFunction) else False
+    yield
+    odoo.modules.module.current_test = False
+
+
+def is_allowed(report):
+    return any(fnmatch.fnmatch(report.nodeid, pattern) for pattern in ALLOWED_SKIPS)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session, exitstatus):
+    """Fail a run that would else succeed when a test was skipped, or expected to fail, without being listed above."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    left_out = [*reporter.stats.get("skipped", ()), *reporter.stats.get("xfailed", ())]
+    session.config.unlisted_skips = [report.nodeid for report in left_out if not is_allowed(report)]
+    if session.config.unlisted_skips and exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    for nodeid in getattr(config, "unlisted_skips", ()):
+        terminalreporter.write_line(f"NOT RUN and not listed in conftest.py: {nodeid}", red=True)

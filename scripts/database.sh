@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# Databases with the suite in them.
+#   scripts/database.sh ensure NAME MODULE…   create NAME with the modules, or update it when the addons changed since
+#   scripts/database.sh fresh NAME MODULE…    the same, but from nothing whenever the addons changed
+#   scripts/database.sh copy FROM TO          TO becomes a copy of FROM, filestore included
+#   scripts/database.sh drop NAME
+# What an installation was made of is noted inside the database as a hash of the addons, so nothing is done twice.
+# FAST=1 gives up durability of that database (synchronous_commit off): for tests, not for data.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+use_postgres
+
+# Everything an installed database depends on: code, data and views; not tests, not texts.
+addons_hash() {
+  { find addons -type f -not -path '*/tests/*' -not -path '*/__pycache__/*' -not -name '*.md' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
+    cat requirements.txt .odoo/SOURCE; echo "${G2P_DEMO_HOUSEHOLDS:-}" "$@"; } | sha256sum | cut -c1-32
+}
+
+exists() { [ "$(psql -d postgres -Atc "SELECT 1 FROM pg_database WHERE datname = '$1'")" = 1 ]; }
+
+noted_hash() {
+  psql -d "$1" -Atc "SELECT value FROM ir_config_parameter WHERE key = 'g2p_pbms.addons_hash'" 2>/dev/null || true
+}
+
+note_hash() {
+  psql -d "$1" -q -v ON_ERROR_STOP=1 -c "INSERT INTO ir_config_parameter (key, value) VALUES ('g2p_pbms.addons_hash', '$2')
+    ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value"
+}
+
+drop() {
+  exists "$1" && dropdb --force "$1"
+  rm -rf "$ODOO_DATA_DIR/filestore/$1"
+}
+
+# Shows each module as it is loaded, and every warning or error as it is.
+progress() {
+  awk '/ INFO / { if (match($0, /Loading module .*/)) { printf "  %s\n", substr($0, RSTART + 8, RLENGTH - 8); fflush() } next } { print; fflush() }'
+}
+
+odoo_modules() { # NAME -i|-u MODULES
+  scripts/odoo -d "$1" "$2" "$3" --skip-auto-install --stop-after-init --no-http \
+    --log-level=warn --log-handler=odoo.modules.loading:INFO 2>&1 | progress
+}
+
+install() { # NAME HASH MODULES
+  say "creating database $1 with ${3//,/, } (a minute or two)"
+  drop "$1" || true
+  createdb -T template0 -E UTF8 --lc-collate=C --lc-ctype=C.UTF-8 "$1"
+  [ -z "${FAST:-}" ] || psql -d postgres -qc "ALTER DATABASE \"$1\" SET synchronous_commit = off"
+  odoo_modules "$1" -i "$3"
+  verify "$1" "$3"
+  note_hash "$1" "$2"
+}
+
+# Odoo may end with status 0 although a module could not be installed.
+verify() { # NAME MODULES
+  local missing
+  missing=$(psql -d "$1" -Atc "SELECT string_agg(wanted, ', ') FROM unnest(string_to_array('$2', ',')) wanted
+    WHERE NOT EXISTS (SELECT FROM ir_module_module WHERE name = wanted AND state = 'installed')")
+  [ -z "$missing" ] || die "not installed in $1: $missing"
+}
+
+ensure() { # fresh|update NAME MODULE…
+  local how=$1 name=$2 hash modules
+  shift 2
+  modules=$(IFS=,; echo "$*")
+  hash=$(addons_hash "$@")
+  if ! exists "$name" || [ -z "$(noted_hash "$name")" ]; then
+    install "$name" "$hash" "$modules"
+  elif [ "$(noted_hash "$name")" = "$hash" ]; then
+    say "database $name is up to date"
+  elif [ "$how" = fresh ]; then
+    install "$name" "$hash" "$modules"
+  else
+    say "the addons changed: updating database $name"
+    odoo_modules "$name" -u "g2p_bulk,$modules"
+    verify "$name" "$modules"
+    note_hash "$name" "$hash"
+  fi
+}
+
+copy() { # FROM TO
+  drop "$2" || true
+  createdb -T "$1" "$2"
+  [ -z "${FAST:-}" ] || psql -d postgres -qc "ALTER DATABASE \"$2\" SET synchronous_commit = off"
+  if [ -d "$ODOO_DATA_DIR/filestore/$1" ]; then cp -rl "$ODOO_DATA_DIR/filestore/$1" "$ODOO_DATA_DIR/filestore/$2"; fi
+}
+
+case "${1:-}" in
+  ensure) shift; ensure update "$@" ;;
+  fresh) shift; ensure fresh "$@" ;;
+  copy) copy "$2" "$3" ;;
+  drop) drop "$2" || true ;;
+  *) die "usage: $0 ensure|fresh NAME MODULE… | copy FROM TO | drop NAME" ;;
+esac

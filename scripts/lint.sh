@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# ruff and pylint-odoo, configured in pyproject.toml. --fix lets ruff repair and format.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+[ -x .venv/bin/ruff ] && [ -x .venv/bin/pylint ] || scripts/install.sh --dev
+if [ "${1:-}" = --fix ]; then
+  .venv/bin/ruff check --fix .
+  exec .venv/bin/ruff format .
+fi
+say "ruff"
+.venv/bin/ruff check .
+.venv/bin/ruff format --check .
+say "pylint-odoo"
+.venv/bin/pylint --jobs=2 addons/*/

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# The whole test suite. Usage: scripts/test.sh [pytest arguments]; without any, everything under addons/*/tests and tests/.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+database=${DATABASE:-g2p_test}
+scripts/install.sh --dev
+scripts/postgres.sh start
+use_postgres
+export FAST=1 G2P_DEMO_HOUSEHOLDS=0
+modules=()
+for manifest in addons/*/__manifest__.py; do modules+=("$(basename "$(dirname "$manifest")")"); done
+scripts/database.sh fresh "$database" "${modules[@]}"
+unset G2P_DEMO_HOUSEHOLDS
+
+free_port() { .venv/bin/python -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+paths=()
+for argument in "$@"; do case "$argument" in -*) ;; *) paths+=("$argument") ;; esac; done
+[ ${#paths[@]} -gt 0 ] || set -- "$@" addons/*/tests tests
+say "running the tests"
+exec .venv/bin/python -m pytest --odoo-database="$database" --odoo-log-level=error \
+  --odoo-extra "http-port=$(free_port)" --odoo-extra "db-filter=^$database\$" --odoo-extra "data-dir=$ODOO_DATA_DIR" "$@"
