@@ -1,0 +1,151 @@
+"""The parts of the engine that need no model: arithmetic, transactions, retries, readable errors."""
+
+import contextlib
+import functools
+import logging
+import random
+import time
+
+from psycopg2 import Error as PostgresError
+from psycopg2 import IntegrityError, errorcodes
+
+from odoo.exceptions import UserError
+from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
+
+_logger = logging.getLogger(__name__)
+
+MAX_ATTEMPTS = 5
+BACKOFF_SECONDS = 0.05
+ERROR_LENGTH = 500
+
+Conflict = PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
+
+
+def percent(part, whole):
+    """Progress as a whole number that says 100 only when nothing is left.
+
+    >>> percent(0, 10), percent(5, 10), percent(10, 10)
+    (0, 50, 100)
+    >>> percent(999_999, 1_000_000)
+    99
+    >>> percent(0, 0)
+    100
+    """
+    return part * 100 // whole if whole else 100
+
+
+def rows_per_second(rows, seconds):
+    """Speed, unknown (0) until there is something to measure.
+
+    >>> rows_per_second(10_000, 4)
+    2500.0
+    >>> rows_per_second(0, 4), rows_per_second(10, 0)
+    (0.0, 0.0)
+    """
+    return rows / seconds if rows and seconds > 0 else 0.0
+
+
+def seconds_left(remaining, speed):
+    """Whole seconds, rounded up so that work in progress never shows 0.
+
+    >>> seconds_left(1_000, 2_500.0)
+    1
+    >>> seconds_left(0, 2_500.0), seconds_left(1_000, 0.0)
+    (0, 0)
+    """
+    return int(-(-remaining // speed)) if remaining > 0 and speed else 0
+
+
+def backoff(attempt, jitter=random.random):
+    """Seconds to wait before attempt ``attempt + 1``: doubling, half of it random so that rivals part ways.
+
+    >>> [backoff(attempt, lambda: 1.0) for attempt in (1, 2, 3)]
+    [0.05, 0.1, 0.2]
+    >>> backoff(1, lambda: 0.0)
+    0.025
+    """
+    return BACKOFF_SECONDS * 2 ** (attempt - 1) * (0.5 + jitter() / 2)
+
+
+def advisory_lock_key(lock_id):
+    """How pg_locks shows a 64-bit advisory lock: (classid, objid).
+
+    >>> advisory_lock_key((7 << 32) + 9)
+    (7, 9)
+    """
+    return (lock_id >> 32) & 0xFFFFFFFF, lock_id & 0xFFFFFFFF
+
+
+def readable_error(error):
+    """One line for a person, without data of the rows: PostgreSQL puts values into details, and into data errors' texts.
+
+    >>> readable_error(ValueError("first line\\nsecond line"))
+    'ValueError: first line'
+    >>> readable_error(ZeroDivisionError())
+    'ZeroDivisionError'
+    >>> from odoo.exceptions import UserError
+    >>> readable_error(UserError("The fund is short."))
+    'The fund is short.'
+    """
+    kind = type(error).__name__
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, IntegrityError):
+        return f"{kind}: {error.diag.constraint_name or error.diag.column_name} ({error.diag.table_name})"
+    if isinstance(error, PostgresError) and (error.pgcode or "").startswith("22"):
+        return f"{kind}: {errorcodes.lookup(error.pgcode).lower().replace('_', ' ')}"
+    first_line = next(iter(str(error).strip().splitlines()), "")
+    return f"{kind}: {first_line}"[:ERROR_LENGTH] if first_line else kind
+
+
+def in_test_transaction(cr):
+    """Whether ``cr`` belongs to a TransactionCase, which forbids COMMIT: the engine then uses savepoints."""
+    return getattr(vars(cr).get("commit"), "__module__", None) == "odoo.tests.common"
+
+
+def commit(env):
+    """Make durable what was done so far, so that what follows can be rolled back alone."""
+    env.flush_all()
+    if not in_test_transaction(env.cr):
+        env.cr.commit()
+
+
+@contextlib.contextmanager
+def own_transaction(env):
+    """Commit the block, or roll it back if it raises. What came before must be committed already."""
+    if in_test_transaction(env.cr):
+        with env.cr.savepoint():
+            yield
+        return
+    try:
+        yield
+        env.cr.commit()
+    except BaseException:
+        # A connection that broke has nothing to roll back: keep the error that says so.
+        with contextlib.suppress(PostgresError):
+            env.cr.rollback()
+        raise
+
+
+def retrying(env, work):
+    """Run ``work(attempt)`` in its own transaction, again when the database reports a conflict with another one."""
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        try:
+            with own_transaction(env):
+                return work(attempt)
+        except Conflict as conflict:
+            _logger.info("Attempt %d of %d: %s", attempt, MAX_ATTEMPTS, errorcodes.lookup(conflict.pgcode))
+            if attempt == MAX_ATTEMPTS:
+                raise
+            time.sleep(backoff(attempt))
+    return None
+
+
+def retried(method):
+    """Decorator of a method whose whole body is one retried transaction."""
+
+    @functools.wraps(method)
+    def wrapper(self, *args, **kwargs):
+        return retrying(self.env, lambda attempt: method(self, *args, **kwargs))
+
+    return wrapper

@@ -1,0 +1,149 @@
+from odoo import api, fields, models
+from odoo.tools import SQL
+
+from ..core import in_test_transaction
+
+# Outcomes the engine adds, so that an operation's counts always add up to its rows.
+CHANGED = "changed"
+ERROR = "error"
+NOT_RUN = "not_run"
+
+
+class BulkChunk(models.Model):
+    """One key range ``(low, high]`` of an operation. The work and ``state = 'done'`` are one transaction."""
+
+    _name = "g2p.bulk.chunk"
+    _description = "Bulk Operation Chunk"
+    _order = "operation_id desc, low"
+    _rec_name = "high"
+
+    _operation_idx = models.Index("(operation_id, low)")
+    _pending_idx = models.Index("(operation_id, low) WHERE state = 'pending'")
+
+    operation_id = fields.Many2one("g2p.bulk.operation", "Operation", required=True, readonly=True, ondelete="cascade")
+    company_id = fields.Many2one(related="operation_id.company_id")
+    low = fields.Integer("After Key", readonly=True, required=True, aggregator=None)
+    high = fields.Integer("Up to Key", readonly=True, required=True, aggregator=None)
+    planned = fields.Integer("Rows", readonly=True)
+    state = fields.Selection(
+        [("pending", "Pending"), ("done", "Done"), ("failed", "Failed"), ("cancelled", "Cancelled")],
+        required=True,
+        readonly=True,
+        default="pending",
+    )
+    counts = fields.Json(readonly=True)
+    counts_text = fields.Char("Outcome", compute="_compute_counts_text")
+    attempts = fields.Integer(readonly=True, aggregator=None)
+    error = fields.Text(readonly=True)
+    finished_at = fields.Datetime("Finished", readonly=True)
+
+    @api.depends("counts")
+    def _compute_counts_text(self):
+        for chunk in self:
+            counts = chunk.counts or {}
+            outcomes = chunk.operation_id._outcomes(counts)
+            chunk.counts_text = ", ".join(f"{outcomes[outcome][0]}: {count}" for outcome, count in counts.items() if count)
+
+    @api.model
+    def _claim(self, operation_id, chunk_id=None):
+        """Lock one chunk that is to be done and that nobody has taken; empty when there is none.
+
+        The lock ends with the transaction: a worker that dies leaves the chunk pending, and its work undone.
+        """
+        self.env.cr.execute(SQL(
+            """
+            SELECT chunk.id
+            FROM g2p_bulk_chunk AS chunk
+            JOIN g2p_bulk_operation AS operation ON operation.id = chunk.operation_id
+            WHERE chunk.operation_id = %s AND chunk.state = 'pending' AND operation.state = 'running' %s
+            ORDER BY chunk.low
+            LIMIT 1
+            FOR UPDATE OF chunk SKIP LOCKED
+            """,
+            operation_id,
+            SQL("AND chunk.id = %s", chunk_id) if chunk_id else SQL(),
+        ))
+        return self.browse(row[0] for row in self.env.cr.fetchall())
+
+    def _execute(self, attempt):
+        """Do the work of a claimed chunk and mark it done, in the caller's transaction."""
+        operation = self.operation_id
+        target = operation._target()
+        step = getattr(target, f"_bulk_chunk_{operation.step}")
+        counts = step(operation.with_env(target.env), self.low, self.high)
+        target.env.flush_all()
+        counts = {outcome: int(count) for outcome, count in (counts or {}).items() if count}
+        # Rows that no longer were what they were when the work was planned belong to no outcome of the step.
+        # Rows that came in meanwhile were worked on too: then there is more than was planned.
+        missing = self.planned - sum(counts.values())
+        if missing > 0:
+            counts[CHANGED] = counts.get(CHANGED, 0) + missing
+        self.write({
+            "state": "done",
+            "counts": counts,
+            "planned": max(self.planned, sum(counts.values())),
+            "attempts": self.attempts + attempt,
+            "error": self.env._("Done at attempt %(attempt)s: other work touched the same rows.", attempt=attempt)
+            if attempt > 1
+            else False,
+            "finished_at": fields.Datetime.now(),
+        })
+        operation._send_progress()
+
+    def _set_failed(self, message):
+        self.env.cr.execute(SQL(
+            "SELECT id FROM g2p_bulk_chunk WHERE id = %s AND state = 'pending' FOR UPDATE", self.id,
+        ))
+        if self.env.cr.rowcount:
+            self.write({
+                "state": "failed",
+                "counts": {ERROR: self.planned},
+                "attempts": self.attempts + 1,
+                "error": message,
+                "finished_at": fields.Datetime.now(),
+            })
+
+    @api.model
+    def _reset_failed(self, operation):
+        operation.env.cr.execute(SQL(
+            """
+            UPDATE g2p_bulk_chunk SET state = 'pending', counts = NULL, error = NULL, finished_at = NULL
+            WHERE operation_id = %s AND state = 'failed'
+            """,
+            operation.id,
+        ))
+        self.env.invalidate_all()
+
+    @api.model
+    def _cancel_pending(self, operation):
+        """Chunks that a worker holds are left to it."""
+        operation.env.cr.execute(SQL(
+            """
+            UPDATE g2p_bulk_chunk
+            SET state = 'cancelled', counts = jsonb_build_object(%s, planned), finished_at = now() AT TIME ZONE 'UTC'
+            WHERE id IN (
+                SELECT id FROM g2p_bulk_chunk WHERE operation_id = %s AND state = 'pending' FOR UPDATE SKIP LOCKED
+            )
+            """,
+            NOT_RUN,
+            operation.id,
+        ))
+        self.env.invalidate_all()
+
+    def _run_job(self):
+        """The queue job of one chunk; one that is done already, or taken, is no work.
+
+        Jobs may not commit on their own cursor, which holds the lock on the job: the chunk gets a cursor of its own.
+        """
+        if in_test_transaction(self.env.cr):
+            return self._run_in(self.env)
+        with self.env.registry.cursor() as cr:
+            return self._run_in(self.env(cr=cr))
+
+    def _run_in(self, env):
+        # The job was made by the engine, for an operation whose start was checked.
+        chunk = self.with_env(env).sudo()
+        operation = chunk.operation_id
+        ran = operation._run_chunk(chunk.id) if chunk.exists() and chunk.state == "pending" else False
+        operation._finish_if_complete()
+        return chunk.counts_text if ran else self.env._("Nothing to do: the chunk is done or cancelled.")

@@ -1,0 +1,194 @@
+from psycopg2.errors import UniqueViolation
+
+from odoo import api, fields, models
+
+from ..core import commit, in_test_transaction
+from .bulk_chunk import CHANGED, ERROR, NOT_RUN
+from .bulk_operation import ACTIVE_STATES
+
+
+class BulkMixin(models.AbstractModel):
+    """A record that bulk operations work on (a program, a cycle, a batch …).
+
+    For each step ``x`` that :meth:`_bulk_steps` names, the model defines
+
+    ``_bulk_source_x(self, operation) -> SQL``
+        what to work on: one integer column ``key``, one row per unit counted;
+    ``_bulk_chunk_x(self, operation, low, high) -> dict``
+        the work on the keys in ``(low, high]``, in a constant number of statements; returns {outcome: rows};
+    ``_bulk_before_x(self, operation)`` (optional)
+        once, in the transaction that creates the operation: check, reserve, fill ``operation.params``;
+        raising refuses the start;
+    ``_bulk_finish_x(self, operation)`` (optional)
+        each time the operation comes to an end, in its own transaction: look at ``operation.state``, which is
+        ``done``, ``failed`` (it may be resumed or cancelled yet) or ``cancelled``. Must not start another operation.
+
+    All of them run as superuser with the user who started the operation as ``env.uid``, in the operation's company.
+    They may run twice or at the same time as others for other ranges: idempotence is theirs, by constraint.
+    """
+
+    _name = "g2p.bulk.mixin"
+    _description = "Target of Bulk Operations"
+
+    operation_ids = fields.One2many(
+        "g2p.bulk.operation",
+        "res_id",
+        "Operations",
+        domain=lambda self: [("res_model", "=", self._name)],
+        groups="g2p_bulk.group_g2p_bulk_user",
+        copy=False,
+    )
+    operation_count = fields.Integer("Number of Operations", compute="_compute_operation_count")
+    running_operation_id = fields.Many2one(
+        "g2p.bulk.operation", "Running Operation", compute="_compute_running_operation_id"
+    )
+
+    def _compute_operation_count(self):
+        # A number only, of records that the user can read.
+        groups = self.env["g2p.bulk.operation"].sudo()._read_group(
+            [("res_model", "=", self._name), ("res_id", "in", self.ids)], ["res_id"], ["__count"]
+        )
+        counts = dict(groups)
+        for record in self:
+            record.operation_count = counts.get(record.id, 0)
+
+    def _compute_running_operation_id(self):
+        self.running_operation_id = False
+        operations = self.env["g2p.bulk.operation"]
+        if not operations.has_access("read"):
+            return
+        for operation in operations.search([
+            ("res_model", "=", self._name), ("res_id", "in", self.ids), ("state", "in", ACTIVE_STATES),
+        ]):
+            self.browse(operation.res_id).running_operation_id = operation
+
+    # Actions
+
+    def action_view_operations(self):
+        self.ensure_one()
+        self.check_access("read")
+        action = self.env["ir.actions.act_window"]._for_xml_id("g2p_bulk.action_g2p_bulk_operation")
+        return action | {"domain": [("res_model", "=", self._name), ("res_id", "=", self.id)], "context": {}}
+
+    # What a target says about itself
+
+    @api.model
+    def _bulk_steps(self):
+        """{step: label}, extended by each model and plug-in."""
+        return {}
+
+    @api.model
+    def _bulk_outcomes(self):
+        """{outcome: (label, kind)}, kind one of done, skipped, failed; in the order in which they are shown."""
+        return {
+            CHANGED: (self.env._("Changed meanwhile"), "skipped"),
+            NOT_RUN: (self.env._("Not done, cancelled"), "skipped"),
+            ERROR: (self.env._("Stopped by an error"), "failed"),
+        }
+
+    def _bulk_outcome_action(self, operation, outcome):
+        """The window action that lists the rows of ``outcome``, or None: then the count leads to the record."""
+        return
+
+    def _bulk_company(self):
+        return self.company_id if "company_id" in self._fields else self.env.company
+
+    def _bulk_notification(self, operation):
+        """The client action that tells what came of ``operation``. Counts that add up, in words."""
+        counts = operation._counts_in_words()
+        if operation.state in ACTIVE_STATES:
+            kind, sticky = "info", False
+            text = self.env._(
+                "%(rows)s rows are worked on in the background. You can go on with other work.",
+                rows=operation._format_count(operation.planned),
+            )
+        elif operation.state == "failed":
+            kind, sticky = "danger", True
+            text = self.env._(
+                "%(counts)s %(error)s Resume the operation when the cause is removed.",
+                counts=counts, error=operation.last_error or "",
+            )
+        elif operation.state == "cancelled":
+            kind, sticky = "warning", False
+            text = self.env._("Cancelled. %(counts)s", counts=counts)
+        else:
+            kind, sticky = ("warning" if operation.failed else "success"), bool(operation.failed)
+            text = counts or self.env._("There was nothing to do.")
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "title": operation.name,
+                "type": kind,
+                "sticky": sticky,
+                "text": text,
+                # The client fills %s with the links; any other % is a sign of the text.
+                "message": text.replace("%", "%%") + " %s",
+                "links": [{
+                    "label": self.env._("Details"),
+                    "url": f"/odoo/bulk-operations/{operation.id}",
+                }],
+                "next": {"type": "ir.actions.act_window_close"},
+            },
+        }
+
+    # Starting
+
+    def _bulk_start(self, step, params=None, chunk_size=None, mode=None):
+        """Start ``step`` on this record and return its operation. COMMITS: the last thing a button does.
+
+        The caller needs write access on the record; the role for the step is checked by the button that calls this.
+
+        :param dict params: what the step's methods find in ``operation.params``
+        :param int chunk_size: rows per chunk, by default the parameter ``g2p_bulk.chunk_size``
+        :param mode: ``inline`` (here and now), ``queue`` (one job per chunk), or None: the queue if a job runner is
+            alive and the rows are at least ``g2p_bulk.inline_threshold``
+        """
+        self.ensure_one()
+        label = self._bulk_steps()[step]
+        self.check_access("write")
+        # Write access on the target was checked above; users have no create access on operations.
+        operations = self.env["g2p.bulk.operation"].sudo()
+        now = fields.Datetime.now()
+        vals = {
+            "name": f"{label}: {self.display_name}",
+            "step": step,
+            "res_model": self._name,
+            "res_id": self.id,
+            "user_id": self.env.uid,
+            "company_id": self._bulk_company().id,
+            "params": params,
+            "chunk_size": chunk_size or self._bulk_parameter("chunk_size", 10_000),
+            "started_at": now,
+            "resumed_at": now,
+        }
+        self.env.flush_all()
+        try:
+            with self.env.cr.savepoint():
+                operation = operations.create(vals)
+                operation.flush_recordset()
+        except UniqueViolation:
+            # What the winner committed is visible to a new transaction only. The error below undoes this one anyway.
+            if not in_test_transaction(self.env.cr):
+                self.env.cr.rollback()
+            operations._refuse_twin(self, step)
+        target = operation._target()
+        before = getattr(target, f"_bulk_before_{step}", None)
+        if before:
+            before(operation.with_env(target.env))
+        operation._plan(getattr(target, f"_bulk_source_{step}")(operation.with_env(target.env)))
+        operation.mode = mode or operation._choose_mode(self._bulk_parameter("inline_threshold", 20_000))
+        operation.state = "running"
+        operation._send_progress()
+        if operation.mode == "queue" and operation.planned:
+            operation._enqueue()
+        else:
+            commit(self.env)
+            operation._run_chunks()
+        operation.invalidate_recordset()
+        return operation.with_env(self.env)
+
+    @api.model
+    def _bulk_parameter(self, name, default):
+        # A number of the engine's configuration, of no interest to access rights.
+        return int(self.env["ir.config_parameter"].sudo().get_param(f"g2p_bulk.{name}") or default)

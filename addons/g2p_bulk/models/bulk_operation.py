@@ -1,0 +1,500 @@
+import logging
+from collections import defaultdict
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError
+from odoo.tools import SQL
+from odoo.tools.misc import format_datetime, formatLang
+
+from odoo.addons.queue_job.jobrunner.runner import PG_ADVISORY_LOCK_ID
+
+from ..core import (
+    Conflict,
+    advisory_lock_key,
+    commit,
+    percent,
+    readable_error,
+    retried,
+    retrying,
+    rows_per_second,
+    seconds_left,
+)
+
+_logger = logging.getLogger(__name__)
+
+ACTIVE_STATES = ("pending", "running")
+# A chunk takes seconds: after this many without any progress the work has most likely been cut off.
+STALLED_SECONDS = 60
+
+
+class BulkOperation(models.Model):
+    """One step done to a set of rows, on one record: what, by whom, how far, with what outcome.
+
+    The rows move in chunks (``g2p.bulk.chunk``), each in its own transaction. Nothing of the operation's own row is
+    written while chunks run, so that any number of workers can run them at a time; all figures are sums over chunks.
+    """
+
+    _name = "g2p.bulk.operation"
+    _description = "Bulk Operation"
+    _order = "id desc"
+
+    _one_active = models.UniqueIndex(
+        "(res_model, res_id, step) WHERE state IN ('pending', 'running')",
+        "This step is already running on this record.",
+    )
+    _record_idx = models.Index("(res_model, res_id)")
+
+    name = fields.Char(required=True, readonly=True)
+    step = fields.Char("Step Code", required=True, readonly=True)
+    step_label = fields.Char("Step", compute="_compute_step_label")
+    res_model = fields.Char("Model", required=True, readonly=True)
+    res_id = fields.Many2oneReference("Record", model_field="res_model", required=True, readonly=True)
+    user_id = fields.Many2one("res.users", "Started By", required=True, readonly=True, ondelete="restrict")
+    company_id = fields.Many2one("res.company", "Company", readonly=True, index="btree_not_null")
+    params = fields.Json(readonly=True)
+
+    state = fields.Selection(
+        [
+            ("pending", "Pending"),
+            ("running", "Running"),
+            ("done", "Done"),
+            ("failed", "Failed"),
+            ("cancelled", "Cancelled"),
+        ],
+        required=True,
+        readonly=True,
+        default="pending",
+        index=True,
+    )
+    mode = fields.Selection([("inline", "At once"), ("queue", "In the background")], readonly=True)
+    chunk_size = fields.Integer(readonly=True)
+    chunk_ids = fields.One2many("g2p.bulk.chunk", "operation_id", "Chunks", readonly=True)
+    started_at = fields.Datetime("Started", readonly=True)
+    resumed_at = fields.Datetime(
+        "Last Started", readonly=True, help="When the work was last started or resumed: the speed is measured from here."
+    )
+    finished_at = fields.Datetime("Finished", readonly=True)
+    last_error = fields.Text(readonly=True)
+
+    planned = fields.Integer("Rows", readonly=True)
+    counts = fields.Json(compute="_compute_figures", help="Number of rows by outcome; they add up to the rows processed.")
+    count_lines = fields.Json(compute="_compute_figures", help="The counts with labels, in order, for the screen.")
+    processed = fields.Integer(compute="_compute_figures")
+    done = fields.Integer(compute="_compute_figures")
+    skipped = fields.Integer(compute="_compute_figures")
+    failed = fields.Integer(compute="_compute_figures")
+    progress = fields.Integer("Progress (%)", compute="_compute_figures")
+    speed = fields.Float("Rows per Second", compute="_compute_figures", digits=(16, 1))
+    time_left = fields.Integer("Seconds Left", compute="_compute_figures")
+    duration = fields.Float("Duration (s)", compute="_compute_figures", digits=(16, 1))
+    can_cancel = fields.Boolean(compute="_compute_buttons")
+    can_resume = fields.Boolean(compute="_compute_buttons")
+
+    # Computes
+
+    def _compute_step_label(self):
+        for operation in self:
+            model = self.env.get(operation.res_model)
+            steps = model._bulk_steps() if hasattr(model, "_bulk_steps") else {}
+            operation.step_label = steps.get(operation.step, operation.step)
+
+    def _chunk_figures(self):
+        """Per operation id: counts by outcome, rows processed in all and since the last start, last progress."""
+        if not self.ids:
+            return {}
+        rows = self.env.execute_query(SQL(
+            """
+            WITH chunk AS (
+                SELECT chunk.operation_id, chunk.state, chunk.planned, chunk.counts, chunk.finished_at,
+                       chunk.finished_at >= operation.resumed_at AND chunk.state = 'done' AS recent
+                FROM g2p_bulk_chunk AS chunk
+                JOIN g2p_bulk_operation AS operation ON operation.id = chunk.operation_id
+                WHERE chunk.operation_id IN %(ids)s AND chunk.state != 'pending'
+            ), outcome AS (
+                SELECT chunk.operation_id, count.key, SUM(count.value::bigint) AS total
+                FROM chunk, jsonb_each_text(chunk.counts) AS count
+                GROUP BY chunk.operation_id, count.key
+            )
+            SELECT operation_id,
+                   (SELECT jsonb_object_agg(outcome.key, outcome.total) FROM outcome
+                    WHERE outcome.operation_id = chunk.operation_id),
+                   COALESCE(SUM(planned) FILTER (WHERE state != 'cancelled'), 0)::bigint,
+                   COALESCE(SUM(planned) FILTER (WHERE recent), 0)::bigint,
+                   MAX(finished_at)
+            FROM chunk
+            GROUP BY operation_id
+            """,
+            ids=self._ids,
+        ))
+        return {operation_id: figures for operation_id, *figures in rows}
+
+    @api.depends("chunk_ids.state", "chunk_ids.counts", "state", "planned", "finished_at")
+    def _compute_figures(self):
+        figures = self._chunk_figures()
+        now = fields.Datetime.now()
+        for operation in self:
+            counts, processed, recent, last_progress = figures.get(operation.id) or ({}, 0, 0, None)
+            counts = counts or {}
+            running = operation.state in ACTIVE_STATES
+            begun = operation.resumed_at or operation.started_at or now
+            end = now if running else operation.finished_at or last_progress or now
+            totals = defaultdict(int)
+            lines = []
+            for outcome, (label, kind) in operation._outcomes(counts).items():
+                if count := counts.get(outcome):
+                    totals[kind] += count
+                    lines.append({"outcome": outcome, "label": label, "kind": kind, "count": count})
+            operation.counts = counts
+            operation.count_lines = lines
+            operation.processed = processed
+            operation.done = totals["done"]
+            operation.skipped = totals["skipped"]
+            operation.failed = totals["failed"]
+            operation.progress = percent(processed, operation.planned)
+            operation.speed = rows_per_second(recent, (end - begun).total_seconds())
+            operation.time_left = seconds_left(operation.planned - processed, operation.speed) if running else 0
+            operation.duration = (end - (operation.started_at or end)).total_seconds()
+
+    def _outcomes(self, counts=()):
+        """{outcome: (label, kind)} of the target's outcomes, the engine's own, and unknown ones found in ``counts``."""
+        model = self.env.get(self.res_model)
+        outcomes = dict(model._bulk_outcomes()) if hasattr(model, "_bulk_outcomes") else {}
+        for outcome in counts:
+            outcomes.setdefault(outcome, (outcome.replace("_", " ").capitalize(), "done"))
+        return outcomes
+
+    @api.depends("state", "finished_at")
+    def _compute_buttons(self):
+        for operation in self:
+            allowed = operation._may_steer()
+            operation.can_cancel = allowed and operation.state in ("pending", "running", "failed")
+            operation.can_resume = allowed and (operation.state == "failed" or operation._is_stalled())
+
+    def _is_stalled(self):
+        if self.state not in ACTIVE_STATES:
+            return False
+        last_progress = (self._chunk_figures().get(self.id) or [None])[-1]
+        since = max(filter(None, (last_progress, self.resumed_at, self.create_date)), default=None)
+        return bool(since) and (fields.Datetime.now() - since).total_seconds() > STALLED_SECONDS
+
+    def _may_steer(self):
+        return (
+            self.env.su
+            or self.user_id == self.env.user
+            or self.env.user.has_group("g2p_bulk.group_g2p_bulk_manager")
+        )
+
+    # Actions
+
+    def action_cancel(self):
+        """Stop after the chunks that are running now. What is done stays done; the rest is not done, for good."""
+        self.ensure_one()
+        self._check_steering()
+        # Reading and steering were checked above.
+        operation = self.sudo()
+        if not operation._set_cancelled():
+            raise UserError(self.env._("%(name)s is over, there is nothing to cancel.", name=operation.name))
+        operation._finish_if_complete()
+        return operation._notification()
+
+    def action_resume(self):
+        """Run the chunks that failed or were never done."""
+        self.ensure_one()
+        self._check_steering()
+        # Reading and steering were checked above.
+        operation = self.sudo()
+        operation._resume()
+        if operation.mode == "queue" and self._runner_is_alive():
+            operation._enqueue()
+        else:
+            operation._run_chunks()
+        return operation._notification()
+
+    def action_open_target(self):
+        """The record the operation works on."""
+        self.ensure_one()
+        self.check_access("read")
+        if self.res_model not in self.env or not self.env[self.res_model].browse(self.res_id).exists():
+            raise UserError(self.env._("The record of %(name)s is no longer there.", name=self.name))
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": self.res_model,
+            "res_id": self.res_id,
+            "view_mode": "form",
+        }
+
+    def action_open_outcome(self, outcome):
+        """The list of the rows with ``outcome``, where the target knows one."""
+        self.ensure_one()
+        self.check_access("read")
+        target = self.env[self.res_model].browse(self.res_id)
+        target.check_access("read")
+        return target._bulk_outcome_action(self, outcome) or self.action_open_target()
+
+    def _check_steering(self):
+        self.check_access("read")
+        if not self._may_steer():
+            raise AccessError(self.env._(
+                "Only %(user)s, who started it, or a manager of bulk operations can cancel or resume %(name)s.",
+                user=self.user_id.sudo().name, name=self.name,
+            ))
+
+    # Life: planned, run, finished
+
+    def _target(self):
+        """The record the operation works on, as the superuser side of the user who started it.
+
+        Rights were checked when the operation was started; the rows moved, written by and told of are that user's,
+        whoever's process runs the chunk.
+        """
+        context = {"lang": self.user_id.lang, "tz": self.user_id.tz, "active_test": False}
+        if self.company_id:
+            context["allowed_company_ids"] = [self.company_id.id]
+        env = self.env(user=self.user_id.id, context=context, su=True)
+        return env[self.res_model].browse(self.res_id)
+
+    def _plan(self, source):
+        """Cut the keys of ``source`` into gap-free ranges of about ``chunk_size`` rows, in one statement.
+
+        rank() instead of row_number() keeps rows with the same key in the same chunk.
+        """
+        [[planned, chunks]] = self.env.execute_query(SQL(
+            """
+            WITH ranked AS (
+                SELECT source.key, rank() OVER (ORDER BY source.key) AS position
+                FROM (%(source)s) AS source
+                WHERE source.key IS NOT NULL
+            ), cut AS (
+                SELECT (position - 1) / %(size)s AS part, MIN(key) AS first, MAX(key) AS high, COUNT(*) AS planned
+                FROM ranked
+                GROUP BY part
+            ), inserted AS (
+                INSERT INTO g2p_bulk_chunk
+                    (operation_id, low, high, planned, state, attempts, create_uid, create_date, write_uid, write_date)
+                SELECT %(operation)s, LAG(high, 1, first - 1) OVER (ORDER BY part), high, planned, 'pending', 0,
+                       %(uid)s, now() AT TIME ZONE 'UTC', %(uid)s, now() AT TIME ZONE 'UTC'
+                FROM cut
+                ORDER BY part
+                RETURNING planned
+            )
+            SELECT COALESCE(SUM(planned), 0)::bigint, COUNT(*) FROM inserted
+            """,
+            source=source,
+            size=self.chunk_size,
+            operation=self.id,
+            uid=self.env.uid,
+        ))
+        self.invalidate_recordset()
+        self.planned = planned
+        return chunks
+
+    @api.model
+    def _runner_is_alive(self):
+        """Whether a job runner serves this database: it holds an advisory lock in it for as long as it lives."""
+        classid, objid = advisory_lock_key(PG_ADVISORY_LOCK_ID)
+        return bool(self.env.execute_query(SQL(
+            """
+            SELECT 1 FROM pg_locks
+            WHERE locktype = 'advisory' AND granted AND classid = %s AND objid = %s AND objsubid = 1
+                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+            LIMIT 1
+            """,
+            classid,
+            objid,
+        )))
+
+    def _choose_mode(self, inline_threshold):
+        return "queue" if self.planned >= inline_threshold and self._runner_is_alive() else "inline"
+
+    def _enqueue(self):
+        """One job per chunk that is to be done. A job that exists already is not made again."""
+        for chunk in self.chunk_ids.filtered(lambda chunk: chunk.state == "pending"):
+            chunk.with_delay(
+                description=f"{self.name} ({chunk.low}, {chunk.high}]",
+                identity_key=f"g2p_bulk.chunk.{chunk.id}",
+            )._run_job()
+        commit(self.env)
+
+    def _run_chunks(self):
+        """Run chunks here until none is left to take, then finish. Several may do this at once."""
+        while self._run_chunk():
+            pass
+        self._finish_if_complete()
+
+    def _run_chunk(self, chunk_id=None):
+        """Run one chunk in its own transaction: the given one, or the next that nobody has taken.
+
+        Returns whether there was one. A conflict with another transaction is retried; any other error is recorded
+        in the chunk, whose work is rolled back, and the other chunks go on.
+        """
+        taken = chunk_id
+
+        def work(attempt):
+            nonlocal taken
+            chunk = self.chunk_ids._claim(self.id, taken)
+            if chunk:
+                taken = chunk.id
+                chunk._execute(attempt)
+            return bool(chunk)
+
+        try:
+            return retrying(self.env, work)
+        except Exception as error:
+            if self.env.cr.closed or self.env.cr.connection.closed or not taken:
+                raise
+            _logger.exception("Chunk %s of bulk operation %s failed", taken, self.id)
+            self._record_failure(taken, self._readable(error))
+            return True
+
+    def _readable(self, error):
+        if isinstance(error, Conflict):
+            return self.env._("Other work kept changing the same rows. Resume to try again.")
+        return readable_error(error)
+
+    @retried
+    def _record_failure(self, chunk_id, message):
+        self.env["g2p.bulk.chunk"].browse(chunk_id)._set_failed(message)
+        self.last_error = message
+        self._send_progress()
+
+    @retried
+    def _set_cancelled(self):
+        """Nobody takes a chunk of a cancelled operation; those that run now end as they would."""
+        if self._locked_state() not in (*ACTIVE_STATES, "failed"):
+            return False
+        self.write({"state": "cancelled", "finished_at": False})
+        return True
+
+    def _resume(self):
+        @retried
+        def prepare(self):
+            state = self._locked_state()
+            if state not in (*ACTIVE_STATES, "failed"):
+                raise UserError(self.env._("%(name)s is over, there is nothing to resume.", name=self.name))
+            if state == "failed":
+                if self._active_twin():
+                    self._refuse_twin(self._target(), self.step)
+                self.chunk_ids._reset_failed(self)
+            self.write({
+                "state": "running", "finished_at": False, "resumed_at": fields.Datetime.now(), "last_error": False,
+            })
+
+        prepare(self)
+
+    def _finish_if_complete(self):
+        """If no chunk is left to do: run the target's finishing hook and close, exactly once. Returns whether it did.
+
+        Whoever completes the last chunk comes here after its commit, so at least one of them sees all chunks done;
+        the lock on the operation lets only one of them finish.
+        """
+        try:
+            return self._finish()
+        except Exception as error:
+            if self.env.cr.closed or self.env.cr.connection.closed:
+                raise
+            _logger.exception("Finishing bulk operation %s failed", self.id)
+            self._record_finish_failure(self._readable(error))
+            return True
+
+    @retried
+    def _finish(self):
+        state = self._locked_state()
+        if state not in ("running", "cancelled") or self.finished_at:
+            return False
+        if state == "cancelled":
+            self.chunk_ids._cancel_pending(self)
+        [[pending, failed, planned]] = self.env.execute_query(SQL(
+            """
+            SELECT COUNT(*) FILTER (WHERE state = 'pending'), COUNT(*) FILTER (WHERE state = 'failed'),
+                   COALESCE(SUM(planned), 0)::bigint
+            FROM g2p_bulk_chunk
+            WHERE operation_id = %s
+            """,
+            self.id,
+        ))
+        if pending:
+            return False
+        if state == "running":
+            self.state = "failed" if failed else "done"
+        self.write({"planned": planned, "finished_at": fields.Datetime.now()})
+        target = self._target()
+        finish = getattr(target, f"_bulk_finish_{self.step}", None)
+        if finish:
+            finish(self.with_env(target.env))
+        self._send_progress()
+        if self.mode == "queue":
+            self._tell_user()
+        return True
+
+    @retried
+    def _record_finish_failure(self, message):
+        self._locked_state()
+        self.write({"last_error": message, "finished_at": fields.Datetime.now()})
+        # A cancelled operation stays cancelled; any other can be resumed, which finishes it again.
+        if self.state != "cancelled":
+            self.state = "failed"
+        self._send_progress()
+
+    def _locked_state(self):
+        """The state, under a lock on the operation's row until the end of the transaction."""
+        self.flush_recordset()
+        self.env.cr.execute(SQL("SELECT state FROM g2p_bulk_operation WHERE id = %s FOR UPDATE", self.id))
+        row = self.env.cr.fetchone()
+        self.invalidate_recordset()
+        return row and row[0]
+
+    def _active_twin(self):
+        return self.search([
+            ("res_model", "=", self.res_model),
+            ("res_id", "=", self.res_id),
+            ("step", "=", self.step),
+            ("state", "in", ACTIVE_STATES),
+            ("id", "!=", self.id),
+        ], limit=1)
+
+    @api.model
+    def _refuse_twin(self, target, step):
+        """Raise what a second start of the same step on the same record gets to read."""
+        twin = self.search([
+            ("res_model", "=", target._name),
+            ("res_id", "=", target.id),
+            ("step", "=", step),
+            ("state", "in", ACTIVE_STATES),
+        ], limit=1)
+        if not twin:
+            raise UserError(self.env._("This step was started by someone else at the same moment. Please try again."))
+        raise UserError(self.env._(
+            "%(name)s is already running, started by %(user)s at %(time)s.",
+            name=twin.name,
+            user=twin.user_id.name,
+            time=format_datetime(self.env, twin.started_at or twin.create_date),
+        ))
+
+    # Telling the user
+
+    def _send_progress(self):
+        self.user_id._bus_send("g2p_bulk.progress", {
+            "id": self.id, "res_model": self.res_model, "res_id": self.res_id,
+        })
+
+    def _counts_in_words(self):
+        """Such as 'Enrolled: 12,431. Not eligible: 1,082.'"""
+        return " ".join(f"{line['label']}: {self._format_count(line['count'])}." for line in self.count_lines)
+
+    def _format_count(self, count):
+        return formatLang(self.env, count, digits=0)
+
+    def _notification(self):
+        """The client action a button returns: what came of the operation, in words and counts."""
+        self.ensure_one()
+        # Called at the end of a button that has checked what it does; the figures shown are the operation's own.
+        operation = self.sudo()
+        operation.invalidate_recordset()
+        target = operation.env[operation.res_model].browse(operation.res_id)
+        return target._bulk_notification(operation)
+
+    def _tell_user(self):
+        params = self._target()._bulk_notification(self.with_env(self._target().env))["params"]
+        self.user_id._bus_send("simple_notification", {
+            key: params[key] for key in ("title", "type", "sticky")
+        } | {"message": params["text"]})
