@@ -1,0 +1,22 @@
+{
+    "name": "G2P Registry",
+    "summary": "Registrants: individuals, groups, members, IDs, phones, areas, accounts, and their import",
+    "version": "19.0.1.0.0",
+    "category": "G2P PBMS",
+    "author": "G2P PBMS contributors",
+    "license": "LGPL-3",
+    "depends": ["base", "mail", "web", "contacts"],
+    "external_dependencies": {"python": ["phonenumbers", "schwifty", "openpyxl"]},
+    "data": [
+        "security/g2p_registry_groups.xml",
+        "security/ir.model.access.csv",
+        "security/g2p_registry_rules.xml",
+        "data/registry_data.xml",
+        "data/ir_cron.xml",
+        "wizard/disable_registrant_views.xml",
+        "views/g2p_registry_menus.xml",
+    ],
+    "pre_init_hook": "pre_init_hook",
+    "uninstall_hook": "uninstall_hook",
+    "application": True,
+}

@@ -1,0 +1,24 @@
+"""What the registry needs of the database beyond what the ORM makes."""
+
+
+def pre_init_hook(env):
+    """Exclusion constraints over (integer, period) need btree_gist: part of PostgreSQL, trusted since 13."""
+    env.cr.execute("CREATE EXTENSION IF NOT EXISTS btree_gist")
+
+
+def uninstall_hook(env):
+    """Remove the table and functions that no model owns."""
+    env.cr.execute(
+        """
+        DROP TABLE IF EXISTS g2p_group_role_holder;
+        DROP FUNCTION IF EXISTS g2p_group_count_members(integer[]) CASCADE;
+        DROP FUNCTION IF EXISTS g2p_group_membership_inserted() CASCADE;
+        DROP FUNCTION IF EXISTS g2p_group_membership_updated() CASCADE;
+        DROP FUNCTION IF EXISTS g2p_group_membership_deleted() CASCADE;
+        DROP FUNCTION IF EXISTS g2p_group_role_added() CASCADE;
+        DROP FUNCTION IF EXISTS g2p_group_role_removed() CASCADE;
+        DROP FUNCTION IF EXISTS g2p_group_membership_kind_changed() CASCADE;
+        DROP FUNCTION IF EXISTS g2p_reg_id_copy_uniqueness() CASCADE;
+        DROP FUNCTION IF EXISTS g2p_id_type_uniqueness_changed() CASCADE;
+        """
+    )

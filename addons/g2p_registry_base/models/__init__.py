@@ -1,0 +1,21 @@
+# Configuration first: what the registrants' tables refer to.
+from . import area
+from . import gender_type
+from . import id_type
+from . import registrant_tags
+from . import relationship
+from . import group_kind
+from . import group_membership_kind
+
+# Registrants and what hangs on them.
+from . import res_partner
+from . import res_partner_individual
+from . import res_partner_group
+from . import reg_id
+from . import phone_number
+from . import reg_rel
+from . import group_membership
+from . import res_partner_bank
+
+from . import res_users
+from . import res_config_settings

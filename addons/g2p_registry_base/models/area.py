@@ -1,0 +1,58 @@
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+
+
+class AreaKind(models.Model):
+    """A level of the administrative hierarchy: country, region, district …"""
+
+    _name = "g2p.area.kind"
+    _description = "Area Kind"
+    _order = "sequence, name, id"
+
+    _name_unique = models.UniqueIndex("(lower(name))", "An area kind with this name exists already.")
+
+    name = fields.Char(required=True)
+    sequence = fields.Integer(default=10, help="Lower comes first: the widest areas.")
+
+
+class Area(models.Model):
+    """An administrative area; the hierarchy may have any depth."""
+
+    _name = "g2p.area"
+    _description = "Area"
+    _parent_store = True
+    _order = "complete_name, id"
+    _rec_name = "complete_name"
+    _rec_names_search = ["name", "code"]
+
+    _code_unique = models.Constraint("UNIQUE (code)", "An area with this code exists already.")
+
+    name = fields.Char(required=True, index="trigram")
+    code = fields.Char(help="The official code, such as ISO 3166-2 or the statistical office's p-code.")
+    complete_name = fields.Char(compute="_compute_complete_name", store=True, recursive=True)
+    kind_id = fields.Many2one("g2p.area.kind", string="Kind", ondelete="restrict", index=True)
+    parent_id = fields.Many2one("g2p.area", string="Part of", ondelete="restrict", index=True)
+    parent_path = fields.Char(index=True)
+    child_ids = fields.One2many("g2p.area", "parent_id", string="Areas within")
+    active = fields.Boolean(default=True)
+
+    @api.depends("name", "parent_id.complete_name")
+    def _compute_complete_name(self):
+        for area in self:
+            parent = area.parent_id.complete_name
+            area.complete_name = f"{parent} / {area.name}" if parent else area.name
+
+    @api.depends("complete_name", "code")
+    def _compute_display_name(self):
+        for area in self:
+            area.display_name = area.complete_name
+
+    @api.constrains("parent_id")
+    def _check_parent_id(self):
+        if self._has_cycle():
+            raise ValidationError(self.env._("An area can't be part of itself."))
+
+    def action_view_registrants(self):
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id("g2p_registry_base.g2p_individual_action")
+        return {**action, "domain": [("is_registrant", "=", True), ("area_id", "child_of", self.id)]}

@@ -1,0 +1,141 @@
+import re
+
+import phonenumbers
+
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+from odoo.tools import SQL
+
+
+class PhoneNumber(models.Model):
+    """A phone number of a registrant: as it was given, and as E.164 where it can be understood."""
+
+    _name = "g2p.phone.number"
+    _description = "Phone Number"
+    _order = "id desc"
+    _rec_name = "phone_no"
+    _rec_names_search = ["phone_no", "phone_sanitized"]
+
+    _sanitized_idx = models.Index("(phone_sanitized varchar_pattern_ops) WHERE phone_sanitized IS NOT NULL")
+    _number_idx = models.Index("(phone_no varchar_pattern_ops)")
+
+    partner_id = fields.Many2one("res.partner", string="Registrant", required=True, ondelete="cascade", index=True)
+    phone_no = fields.Char(string="Phone number", required=True)
+    country_id = fields.Many2one(
+        "res.country",
+        default=lambda self: self.env.company.country_id,
+        help="The country a number without an international prefix belongs to.",
+    )
+    phone_sanitized = fields.Char(
+        string="International number", compute="_compute_phone_sanitized", store=True, precompute=True
+    )
+    is_valid = fields.Boolean(
+        string="Valid",
+        compute="_compute_phone_sanitized",
+        store=True,
+        precompute=True,
+        help="The number exists in its country's numbering plan. Others are kept as they were given.",
+    )
+    date_collected = fields.Date(default=fields.Date.context_today)
+    disabled = fields.Datetime(string="Disabled on", readonly=True, copy=False)
+    disabled_by = fields.Many2one("res.users", readonly=True, copy=False)
+
+    @api.depends("phone_no", "country_id")
+    def _compute_phone_sanitized(self):
+        pattern = self._phone_regex()
+        for phone in self:
+            phone.phone_sanitized = self._e164(phone.phone_no, phone.country_id.code, pattern)
+            phone.is_valid = bool(phone.phone_sanitized)
+
+    @api.constrains("date_collected")
+    def _check_date_collected(self):
+        today = fields.Date.context_today(self)
+        for phone in self:
+            if phone.date_collected and phone.date_collected > today:
+                raise ValidationError(
+                    self.env._("The collection date of %s can't be in the future.", phone.phone_no)
+                )
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        phones = super().create([self._clean(vals) for vals in vals_list])
+        phones._refresh_partner_phone(phones.partner_id.ids)
+        return phones
+
+    def write(self, vals):
+        partner_ids = set(self.partner_id.ids) if "partner_id" in vals else set()
+        result = super().write(self._clean(vals))
+        if vals.keys() & {"phone_no", "partner_id", "disabled"}:
+            self._refresh_partner_phone(list(partner_ids | set(self.partner_id.ids)))
+        return result
+
+    def unlink(self):
+        partner_ids = self.partner_id.ids
+        result = super().unlink()
+        self._refresh_partner_phone(partner_ids)
+        return result
+
+    def disable_phone(self):
+        self.filtered(lambda phone: not phone.disabled).write(
+            {"disabled": fields.Datetime.now(), "disabled_by": self.env.uid}
+        )
+
+    def enable_phone(self):
+        self.write({"disabled": False, "disabled_by": False})
+
+    @api.model
+    def _refresh_partner_phone(self, partner_ids):
+        """A registrant's main phone is the list of the active numbers; one statement for all registrants."""
+        if not partner_ids:
+            return
+        self.flush_model(["partner_id", "phone_no", "disabled"])
+        partners = self.env["res.partner"]
+        partners.flush_model(["phone"])
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE res_partner
+                SET phone = numbers.phone
+                FROM (
+                    SELECT partner.id, string_agg(number.phone_no, ', ' ORDER BY number.id) AS phone
+                    FROM unnest(%s) AS partner (id)
+                    LEFT JOIN g2p_phone_number number ON number.partner_id = partner.id AND number.disabled IS NULL
+                    GROUP BY partner.id
+                ) numbers
+                WHERE res_partner.id = numbers.id
+                    AND res_partner.is_registrant
+                    AND res_partner.phone IS DISTINCT FROM numbers.phone
+                """,
+                list(partner_ids),
+            )
+        )
+        partners.browse(partner_ids).invalidate_recordset(["phone"], flush=False)
+
+    @api.model
+    def _clean(self, vals):
+        if isinstance(vals.get("phone_no"), str):
+            return {**vals, "phone_no": vals["phone_no"].strip()}
+        return vals
+
+    @api.model
+    def _phone_regex(self):
+        """The pattern of the setting, or None; a pattern that can't be read is no pattern."""
+        # sudo: one parameter, read by name
+        pattern = self.env["ir.config_parameter"].sudo().get_param("g2p_registry.phone_regex")
+        try:
+            return re.compile(pattern) if pattern else None
+        except re.error:
+            return None
+
+    @api.model
+    def _e164(self, number, country_code, pattern=None):
+        """`number` as E.164, or False when no numbering plan (or not the setting's pattern) knows it."""
+        if not number or (pattern and not pattern.fullmatch(number)):
+            return False
+        try:
+            parsed = phonenumbers.parse(number, country_code or None)
+        except phonenumbers.NumberParseException:
+            return False
+        if not phonenumbers.is_valid_number(parsed):
+            return False
+        return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)

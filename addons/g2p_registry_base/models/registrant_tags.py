@@ -1,0 +1,13 @@
+from odoo import fields, models
+
+
+class RegistrantTags(models.Model):
+    _name = "g2p.registrant.tags"
+    _description = "Registrant Tag"
+    _order = "name, id"
+
+    _name_unique = models.UniqueIndex("(lower(name))", "A registrant tag with this name exists already.")
+
+    name = fields.Char(required=True)
+    color = fields.Integer()
+    active = fields.Boolean(default=True)

@@ -1,0 +1,22 @@
+import re
+
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+
+
+class ResConfigSettings(models.TransientModel):
+    _inherit = "res.config.settings"
+
+    phone_regex = fields.Char(
+        string="Phone number pattern",
+        config_parameter="g2p_registry.phone_regex",
+        help="A regular expression that numbers must match to count as valid, as people write them.",
+    )
+
+    @api.constrains("phone_regex")
+    def _check_phone_regex(self):
+        for settings in self.filtered("phone_regex"):
+            try:
+                re.compile(settings.phone_regex)
+            except re.error as error:
+                raise ValidationError(self.env._("The phone number pattern can't be read: %s", error)) from error

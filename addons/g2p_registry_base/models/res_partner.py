@@ -1,0 +1,244 @@
+import json
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.tools import SQL
+
+DISABLE_FIELDS = ("disabled", "disabled_by", "disabled_reason")
+
+
+class ResPartner(models.Model):
+    """A registrant: an individual or a group (household, family …) known to the registry."""
+
+    _inherit = "res.partner"
+
+    # Lists and managers ask: registrants of one type, in the order of their names, of one area, disabled or not.
+    _registrant_idx = models.Index("(is_group, id) WHERE is_registrant")
+    _registrant_name_idx = models.Index("(is_group, complete_name, id DESC) WHERE is_registrant AND active")
+    _registrant_search_idx = models.Index(
+        lambda registry: (
+            f"USING gin ({registry.unaccent('complete_name')} gin_trgm_ops) WHERE is_registrant"
+            if registry.has_trigram
+            else "(complete_name varchar_pattern_ops) WHERE is_registrant"
+        )
+    )
+    _registrant_area_idx = models.Index("(area_id, is_group) WHERE is_registrant")
+    _registrant_disabled_idx = models.Index("(disabled) WHERE is_registrant AND disabled IS NOT NULL")
+    _registrant_registered_idx = models.Index("(registration_date) WHERE is_registrant")
+    _registrant_no_phone_idx = models.Index("(is_group, id) WHERE is_registrant AND phone IS NULL")
+
+    _income_positive = models.Constraint("CHECK (income >= 0)", "An income can't be negative.")
+    _registered_after_birth = models.Constraint(
+        "CHECK (registration_date >= birthdate)", "Nobody can be registered before their birth."
+    )
+
+    name = fields.Char(compute="_compute_name", store=True, readonly=False, precompute=True)
+    is_registrant = fields.Boolean(copy=True)
+    is_group = fields.Boolean(string="Group")
+    registration_date = fields.Date(copy=False)
+    area_id = fields.Many2one("g2p.area", string="Area", ondelete="restrict")
+    address = fields.Text(help="The address as people write it, where street and city don't serve.")
+    tags_ids = fields.Many2many("g2p.registrant.tags", string="Registrant tags")
+    civil_status = fields.Char()
+    occupation = fields.Char()
+    income = fields.Float(digits=(16, 2))
+    additional_g2p_info = fields.Json(string="Additional info (data)")
+    additional_g2p_info_text = fields.Text(
+        string="Additional info",
+        compute="_compute_additional_g2p_info_text",
+        inverse="_inverse_additional_g2p_info_text",
+        help="Further facts as a JSON object, such as {“Home Owned”: “yes”}.",
+    )
+
+    reg_ids = fields.One2many("g2p.reg.id", "partner_id", string="IDs")
+    phone_number_ids = fields.One2many("g2p.phone.number", "partner_id", string="Phone numbers")
+    related_1_ids = fields.One2many("g2p.reg.rel", "destination", string="Related from")
+    related_2_ids = fields.One2many("g2p.reg.rel", "source", string="Related to")
+
+    disabled = fields.Datetime(string="Disabled on", readonly=True, copy=False)
+    disabled_by = fields.Many2one("res.users", readonly=True, copy=False)
+    disabled_reason = fields.Text(readonly=True, copy=False)
+
+    @api.depends("additional_g2p_info")
+    def _compute_additional_g2p_info_text(self):
+        for partner in self:
+            info = partner.additional_g2p_info
+            partner.additional_g2p_info_text = json.dumps(info, indent=2, ensure_ascii=False) if info else False
+
+    def _inverse_additional_g2p_info_text(self):
+        for partner in self:
+            try:
+                info = json.loads(partner.additional_g2p_info_text or "null")
+            except ValueError as error:
+                raise ValidationError(self.env._("The additional info is not valid JSON: %s", error)) from error
+            if info is not None and not isinstance(info, dict):
+                raise ValidationError(self.env._("The additional info must be a JSON object of names and values."))
+            partner.additional_g2p_info = info
+
+    @api.constrains("registration_date")
+    def _check_registration_date(self):
+        today = fields.Date.context_today(self)
+        for partner in self:
+            if partner.registration_date and partner.registration_date > today:
+                raise ValidationError(
+                    self.env._("The registration date of %s can't be in the future.", partner.name)
+                )
+
+    @api.constrains("is_registrant", "is_group")
+    def _check_is_group(self):
+        """A group with members can't become an individual, nor a member a group; one statement for all records."""
+        self.env["g2p.group.membership"].flush_model(["group", "individual"])
+        self.flush_recordset(["is_registrant", "is_group"])
+        self.env.cr.execute(
+            SQL(
+                """
+                SELECT partner.id
+                FROM res_partner partner
+                WHERE partner.id = ANY(%s)
+                    AND (
+                        EXISTS (
+                            SELECT FROM g2p_group_membership m
+                            WHERE m."group" = partner.id
+                                AND (partner.is_registrant AND partner.is_group) IS NOT TRUE
+                        )
+                        OR EXISTS (
+                            SELECT FROM g2p_group_membership m
+                            WHERE m.individual = partner.id
+                                AND (partner.is_registrant AND partner.is_group IS NOT TRUE) IS NOT TRUE
+                        )
+                    )
+                LIMIT 1
+                """,
+                self.ids,
+            )
+        )
+        if row := self.env.cr.fetchone():
+            raise ValidationError(
+                self.env._(
+                    "%s has members or is a member of a group, so it can't change its type. End the memberships first.",
+                    self.browse(row[0]).name,
+                )
+            )
+
+    # -- create, write, delete
+
+    @api.model
+    def default_get(self, fields_list):
+        values = super().default_get(fields_list)
+        if self.env.context.get("default_is_registrant"):
+            for name, value in self._registrant_defaults().items():
+                if name in fields_list:
+                    values.setdefault(name, value)
+        return values
+
+    @api.model
+    def _registrant_defaults(self):
+        # sudo: the user's own areas
+        areas = self.env.user.sudo().g2p_area_ids
+        return {
+            "company_id": self.env.company.id,
+            "registration_date": fields.Date.context_today(self),
+            "area_id": areas.id if len(areas) == 1 else False,
+        }
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        self._refuse_disable_fields(vals_list)
+        context = self.env.context
+        prepared = []
+        defaults = None
+        for vals in vals_list:
+            if vals.get("is_registrant", context.get("default_is_registrant")):
+                defaults = defaults or self._registrant_defaults()
+                vals = {**defaults, **vals}
+                if not vals.get("is_group", context.get("default_is_group")):
+                    vals = self._individual_vals(vals)
+            prepared.append(vals)
+        if defaults is None:
+            return super().create(prepared)
+
+        # A registrant has no parent to share addresses with, and many at once leave no message each.
+        extra = {}
+        if not any(vals.get("parent_id") for vals in prepared) and not context.get("default_parent_id"):
+            extra["_partners_skip_fields_sync"] = True
+        if len(prepared) > 1:
+            extra["tracking_disable"] = True
+        return super(ResPartner, self.with_context(**extra)).create(prepared).with_env(self.env)
+
+    def write(self, vals):
+        self._refuse_disable_fields([vals])
+        if "is_registrant" in vals and not self.env.su:
+            self._check_registrant_change(vals["is_registrant"])
+        with self.env["g2p.group.membership"]._roles_settled():
+            result = super().write(vals)
+            if "name" in vals:
+                named = self.filtered(lambda partner: partner._has_name_parts())
+                self.env.add_to_compute(self._fields["name"], named)
+        return result
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_registrants_by_administrators(self):
+        if self.env.su or self.env.user.has_group("g2p_registry_base.group_g2p_admin"):
+            return
+        if self.filtered("is_registrant"):
+            raise AccessError(
+                self.env._("Only an administrator may delete registrants. Disable them instead: their history stays.")
+            )
+
+    def _refuse_disable_fields(self, vals_list):
+        """On create the fields may be there, empty; on write they may not be there at all."""
+        if not self.env.su and any(vals.get(name) or (self and name in vals) for vals in vals_list for name in DISABLE_FIELDS):
+            raise AccessError(self.env._("Registrants are disabled and enabled by the buttons, with a reason."))
+
+    def _check_registrant_change(self, is_registrant):
+        changed = self.filtered(lambda partner: bool(partner.is_registrant) != bool(is_registrant))
+        role = "group_g2p_registrar" if is_registrant else "group_g2p_admin"
+        if changed and not self.env.user.has_group(f"g2p_registry_base.{role}"):
+            raise AccessError(
+                self.env._("Only a registrar may make a contact a registrant, and only an administrator undo it.")
+            )
+
+    # -- buttons
+
+    def action_disable_registrant(self):
+        """Ask for the reason."""
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Disable registrants") if len(self) > 1 else self.env._("Disable registrant"),
+            "res_model": "g2p.disable.registrant.wizard",
+            "view_mode": "form",
+            "target": "new",
+            "context": {"default_partner_ids": [fields.Command.set(self.ids)]},
+        }
+
+    def enable_registrant(self):
+        disabled = self._check_may_disable().filtered("disabled")
+        # sudo: role and rows were checked above
+        disabled.sudo().write(dict.fromkeys(DISABLE_FIELDS, False))
+        disabled._after_disable_change(dict.fromkeys(disabled.ids, self.env._("Enabled")))
+
+    def _disable(self, reason):
+        """Disable the registrants of `self` that are not disabled yet."""
+        enabled = self._check_may_disable().filtered(lambda partner: not partner.disabled)
+        # sudo: role and rows were checked above
+        enabled.sudo().write(
+            {"disabled": fields.Datetime.now(), "disabled_by": self.env.uid, "disabled_reason": reason}
+        )
+        enabled._after_disable_change(dict.fromkeys(enabled.ids, self.env._("Disabled: %s", reason)))
+
+    def _check_may_disable(self):
+        if not self.env.su and not self.env.user.has_group("g2p_registry_base.group_g2p_registrar"):
+            raise AccessError(self.env._("Only a registrar may disable or enable registrants."))
+        self.check_access("write")
+        if self.filtered(lambda partner: not partner.is_registrant):
+            raise UserError(self.env._("Only registrants can be disabled or enabled."))
+        return self
+
+    def _after_disable_change(self, bodies):
+        """A disabled person is not counted as a member; the note stays in the history."""
+        if not self:
+            return
+        self.flush_recordset(["disabled"])
+        self.env["g2p.group.membership"]._recount_groups_of(self)
+        # sudo: the note is written for whoever was allowed to press the button
+        self.sudo()._message_log_batch(bodies=bodies, author_id=self.env.user.partner_id.id)

@@ -1,0 +1,32 @@
+from odoo import fields, models
+
+
+class ResPartner(models.Model):
+    """What groups have, and what ties individuals to them."""
+
+    _inherit = "res.partner"
+
+    _registrant_kind_idx = models.Index("(kind) WHERE is_group")
+
+    kind = fields.Many2one("g2p.group.kind", string="Group type", ondelete="restrict")
+    kind_as_str = fields.Char(related="kind.name", string="Group type name")
+    is_partial_group = fields.Boolean(string="Partial group", help="Some members are not registered yet.")
+    group_membership_ids = fields.One2many("g2p.group.membership", "group", string="Members")
+    individual_membership_ids = fields.One2many("g2p.group.membership", "individual", string="Member of")
+    z_ind_grp_num_individuals = fields.Integer(
+        string="Members count",
+        readonly=True,
+        copy=False,
+        help="Individuals who are members now and are not disabled; kept by the database.",
+    )
+
+    def action_view_members(self):
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Members of %s", self.name),
+            "res_model": "g2p.group.membership",
+            "view_mode": "list,form",
+            "domain": [("group", "=", self.id)],
+            "context": {"default_group": self.id, "search_default_active_members": 1},
+        }
