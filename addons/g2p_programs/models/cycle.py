@@ -1,0 +1,467 @@
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError
+from odoo.tools import SQL
+
+from .constants import GROUP_MANAGER, GROUP_VALIDATOR
+
+
+class Cycle(models.Model):
+    """One round of a program: who is in it, what they are due, and what was paid."""
+
+    _name = "g2p.cycle"
+    _description = "Cycle"
+    _inherit = ["mail.thread", "mail.activity.mixin", "g2p.state.mixin", "g2p.bulk.mixin"]
+    _order = "sequence desc, id desc"
+    _check_company_auto = True
+
+    _protected_fields = ("state", "approved_by", "approved_date", "prepared_by")
+
+    _name_program_uniq = models.Constraint(
+        "UNIQUE (name, program_id)", "The program has a cycle of this name already: choose another name."
+    )
+    _sequence_program_uniq = models.Constraint(
+        "UNIQUE (program_id, sequence)", "The program has a cycle of this number already: reload the page."
+    )
+    _dates = models.Constraint("CHECK (end_date >= start_date)", "A cycle can't end before it starts.")
+
+    name = fields.Char(required=True, tracking=True)
+    program_id = fields.Many2one("g2p.program", required=True, index=True, ondelete="restrict")
+    company_id = fields.Many2one(related="program_id.company_id", store=True, index=True)
+    currency_id = fields.Many2one(related="program_id.currency_id")
+    target_type = fields.Selection(related="program_id.target_type")
+    sequence = fields.Integer(required=True, readonly=True, default=1)
+    start_date = fields.Date(required=True, default=fields.Date.context_today)
+    end_date = fields.Date(required=True)
+    state = fields.Selection(
+        [
+            ("draft", "Draft"),
+            ("to_approve", "To approve"),
+            ("approved", "Approved"),
+            ("distributed", "Distributed"),
+            ("ended", "Ended"),
+            ("cancelled", "Cancelled"),
+        ],
+        default="draft",
+        required=True,
+        readonly=True,
+        copy=False,
+        index=True,
+        tracking=True,
+    )
+    auto_approve_entitlements = fields.Boolean(
+        help="Approving the cycle approves its entitlements too.", copy=False
+    )
+    prepared_by = fields.Many2one(
+        "res.users", readonly=True, copy=False, help="Who prepared the entitlements or asked for approval."
+    )
+    approved_by = fields.Many2one("res.users", readonly=True, copy=False, tracking=True)
+    approved_date = fields.Datetime(readonly=True, copy=False)
+    approver_group_id = fields.Many2one("res.groups", compute="_compute_approver_group_id")
+    can_approve = fields.Boolean(compute="_compute_can_approve")
+
+    cycle_membership_ids = fields.One2many("g2p.cycle.membership", "cycle_id", string="Beneficiaries")
+    members_count = fields.Integer("Beneficiaries enrolled", readonly=True, copy=False)
+    not_eligible_count = fields.Integer("Beneficiaries not eligible", readonly=True, copy=False)
+    next_step = fields.Char(compute="_compute_next_step")
+
+    @api.depends("program_id.cycle_managers")
+    def _compute_approver_group_id(self):
+        for cycle in self:
+            managers = cycle.program_id.get_managers(cycle.program_id.MANAGER_CYCLE) if cycle.program_id else []
+            cycle.approver_group_id = managers[0].approver_group_id if managers else False
+
+    @api.depends("state", "approver_group_id", "prepared_by")
+    @api.depends_context("uid")
+    def _compute_can_approve(self):
+        for cycle in self:
+            cycle.can_approve = cycle.state == "to_approve" and not cycle._approval_refusal()
+
+    @api.depends("state", "members_count")
+    def _compute_next_step(self):
+        for cycle in self:
+            cycle.next_step = cycle._next_step()
+
+    def _next_step(self):
+        """One sentence for the person who opens the cycle."""
+        _ = self.env._
+        if self.state == "draft":
+            if not self.members_count:
+                return _("Copy the enrolled members of the program into the cycle.")
+            return _("Prepare the entitlements, then send the cycle for approval.")
+        return {
+            "to_approve": _("Somebody of the approver group, not who prepared it, approves the cycle."),
+            "approved": _("Approve the entitlements, then prepare and send the payments."),
+            "distributed": _("Everything is paid: end the cycle."),
+            "ended": _("The cycle is over."),
+            "cancelled": _("The cycle was cancelled."),
+        }[self.state]
+
+    @api.depends("name", "program_id.name")
+    def _compute_display_name(self):
+        for cycle in self:
+            cycle.display_name = f"{cycle.program_id.name or ''} · {cycle.name or ''}"
+
+    # CRUD
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        for vals in vals_list:
+            program = self.env["g2p.program"].browse(vals.get("program_id"))
+            if program:
+                program._check_active()
+            if "sequence" not in vals and program:
+                last = self.search([("program_id", "=", program.id)], order="sequence DESC", limit=1)
+                vals["sequence"] = (last.sequence or 0) + 1
+        return super().create(vals_list)
+
+    def write(self, vals):
+        if not self.env.su and vals:
+            # Validators, approvers and finance press buttons on a cycle, for which they have write access; only a
+            # program manager edits it.
+            self.program_id._check_can(GROUP_MANAGER)
+        fixed = {"start_date", "end_date", "program_id", "name"} & set(vals)
+        if fixed and any(cycle.state != "draft" for cycle in self) and not self.env.su:
+            raise UserError(self.env._("Only a draft cycle can be edited: reset it to draft first."))
+        if "program_id" in vals and any(cycle.program_id.id != vals["program_id"] for cycle in self):
+            raise UserError(self.env._("A cycle stays with its program."))
+        return super().write(vals)
+
+    @api.onchange("start_date")
+    def _onchange_start_date(self):
+        managers = self.program_id.get_managers(self.program_id.MANAGER_CYCLE) if self.program_id else []
+        if managers and self.start_date:
+            self.end_date = managers[0]._next_period(fields.Date.subtract(self.start_date, days=1))[1]
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_used(self):
+        for cycle in self:
+            if cycle.state != "draft":
+                raise UserError(self.env._("%s was approved already or waits for it: it can't be deleted.", cycle.name))
+            for model, what in (
+                ("g2p.entitlement", self.env._("entitlements")),
+                ("g2p.cycle.membership", self.env._("beneficiaries")),
+            ):
+                # sudo: what is in the cycle counts whether or not the user may see it; only the refusal is shown
+                if self.env[model].sudo().search_count([("cycle_id", "=", cycle.id)], limit=1):
+                    raise UserError(
+                        self.env._("%(cycle)s has %(what)s: remove them before you delete it.", cycle=cycle.name, what=what)
+                    )
+
+    # Guards
+
+    def _check_can(self, group):
+        self.program_id._check_can(group)
+        self.check_access("write")
+
+    def _require_state(self, *states):
+        labels = dict(self._fields["state"]._description_selection(self.env))
+        for cycle in self:
+            if cycle.state not in states:
+                raise UserError(
+                    self.env._(
+                        "%(cycle)s is in state “%(state)s”; this can only be done in “%(wanted)s”.",
+                        cycle=cycle.display_name,
+                        state=labels[cycle.state],
+                        wanted=" / ".join(labels[state] for state in states),
+                    )
+                )
+
+    @api.model
+    def _maker_checker(self):
+        """Preparer and approver differ, unless a system administrator switched the rule off."""
+        # sudo: a parameter that everybody's button obeys; its value is not shown
+        return self.env["ir.config_parameter"].sudo().get_param("g2p_programs.maker_checker", "True") != "False"
+
+    def _approval_refusal(self):
+        """Why the user may not approve this cycle, in words; False when they may."""
+        self.ensure_one()
+        group = self.approver_group_id
+        if not group:
+            return self.env._("No approver group is set in the cycle manager of %s.", self.program_id.name)
+        # sudo: who is in the group is asked of all users; only the answer about the user themself is used
+        if self.env.user not in group.sudo().all_user_ids:
+            return self.env._("Only members of “%s” may approve this cycle.", group.sudo().display_name)
+        if self._maker_checker() and self.prepared_by == self.env.user:
+            return self.env._("You prepared this cycle, so somebody else has to approve it.")
+        return False
+
+    # Bulk steps: copy and verify
+
+    def _bulk_steps(self):
+        return {
+            **super()._bulk_steps(),
+            "copy": self.env._("Copy beneficiaries from program"),
+            "verify": self.env._("Verify eligibility"),
+        }
+
+    def _bulk_outcomes(self):
+        _ = self.env._
+        return {
+            **super()._bulk_outcomes(),
+            "copied": (_("Copied"), "done"),
+            "enrolled": (_("Eligible"), "done"),
+            "already": (_("Still eligible"), "done"),
+            "not_eligible": (_("Not eligible"), "skipped"),
+        }
+
+    def copy_beneficiaries_from_program(self):
+        """Button: every enrolled member of the program who is not in the cycle yet enters it."""
+        self.ensure_one()
+        self._check_can(GROUP_MANAGER)
+        self._require_state("draft")
+        self.program_id._check_active()
+        return self._bulk_start("copy")._notification()
+
+    def _bulk_source_copy(self, operation):
+        manager = self.program_id.get_manager(self.program_id.MANAGER_PROGRAM)
+        return SQL(
+            """
+            SELECT member.registrant_id AS key
+              FROM (%(members)s) AS member
+             WHERE NOT EXISTS (
+                    SELECT FROM g2p_cycle_membership AS known
+                     WHERE known.cycle_id = %(cycle)s AND known.partner_id = member.registrant_id
+                   )
+            """,
+            members=manager._next_cycle_members(self),
+            cycle=self.id,
+        )
+
+    def _bulk_chunk_copy(self, operation, low, high):
+        manager = self.program_id.get_manager(self.program_id.MANAGER_PROGRAM)
+        self.env.cr.execute(
+            SQL(
+                """
+                WITH inserted AS (
+                    INSERT INTO g2p_cycle_membership
+                           (partner_id, cycle_id, enrollment_date, state, create_uid, write_uid, create_date, write_date)
+                    SELECT member.registrant_id, %(cycle)s, %(today)s, 'enrolled', %(uid)s, %(uid)s, %(now)s, %(now)s
+                      FROM (%(members)s) AS member
+                     WHERE EXISTS (SELECT FROM g2p_cycle WHERE id = %(cycle)s AND state = 'draft')
+                     ORDER BY member.registrant_id
+                        ON CONFLICT DO NOTHING
+                 RETURNING id
+                ), logged AS (
+                    INSERT INTO g2p_state_history
+                           (res_model, res_id, from_state, to_state, reason, user_id, operation_id, date)
+                    SELECT 'g2p.cycle.membership', id, NULL, 'enrolled', NULL, %(uid)s, %(operation)s, %(now)s
+                      FROM inserted
+                )
+                SELECT COUNT(*) FROM inserted
+                """,
+                members=manager._next_cycle_members(self, low, high),
+                cycle=self.id,
+                today=fields.Date.context_today(self),
+                uid=operation.user_id.id,
+                operation=operation.id,
+                now=self.env.cr.now(),
+            )
+        )
+        [count] = self.env.cr.fetchone()
+        self.env["g2p.cycle.membership"].invalidate_model()
+        return {"copied": count}
+
+    def _bulk_finish_copy(self, operation):
+        self._refresh_counters()
+
+    def check_eligibility(self):
+        """Button: decide again who of this cycle is eligible. Nobody outside this cycle is touched.
+
+        Members who are not eligible any more lose their draft and pending entitlements of this cycle.
+        """
+        self.ensure_one()
+        self._check_can(GROUP_VALIDATOR)
+        self._require_state("draft")
+        self.program_id._check_active()
+        return self._bulk_start("verify")._notification()
+
+    def _bulk_source_verify(self, operation):
+        return SQL(
+            """
+            SELECT partner_id AS key FROM g2p_cycle_membership
+             WHERE cycle_id = %s AND state IN ('draft', 'enrolled', 'not_eligible')
+            """,
+            self.id,
+        )
+
+    def _bulk_chunk_verify(self, operation, low, high):
+        candidates = SQL(
+            """
+            SELECT membership.id, membership.partner_id, membership.state
+              FROM g2p_cycle_membership AS membership
+             WHERE membership.cycle_id = %(cycle)s
+               AND membership.state IN ('draft', 'enrolled', 'not_eligible')
+               AND %(range)s
+               FOR NO KEY UPDATE
+            """,
+            cycle=self.id,
+            range=self.program_id._range_sql("membership", low, high),
+        )
+        sets, verdicts = self.program_id._eligibility_verdicts(SQL("SELECT * FROM candidates"), low, high)
+        self.env.cr.execute(
+            SQL(
+                """
+                WITH candidates AS MATERIALIZED (%(candidates)s),
+                     %(sets)s,
+                     verdict AS MATERIALIZED (%(verdicts)s),
+                     moved AS (
+                    UPDATE g2p_cycle_membership AS membership
+                       SET state = CASE WHEN verdict.reason IS NULL THEN 'enrolled' ELSE 'not_eligible' END,
+                           reason = verdict.reason, write_uid = %(uid)s, write_date = %(now)s
+                      FROM verdict
+                     WHERE membership.id = verdict.id
+                       AND (membership.state <> CASE WHEN verdict.reason IS NULL THEN 'enrolled' ELSE 'not_eligible' END
+                            OR membership.reason IS DISTINCT FROM verdict.reason)
+                 RETURNING membership.id, verdict.state AS from_state, membership.state AS to_state, verdict.reason
+                ), logged AS (
+                    INSERT INTO g2p_state_history
+                           (res_model, res_id, from_state, to_state, reason, user_id, operation_id, date)
+                    SELECT 'g2p.cycle.membership', id, from_state, to_state, reason, %(uid)s, %(operation)s, %(now)s
+                      FROM moved WHERE from_state <> to_state
+                )
+                SELECT COUNT(*) FILTER (WHERE reason IS NULL AND state <> 'enrolled'),
+                       COUNT(*) FILTER (WHERE reason IS NULL AND state = 'enrolled'),
+                       COUNT(*) FILTER (WHERE reason IS NOT NULL)
+                  FROM verdict
+                """,
+                candidates=candidates,
+                sets=sets,
+                verdicts=verdicts,
+                uid=operation.user_id.id,
+                operation=operation.id,
+                now=self.env.cr.now(),
+            )
+        )
+        enrolled, already, not_eligible = self.env.cr.fetchone()
+        self.env["g2p.cycle.membership"].invalidate_model()
+        self.env["g2p.entitlement"]._transition_where(
+            SQL(
+                """
+                t.cycle_id = %(cycle)s AND t.state IN ('draft', 'pending_validation')
+                AND t.partner_id > %(low)s AND t.partner_id <= %(high)s
+                AND EXISTS (
+                    SELECT FROM g2p_cycle_membership AS membership
+                     WHERE membership.cycle_id = t.cycle_id AND membership.partner_id = t.partner_id
+                       AND membership.state = 'not_eligible'
+                )
+                """,
+                cycle=self.id,
+                low=low,
+                high=high,
+            ),
+            "cancelled",
+            reason=self.env._("Not eligible any more"),
+            operation=operation,
+        )
+        return {"enrolled": enrolled, "already": already, "not_eligible": not_eligible}
+
+    def _bulk_finish_verify(self, operation):
+        self._refresh_counters()
+
+    def _refresh_counters(self):
+        """Count the beneficiaries of these cycles again, from the table. Extended by what counts more."""
+        self.env.flush_all()
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE g2p_cycle AS cycle
+                   SET members_count = counted.enrolled, not_eligible_count = counted.not_eligible
+                  FROM (
+                        SELECT this.id,
+                               COUNT(*) FILTER (WHERE membership.state = 'enrolled') AS enrolled,
+                               COUNT(*) FILTER (WHERE membership.state = 'not_eligible') AS not_eligible
+                          FROM g2p_cycle AS this
+                          LEFT JOIN g2p_cycle_membership AS membership ON membership.cycle_id = this.id
+                         WHERE this.id = ANY(%s)
+                         GROUP BY this.id
+                       ) AS counted
+                 WHERE cycle.id = counted.id
+                """,
+                self.ids,
+            )
+        )
+        self.invalidate_recordset()
+
+    def action_refresh_counters(self):
+        """Button: count again."""
+        self._check_can(GROUP_VALIDATOR)
+        self._refresh_counters()
+        return True
+
+    # Life cycle. The money part of each transition is in cycle_entitlements.py and cycle_payments.py.
+
+    def to_approve(self):
+        """draft → to_approve. The entitlements wait for approval from here on."""
+        self.ensure_one()
+        self._check_can(GROUP_MANAGER)
+        self._require_state("draft")
+        self.program_id._check_active()
+        if not self.env["g2p.entitlement"].search_count(
+            [("cycle_id", "=", self.id), ("state", "in", ("draft", "pending_validation"))], limit=1
+        ):
+            raise UserError(self.env._("%s has no entitlements yet: prepare them first.", self.name))
+        # sudo: role, access and state were checked above; `prepared_by` is protected
+        self.sudo().write({"prepared_by": self.env.uid})
+        self._transition("to_approve")
+        return self._bulk_start("submit")._notification()
+
+    def reset_draft(self):
+        """to_approve → draft. Pending entitlements become drafts again."""
+        self.ensure_one()
+        self._check_can(GROUP_VALIDATOR)
+        if not self.env.user.has_group(GROUP_MANAGER) and self._approval_refusal():
+            raise AccessError(self.env._("A program manager or an approver may send the cycle back to draft."))
+        self._require_state("to_approve")
+        self._transition("draft")
+        return self._bulk_start("withdraw")._notification()
+
+    def approve(self):
+        """to_approve → approved, by a member of the approver group who did not prepare it."""
+        self.ensure_one()
+        self.check_access("write")
+        refusal = self._approval_refusal()
+        if refusal:
+            raise AccessError(refusal)
+        self._require_state("to_approve")
+        # sudo: the approver was checked just above; the fields are protected
+        self.sudo().write({"approved_by": self.env.uid, "approved_date": fields.Datetime.now()})
+        self._transition("approved")
+        if self.auto_approve_entitlements:
+            return self.validate_entitlement()
+        return True
+
+    def mark_distributed(self):
+        """approved → distributed, once every payment is final; happens by itself when the last one is reconciled."""
+        self.ensure_one()
+        self._check_can(GROUP_MANAGER)
+        self._require_state("approved")
+        open_payments = self._open_payments_text()
+        if open_payments:
+            raise UserError(open_payments)
+        self._transition("distributed")
+        return True
+
+    def mark_ended(self):
+        """distributed → ended."""
+        self.ensure_one()
+        self._check_can(GROUP_MANAGER)
+        self._require_state("distributed")
+        self._transition("ended")
+        return True
+
+    def mark_cancelled(self):
+        """draft, to_approve or approved → cancelled: entitlements that are not paid are cancelled and their money is
+        released. Refused while a payment is on its way."""
+        self.ensure_one()
+        self._check_can(GROUP_MANAGER)
+        self._require_state("draft", "to_approve", "approved")
+        if self.env["g2p.payment"].search_count(
+            [("cycle_id", "=", self.id), ("state", "=", "sent"), ("status", "=", False)], limit=1
+        ):
+            raise UserError(self.env._("Payments of %s are on their way: reconcile them first.", self.name))
+        if self.env["g2p.payment"].search_count([("cycle_id", "=", self.id), ("status", "=", "paid")], limit=1):
+            raise UserError(
+                self.env._("Payments of %s were made already, so it can't be cancelled any more.", self.name)
+            )
+        self._transition("cancelled")
+        return self._bulk_start("cancel_entitlements")._notification()

@@ -1,0 +1,163 @@
+"""Each program delegates to managers. A manager is two records: a *reference*, which belongs to the program and
+says what kind it is, and the *concrete* record with the settings, whose model is the type of the manager.
+
+A plug-in adds a type by writing one concrete model and naming it in `_selection_manager_ref_id` of its kind.
+"""
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError, ValidationError
+from odoo.tools import SQL
+
+
+class ManagerMixin(models.AbstractModel):
+    """The reference record: `program_id` and `manager_ref_id`, a reference to the concrete manager."""
+
+    _name = "g2p.manager.mixin"
+    _description = "Manager reference"
+    _order = "sequence, id"
+    _rec_name = "name"
+
+    sequence = fields.Integer(default=10)
+    program_id = fields.Many2one("g2p.program", required=True, index=True, ondelete="cascade")
+    company_id = fields.Many2one(related="program_id.company_id")
+    manager_ref_id = fields.Reference(
+        string="Manager", selection="_selection_manager_ref_id", required=True, index=True
+    )
+    name = fields.Char(compute="_compute_name")
+    manager_type = fields.Char("Type", compute="_compute_name")
+
+    @api.model
+    def _selection_manager_ref_id(self):
+        """[(concrete model, label)]: extended by each plug-in."""
+        return []
+
+    @api.depends("manager_ref_id")
+    def _compute_name(self):
+        labels = dict(self._selection_manager_ref_id())
+        for reference in self:
+            manager = reference.manager_ref_id
+            reference.name = manager.display_name if manager else False
+            reference.manager_type = labels.get(manager._name) if manager else False
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        # The concrete record made itself a reference when it was created from its own form: this one replaces it.
+        wanted = {vals["manager_ref_id"] for vals in vals_list if vals.get("manager_ref_id")}
+        if wanted:
+            self.search([("manager_ref_id", "in", list(wanted))]).with_context(g2p_keep_manager=True).unlink()
+        return super().create(vals_list)
+
+    @api.constrains("program_id", "manager_ref_id")
+    def _check_same_program(self):
+        for reference in self:
+            if reference.manager_ref_id.program_id != reference.program_id:
+                raise ValidationError(
+                    self.env._(
+                        "%(manager)s belongs to the program %(owner)s and can't serve %(program)s: "
+                        "make a manager for each program.",
+                        manager=reference.manager_ref_id.display_name,
+                        owner=reference.manager_ref_id.program_id.display_name,
+                        program=reference.program_id.display_name,
+                    )
+                )
+
+    def unlink(self):
+        managers = [reference.manager_ref_id for reference in self]
+        result = super().unlink()
+        if not self.env.context.get("g2p_keep_manager"):
+            for manager in managers:
+                if manager and manager.exists():
+                    manager.with_context(g2p_keep_reference=True).unlink()
+        return result
+
+    def action_open_manager(self):
+        """Open the settings of the concrete manager."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.name,
+            "res_model": self.manager_ref_id._name,
+            "res_id": self.manager_ref_id.id,
+            "view_mode": "form",
+            "target": "new",
+        }
+
+
+class ManagerSourceMixin(models.AbstractModel):
+    """The concrete record. Its reference is made with it and deleted with it."""
+
+    _name = "g2p.manager.source.mixin"
+    _description = "Manager"
+    _order = "id"
+
+    # The reference model of the kind, set by the abstract base of each kind.
+    _manager_reference = None
+
+    name = fields.Char("Manager name", required=True)
+    program_id = fields.Many2one("g2p.program", required=True, index=True, ondelete="cascade")
+    company_id = fields.Many2one(related="program_id.company_id")
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        managers = super().create(vals_list)
+        managers._create_references()
+        return managers
+
+    def _create_references(self):
+        if not self._manager_reference or self.env.context.get("g2p_keep_reference"):
+            return
+        references = self.env[self._manager_reference]
+        known = {ref.manager_ref_id.id for ref in references.search([("manager_ref_id", "in", self._reference_values())])}
+        references.create(
+            [
+                {"program_id": manager.program_id.id, "manager_ref_id": f"{manager._name},{manager.id}"}
+                for manager in self
+                if manager.id not in known
+            ]
+        )
+
+    def _reference_values(self):
+        return [f"{manager._name},{manager.id}" for manager in self]
+
+    def write(self, vals):
+        if "program_id" in vals and any(manager.program_id.id != vals["program_id"] for manager in self):
+            raise UserError(self.env._("A manager stays with its program: make a new one for another program."))
+        return super().write(vals)
+
+    def unlink(self):
+        references = self.env[self._manager_reference] if self._manager_reference else None
+        if references is not None and not self.env.context.get("g2p_keep_reference"):
+            references.search([("manager_ref_id", "in", self._reference_values())]).with_context(
+                g2p_keep_manager=True
+            ).unlink()
+        return super().unlink()
+
+    @api.model
+    def _union(self, queries):
+        """The union of several queries of the same columns; `queries` isn't empty."""
+        return SQL(" UNION ALL ").join(SQL("(%s)", query) for query in queries)
+
+
+class IrModel(models.Model):
+    _inherit = "ir.model"
+
+    def unlink(self):
+        """A plug-in that is uninstalled takes the references to its managers along."""
+        self._forget_managers(self.mapped("model"))
+        return super().unlink()
+
+    @api.model
+    def _forget_managers(self, names):
+        """Delete the references to concrete managers of these models."""
+        for reference in self.env.registry["g2p.manager.mixin"]._inherit_children:
+            if reference in names or reference not in self.env:
+                continue
+            # Plain SQL: by now a concrete model may be gone from the registry, so the ORM can't read the reference.
+            self.env.cr.execute(
+                SQL(
+                    "DELETE FROM %s WHERE split_part(manager_ref_id, ',', 1) = ANY(%s)",
+                    SQL.identifier(self.env[reference]._table),
+                    list(names),
+                )
+            )
+        self.env.invalidate_all(flush=False)

@@ -1,0 +1,360 @@
+"""The buttons of a program and the bulk steps behind them."""
+
+from odoo import fields, models
+from odoo.exceptions import AccessError, UserError
+from odoo.tools import SQL
+
+from .constants import DEDUPLICATION_CANDIDATES, ENROLLMENT_CANDIDATES, GROUP_MANAGER, GROUP_VALIDATOR
+
+
+class Program(models.Model):
+    _inherit = "g2p.program"
+
+    def _bulk_steps(self):
+        return {
+            **super()._bulk_steps(),
+            "import_eligible": self.env._("Import eligible registrants"),
+            "enroll": self.env._("Enroll eligible registrants"),
+            "verify": self.env._("Verify eligibility"),
+            "deduplicate": self.env._("Deduplicate"),
+        }
+
+    def _bulk_outcomes(self):
+        _ = self.env._
+        return {
+            **super()._bulk_outcomes(),
+            "imported": (_("Imported"), "done"),
+            "enrolled": (_("Newly enrolled"), "done"),
+            "already": (_("Already enrolled"), "done"),
+            "not_eligible": (_("Not eligible"), "skipped"),
+            "duplicated": (_("Duplicated"), "done"),
+            "kept": (_("Kept of a set of duplicates"), "done"),
+            "unique": (_("Unique"), "done"),
+        }
+
+    def _check_can(self, group):
+        """Buttons need a role, also when they are called by RPC."""
+        if not self.env.su and not self.env.user.has_group(group):
+            raise AccessError(
+                self.env._("Only members of the role “%s” may do this.", self.env.ref(group).sudo().display_name)
+            )
+
+    def _check_active(self):
+        for program in self:
+            if program.state != "active" or not program.active:
+                raise UserError(
+                    self.env._("%s is not active: activate it, or re-activate it when it has ended.", program.name)
+                )
+
+    # Life cycle
+
+    def action_activate(self):
+        """draft → active."""
+        self._check_can(GROUP_MANAGER)
+        self.check_access("write")
+        self._require_state("draft")
+        self._transition("active")
+        return True
+
+    def end_program(self):
+        """active → ended: no enrolment, no new cycle; nothing is lost and the program can be re-activated."""
+        self._check_can(GROUP_MANAGER)
+        self.check_access("write")
+        self._require_state("active")
+        for program in self:
+            unfinished = program.cycle_ids.filtered(lambda cycle: cycle.state in ("to_approve", "approved"))
+            if unfinished:
+                raise UserError(
+                    self.env._(
+                        "%(program)s can't end while a cycle waits for approval or payment: %(cycles)s. "
+                        "Finish or cancel it first.",
+                        program=program.name,
+                        cycles=", ".join(unfinished.mapped("name")),
+                    )
+                )
+        self.write({"date_ended": fields.Date.context_today(self)})
+        self._transition("ended")
+        return True
+
+    def reactivate_program(self):
+        """ended → active."""
+        self._check_can(GROUP_MANAGER)
+        self.check_access("write")
+        self._require_state("ended")
+        self.write({"date_ended": False})
+        self._transition("active")
+        return True
+
+    def _require_state(self, *states):
+        labels = dict(self._fields["state"]._description_selection(self.env))
+        for program in self:
+            if program.state not in states:
+                raise UserError(
+                    self.env._(
+                        "%(program)s is %(state)s; this needs it to be %(wanted)s.",
+                        program=program.name,
+                        state=labels[program.state],
+                        wanted=" / ".join(labels[state] for state in states),
+                    )
+                )
+
+    # Import of eligible registrants
+
+    def import_eligible_registrants(self, state="enrolled"):
+        """Make every eligible registrant who is not a member yet one, in the given state ("enrolled" or "draft")."""
+        self.ensure_one()
+        self._check_can(GROUP_VALIDATOR)
+        self.check_access("write")
+        self._check_active()
+        if state not in ("draft", "enrolled"):
+            raise UserError(self.env._("Registrants are imported as draft or as enrolled members."))
+        return self._bulk_start("import_eligible", params={"state": state})._notification()
+
+    def _bulk_source_import_eligible(self, operation):
+        return SQL(
+            """
+            SELECT eligible.registrant_id AS key
+              FROM (%(eligible)s) AS eligible
+             WHERE NOT EXISTS (
+                    SELECT FROM g2p_program_membership AS membership
+                     WHERE membership.program_id = %(program)s AND membership.partner_id = eligible.registrant_id
+                   )
+            """,
+            eligible=self._eligible_registrants(),
+            program=self.id,
+        )
+
+    def _bulk_chunk_import_eligible(self, operation, low, high):
+        state = operation.params["state"]
+        self.env.cr.execute(
+            SQL(
+                """
+                WITH inserted AS (
+                    INSERT INTO g2p_program_membership
+                           (partner_id, program_id, state, enrollment_date, create_uid, write_uid, create_date, write_date)
+                    SELECT eligible.registrant_id, %(program)s, %(state)s, %(enrollment_date)s,
+                           %(uid)s, %(uid)s, %(now)s, %(now)s
+                      FROM (%(eligible)s) AS eligible
+                     ORDER BY eligible.registrant_id
+                        ON CONFLICT DO NOTHING
+                 RETURNING id
+                ), logged AS (
+                    INSERT INTO g2p_state_history
+                           (res_model, res_id, from_state, to_state, reason, user_id, operation_id, date)
+                    SELECT 'g2p.program_membership', id, NULL, %(state)s, NULL, %(uid)s, %(operation)s, %(now)s
+                      FROM inserted
+                )
+                SELECT COUNT(*) FROM inserted
+                """,
+                eligible=self._eligible_registrants(low, high),
+                program=self.id,
+                state=state,
+                enrollment_date=self.env.cr.now() if state == "enrolled" else None,
+                uid=operation.user_id.id,
+                operation=operation.id,
+                now=self.env.cr.now(),
+            )
+        )
+        [count] = self.env.cr.fetchone()
+        return {"imported": count}
+
+    def _bulk_finish_import_eligible(self, operation):
+        self._refresh_counters()
+
+    # Enrolment and verification
+
+    def enroll_eligible_registrants(self):
+        """Candidates (draft, not eligible, enrolled) become enrolled or not eligible.
+        Exited, paused and duplicated members stay as they are."""
+        return self._start_eligibility("enroll", ENROLLMENT_CANDIDATES)
+
+    def verify_eligibility(self):
+        """Enrolled members who no longer match become not eligible, and the other way round; drafts stay."""
+        return self._start_eligibility("verify", ("enrolled", "not_eligible"))
+
+    def _start_eligibility(self, step, states):
+        self.ensure_one()
+        self._check_can(GROUP_VALIDATOR)
+        self.check_access("write")
+        self._check_active()
+        if not self.have_members:
+            raise UserError(
+                self.env._("%s has no members yet: import the eligible registrants, or add some.", self.name)
+            )
+        return self._bulk_start(step, params={"states": list(states)})._notification()
+
+    def _bulk_source_enroll(self, operation):
+        return SQL(
+            "SELECT partner_id AS key FROM g2p_program_membership WHERE program_id = %s AND state = ANY(%s)",
+            self.id,
+            operation.params["states"],
+        )
+
+    _bulk_source_verify = _bulk_source_enroll
+
+    def _bulk_chunk_enroll(self, operation, low, high):
+        return self._apply_eligibility(low, high, operation.params["states"], operation)
+
+    _bulk_chunk_verify = _bulk_chunk_enroll
+
+    def _apply_eligibility(self, low, high, states, operation=None, members=None):
+        """Decide for the members in (low, high] that are in one of the states: enrolled or not eligible.
+
+        :param members: decide for these memberships only.
+        :return: {"enrolled": newly, "already": still, "not_eligible": count}
+        """
+        candidates = SQL(
+            """
+            SELECT membership.id, membership.partner_id, membership.state
+              FROM g2p_program_membership AS membership
+             WHERE membership.program_id = %(program)s
+               AND membership.state = ANY(%(states)s)
+               AND %(range)s
+               AND %(members)s
+               FOR NO KEY UPDATE
+            """,
+            program=self.id,
+            states=list(states),
+            range=self._range_sql("membership", low, high),
+            members=SQL("membership.id = ANY(%s)", members.ids) if members is not None else SQL("TRUE"),
+        )
+        sets, verdicts = self._eligibility_verdicts(SQL("SELECT * FROM candidates"), low, high)
+        now = self.env.cr.now()
+        uid = operation.user_id.id if operation else self.env.uid
+        self.env.cr.execute(
+            SQL(
+                """
+                WITH candidates AS MATERIALIZED (%(candidates)s),
+                     %(sets)s,
+                     verdict AS MATERIALIZED (%(verdicts)s),
+                     moved AS (
+                    UPDATE g2p_program_membership AS membership
+                       SET state = CASE WHEN verdict.reason IS NULL THEN 'enrolled' ELSE 'not_eligible' END,
+                           reason = verdict.reason,
+                           enrollment_date = CASE WHEN verdict.reason IS NULL THEN %(now)s
+                                                  ELSE membership.enrollment_date END,
+                           write_uid = %(uid)s,
+                           write_date = %(now)s
+                      FROM verdict
+                     WHERE membership.id = verdict.id
+                       AND (membership.state <> CASE WHEN verdict.reason IS NULL THEN 'enrolled' ELSE 'not_eligible' END
+                            OR membership.reason IS DISTINCT FROM verdict.reason)
+                 RETURNING membership.id, verdict.state AS from_state, membership.state AS to_state, verdict.reason
+                ), logged AS (
+                    INSERT INTO g2p_state_history
+                           (res_model, res_id, from_state, to_state, reason, user_id, operation_id, date)
+                    SELECT 'g2p.program_membership', id, from_state, to_state, reason, %(uid)s, %(operation)s, %(now)s
+                      FROM moved
+                     WHERE from_state <> to_state
+                )
+                SELECT COUNT(*) FILTER (WHERE reason IS NULL AND state <> 'enrolled'),
+                       COUNT(*) FILTER (WHERE reason IS NULL AND state = 'enrolled'),
+                       COUNT(*) FILTER (WHERE reason IS NOT NULL)
+                  FROM verdict
+                """,
+                candidates=candidates,
+                sets=sets,
+                verdicts=verdicts,
+                now=now,
+                uid=uid,
+                operation=operation.id if operation else None,
+            )
+        )
+        enrolled, already, not_eligible = self.env.cr.fetchone()
+        self.env["g2p.program_membership"].invalidate_model()
+        return {"enrolled": enrolled, "already": already, "not_eligible": not_eligible}
+
+    def _bulk_finish_enroll(self, operation):
+        self._refresh_counters()
+
+    _bulk_finish_verify = _bulk_finish_enroll
+
+    # Deduplication
+
+    def deduplicate_beneficiaries(self):
+        """Find the sets of duplicates among the members, keep one of each set and mark the others."""
+        self.ensure_one()
+        self._check_can(GROUP_VALIDATOR)
+        self.check_access("write")
+        self._check_active()
+        if not self.get_managers(self.MANAGER_DEDUPLICATION):
+            raise UserError(
+                self.env._("%s has no deduplication manager: add one on the Configuration tab.", self.name)
+            )
+        return self._bulk_start("deduplicate")._notification()
+
+    def _bulk_before_deduplicate(self, operation):
+        self.env["g2p.program.membership.duplicate"]._find_clusters(self)
+
+    def _bulk_source_deduplicate(self, operation):
+        return SQL(
+            "SELECT partner_id AS key FROM g2p_program_membership WHERE program_id = %s AND state = ANY(%s)",
+            self.id,
+            list(DEDUPLICATION_CANDIDATES),
+        )
+
+    def _bulk_chunk_deduplicate(self, operation, low, high):
+        return self.env["g2p.program.membership.duplicate"]._mark_members(self, operation, low, high)
+
+    def _bulk_finish_deduplicate(self, operation):
+        self.write({"last_deduplication": fields.Datetime.now()})
+        self._refresh_counters()
+
+    # Cycles
+
+    def create_new_cycle(self):
+        """The next cycle, with the enrolled members in it when the program manager says so."""
+        self.ensure_one()
+        self._check_can(GROUP_MANAGER)
+        self.check_access("write")
+        self._check_active()
+        if not self.eligible_beneficiaries_count:
+            raise UserError(
+                self.env._("%s has no enrolled members: enrol the eligible ones first.", self.name)
+            )
+        manager = self.get_manager(self.MANAGER_PROGRAM)
+        cycle = manager.new_cycle()
+        action = {
+            "type": "ir.actions.act_window",
+            "res_model": "g2p.cycle",
+            "res_id": cycle.id,
+            "view_mode": "form",
+            "views": [(False, "form")],
+        }
+        if manager.copy_last_cycle_on_new_cycle:
+            cycle.copy_beneficiaries_from_program()
+        return action
+
+    # Links
+
+    def open_eligible_beneficiaries_form(self):
+        """Stat button: the members, enrolled first."""
+        return self._open(
+            "g2p.program_membership",
+            self.env._("Beneficiaries of %s", self.name),
+            {"search_default_enrolled": 1, "default_program_id": self.id},
+        )
+
+    def open_duplicate_membership_form(self):
+        """Stat button: sets of duplicates."""
+        return self._open(
+            "g2p.program.membership.duplicate",
+            self.env._("Duplicates of %s", self.name),
+            {"search_default_open": 1},
+        )
+
+    def open_cycles_form(self):
+        """Stat button: the cycles."""
+        return self._open("g2p.cycle", self.env._("Cycles of %s", self.name), {"default_program_id": self.id})
+
+    def _open(self, model, name, context=None):
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": name,
+            "res_model": model,
+            "view_mode": "list,form",
+            "views": [(False, "list"), (False, "form")],
+            "domain": [("program_id", "=", self.id)],
+            "context": context or {},
+        }

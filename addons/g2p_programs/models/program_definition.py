@@ -1,0 +1,89 @@
+import re
+
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+
+FREQUENCIES = [
+    ("Daily", "Daily"),
+    ("Weekly", "Weekly"),
+    ("Fortnightly", "Fortnightly"),
+    ("Monthly", "Monthly"),
+    ("BiMonthly", "Every two months"),
+    ("Quarterly", "Quarterly"),
+    ("SemiAnnually", "Twice a year"),
+    ("Annually", "Annually"),
+    ("OnDemand", "On demand"),
+]
+
+
+class ProgramDefinition(models.Model):
+    """The static side of a program: what it gives, to whom, how often. One definition can be run again."""
+
+    _name = "g2p.program.definition"
+    _description = "Program definition"
+    _order = "program_mnemonic"
+    _rec_name = "program_mnemonic"
+
+    _program_mnemonic_uniq = models.Constraint(
+        "UNIQUE (program_mnemonic)", "A program with this mnemonic exists already: choose another mnemonic."
+    )
+
+    program_mnemonic = fields.Char(
+        "Mnemonic", required=True, copy=False, help="Short code of the program in files and messages."
+    )
+    description = fields.Text()
+    target_type = fields.Selection(
+        [("group", "Group"), ("individual", "Individual")], required=True, default="group", index=True
+    )
+    company_id = fields.Many2one(
+        "res.company", required=True, index=True, default=lambda self: self.env.company, ondelete="restrict"
+    )
+    currency_id = fields.Many2one(
+        "res.currency", required=True, default=lambda self: self.env.company.currency_id, ondelete="restrict"
+    )
+    enrollment_frequency = fields.Selection(FREQUENCIES, required=True, default="OnDemand")
+    disbursement_frequency = fields.Selection(FREQUENCIES, required=True, default="OnDemand")
+    benefit_code_line_ids = fields.One2many(
+        "g2p.program.benefit.codes", "definition_id", string="Benefit codes", copy=True
+    )
+    benefit_code_ids = fields.Many2many(
+        "g2p.benefit.codes",
+        "g2p_benefit_codes_g2p_program_definition_rel",
+        "g2p_program_definition_id",
+        "g2p_benefit_codes_id",
+        compute="_compute_benefit_code_ids",
+        store=True,
+        help="The codes of the lines below, as a plain relation for reports and other systems.",
+    )
+
+    @api.depends("benefit_code_line_ids.benefit_code_id")
+    def _compute_benefit_code_ids(self):
+        for definition in self:
+            definition.benefit_code_ids = definition.benefit_code_line_ids.benefit_code_id
+
+    @api.constrains("program_mnemonic")
+    def _check_program_mnemonic(self):
+        for definition in self:
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", definition.program_mnemonic or ""):
+                raise ValidationError(
+                    self.env._(
+                        "%(mnemonic)s can't be a mnemonic: use letters, digits, dots, dashes and underscores.",
+                        mnemonic=definition.program_mnemonic,
+                    )
+                )
+
+    @api.model
+    def _free_mnemonic(self, name):
+        """A mnemonic made from a program's name that no definition has yet: "Child Grant" gives CHILD-GRANT."""
+        stem = re.sub(r"[^A-Z0-9]+", "-", (name or "").upper()).strip("-")[:40] or "PROGRAM"
+        taken = set(
+            self.sudo()  # mnemonics are unique across companies, also those the user can't see; none is shown
+            .search([("program_mnemonic", "=like", f"{stem}%")])
+            .mapped("program_mnemonic")
+        )
+        if stem not in taken:
+            return stem
+        number = 2
+        while f"{stem}-{number}" in taken:
+            number += 1
+        return f"{stem}-{number}"

@@ -1,0 +1,46 @@
+from odoo import fields, models
+
+
+class ResPartner(models.Model):
+    _inherit = "res.partner"
+
+    program_membership_ids = fields.One2many("g2p.program_membership", "partner_id", string="Programs")
+    cycle_ids = fields.One2many("g2p.cycle.membership", "partner_id", string="Cycles")
+    entitlement_ids = fields.One2many("g2p.entitlement", "partner_id", string="Entitlements")
+    program_membership_count = fields.Integer("Number of programs", compute="_compute_program_counts")
+    cycles_count = fields.Integer("Number of cycles", compute="_compute_program_counts")
+    entitlements_count = fields.Integer("Number of entitlements", compute="_compute_program_counts")
+
+    def _compute_program_counts(self):
+        """Three grouped counts, by index, whatever the number of registrants shown."""
+        for model, field in (
+            ("g2p.program_membership", "program_membership_count"),
+            ("g2p.cycle.membership", "cycles_count"),
+            ("g2p.entitlement", "entitlements_count"),
+        ):
+            counts = {}
+            if self.env[model].has_access("read"):
+                counts = dict(
+                    self.env[model]._read_group([("partner_id", "in", self.ids)], ["partner_id"], ["__count"])
+                )
+            for partner in self:
+                partner[field] = counts.get(partner, 0)
+
+    def action_open_programs(self):
+        """Stat button: the programs of a registrant."""
+        return self._open_of_registrant("g2p.program_membership", self.env._("Programs of %s", self.name))
+
+    def action_open_entitlements(self):
+        """Stat button: the benefits of a registrant."""
+        return self._open_of_registrant("g2p.entitlement", self.env._("Entitlements of %s", self.name))
+
+    def _open_of_registrant(self, model, name):
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": name,
+            "res_model": model,
+            "view_mode": "list,form",
+            "domain": [("partner_id", "=", self.id)],
+            "context": {"create": False},
+        }

@@ -1,0 +1,62 @@
+from odoo.exceptions import UserError, ValidationError
+from odoo.tests import tagged
+
+from .common import ProgramsCase
+
+
+@tagged("post_install", "-at_install")
+class TestManagers(ProgramsCase):
+    """A manager is two records: the reference that belongs to the program, and the concrete one with the settings."""
+
+    def test_a_concrete_manager_makes_its_reference(self):
+        program = self.program()
+        manager = self.env["g2p.program_membership.manager.phone_number"].create(
+            {"name": "Has a phone", "program_id": program.id}
+        )
+        self.assertIn(manager, program.get_managers(program.MANAGER_ELIGIBILITY))
+        manager.unlink()
+        self.assertEqual(len(program.eligibility_managers), 1)
+
+    def test_a_reference_to_it_is_not_made_twice(self):
+        program = self.program()
+        manager = self.env["g2p.program_membership.manager.phone_number"].create(
+            {"name": "Has a phone", "program_id": program.id}
+        )
+        self.env["g2p.eligibility.manager"].create(
+            {"program_id": program.id, "manager_ref_id": f"{manager._name},{manager.id}"}
+        )
+        self.assertEqual(len(program.eligibility_managers), 2)
+        program.eligibility_managers.filtered(lambda ref: ref.manager_ref_id == manager).unlink()
+        self.assertFalse(manager.exists())
+
+    def test_a_manager_serves_one_program(self):
+        one, other = self.program("One"), self.program("Other")
+        manager = one.get_managers(one.MANAGER_ELIGIBILITY)[0]
+        with self.assertRaisesRegex(ValidationError, "belongs to the program"):
+            self.env["g2p.eligibility.manager"].create(
+                {"program_id": other.id, "manager_ref_id": f"{manager._name},{manager.id}"}
+            )
+        with self.assertRaises(UserError):
+            manager.write({"program_id": other.id})
+
+    def test_conditions_must_be_conditions(self):
+        program = self.program()
+        manager = program.get_managers(program.MANAGER_ELIGIBILITY)[0]
+        for text in ("[('no_such_field', '=', 1)]", "not python", "{'a': 1}", "__import__('os')"):
+            with self.subTest(text), self.assertRaises(ValidationError), self.cr.savepoint():
+                manager.write({"eligibility_domain": text})
+
+    def test_conditions_can_not_read_what_their_author_may_not(self):
+        program = self.program()
+        manager = program.get_managers(program.MANAGER_ELIGIBILITY)[0].with_user(self.manager)
+        with self.assertRaises(ValidationError):
+            manager.write({"eligibility_domain": "[('user_ids.password', '=like', 'a%')]"})
+
+    def test_a_type_that_goes_takes_its_references_along(self):
+        program = self.program()
+        manager = self.env["g2p.program_membership.manager.phone_number"].create(
+            {"name": "Has a phone", "program_id": program.id}
+        )
+        self.env["ir.model"]._forget_managers([manager._name])
+        program.invalidate_recordset()
+        self.assertEqual(len(program.eligibility_managers), 1)

@@ -1,0 +1,6 @@
+from . import program_create
+from . import assign_program
+from . import multi_entitlement_approval
+from . import payment_reconciliation
+from . import payment_mark
+from . import assign_payments_batch

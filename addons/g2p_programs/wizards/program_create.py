@@ -1,0 +1,200 @@
+from odoo import api, fields, models
+from odoo.exceptions import UserError, ValidationError
+
+from ..models.domain import parse_domain
+
+
+class ProgramCreateWizard(models.TransientModel):
+    """A program that works, in two steps: what it is, and whether to bring the matching registrants in now."""
+
+    _name = "g2p.program.create.wizard"
+    _description = "Create a program"
+    _inherit = ["g2p.cycle.recurrence.mixin"]
+
+    state = fields.Selection([("step1", "Settings"), ("step2", "Import")], default="step1", readonly=True)
+
+    name = fields.Char("Program name")
+    description = fields.Text()
+    target_type = fields.Selection([("group", "Group"), ("individual", "Individual")], required=True, default="group")
+    company_id = fields.Many2one("res.company", required=True, default=lambda self: self.env.company)
+    currency_id = fields.Many2one(
+        "res.currency", required=True, default=lambda self: self.env.company.currency_id
+    )
+    benefit_code_id = fields.Many2one("g2p.benefit.codes", "Benefit code")
+
+    # Eligibility
+    area_ids = fields.Many2many("g2p.area", string="Areas", help="Empty means all areas.")
+    eligibility_domain = fields.Char("Registrants matching", default="[]")
+    matching_count = fields.Integer("Registrants who match", compute="_compute_matching_count")
+
+    # Cycles
+    approver_group_id = fields.Many2one(
+        "res.groups",
+        "Approver group",
+        default=lambda self: self.env.ref("g2p_programs.g2p_program_cycle_approver", raise_if_not_found=False),
+    )
+    auto_approve_entitlements = fields.Boolean()
+
+    # Entitlements
+    entitlement_kind = fields.Selection([("default", "Default")], "Entitlement manager", required=True, default="default")
+    amount_per_cycle = fields.Monetary(help="What each beneficiary gets in a cycle.")
+    amount_per_individual_in_group = fields.Monetary(help="Added for each member of a group.")
+    max_individual_in_group = fields.Integer(help="So many members count at the most; 0 means all.")
+    transfer_fee_pct = fields.Float("Transfer fee (%)", digits=(5, 2), help="Part of the amount.")
+    transfer_fee_amt = fields.Monetary("Transfer fee", help="Part of the amount.")
+    entitlement_validation_group_id = fields.Many2one(
+        "res.groups",
+        "Entitlement validation group",
+        default=lambda self: self.env.ref("g2p_programs.g2p_finance_validator", raise_if_not_found=False),
+    )
+
+    import_beneficiaries = fields.Selection(
+        [("yes", "Yes, enrol everybody who matches now"), ("no", "No, I will do that later")], default="no", required=True
+    )
+
+    @api.onchange("transfer_fee_pct")
+    def _onchange_transfer_fee_pct(self):
+        if self.transfer_fee_pct:
+            self.transfer_fee_amt = 0
+
+    @api.onchange("transfer_fee_amt")
+    def _onchange_transfer_fee_amt(self):
+        if self.transfer_fee_amt:
+            self.transfer_fee_pct = 0
+
+    def _registrant_conditions(self):
+        """The conditions of the wizard as a domain in text: what the person typed, and the areas."""
+        conditions = list(parse_domain(self.env, self.eligibility_domain))
+        if self.area_ids:
+            conditions.append(("area_id", "child_of", self.area_ids.ids))
+        return repr(conditions)
+
+    @api.depends("eligibility_domain", "area_ids", "target_type", "company_id")
+    def _compute_matching_count(self):
+        for wizard in self:
+            domain = parse_domain(self.env, wizard._registrant_conditions())
+            wizard.matching_count = self.env["res.partner"].search_count(
+                [
+                    *domain,
+                    ("is_registrant", "=", True),
+                    ("is_group", "=", wizard.target_type == "group"),
+                    ("disabled", "=", False),
+                    ("company_id", "in", [wizard.company_id.id, False]),
+                ]
+            )
+
+    def next_step(self):
+        """Button: check the settings, then ask about the import."""
+        self.ensure_one()
+        self._check_settings()
+        self.state = "step2"
+        return self._reopen()
+
+    def prev_step(self):
+        """Button: back to the settings."""
+        self.ensure_one()
+        self.state = "step1"
+        return self._reopen()
+
+    def _reopen(self):
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Create a program"),
+            "res_model": self._name,
+            "res_id": self.id,
+            "view_mode": "form",
+            "target": "new",
+        }
+
+    def _check_settings(self):
+        if not (self.name or "").strip():
+            raise UserError(self.env._("Give the program a name."))
+        if self.transfer_fee_pct and self.transfer_fee_amt:
+            raise UserError(self.env._("Give the transfer fee as a percentage or as an amount, not both."))
+        try:
+            parse_domain(self.env, self._registrant_conditions())
+        except Exception as error:
+            raise ValidationError(self.env._("The conditions can't be used: %s", error)) from error
+        self._check_entitlement_settings()
+
+    def _check_entitlement_settings(self):
+        if self.entitlement_kind == "default" and not (
+            self.amount_per_cycle > 0 or self.amount_per_individual_in_group > 0
+        ):
+            raise UserError(self.env._("Say what a beneficiary gets: an amount per cycle, per individual, or both."))
+
+    def create_program(self):
+        """Make the program with all its managers, active; import the matching registrants if asked.
+
+        :return: the action that opens the program.
+        """
+        self.ensure_one()
+        self._check_settings()
+        program = self.env["g2p.program"].with_context(g2p_no_default_managers=True).create(self._program_values())
+        program = program.with_context(g2p_no_default_managers=False)
+        self._create_managers(program)
+        program._create_default_managers()
+        program.action_activate()
+        action = {
+            "type": "ir.actions.act_window",
+            "name": program.name,
+            "res_model": "g2p.program",
+            "res_id": program.id,
+            "view_mode": "form",
+            "views": [(False, "form")],
+            "target": "current",
+        }
+        if self.import_beneficiaries == "yes":
+            program.import_eligible_registrants("enrolled")
+        return action
+
+    def _program_values(self):
+        values = {
+            "name": self.name.strip(),
+            "description": self.description,
+            "target_type": self.target_type,
+            "company_id": self.company_id.id,
+            "currency_id": self.currency_id.id,
+        }
+        if self.benefit_code_id:
+            values["benefit_code_line_ids"] = [(0, 0, {"benefit_code_id": self.benefit_code_id.id})]
+        return values
+
+    def _create_managers(self, program):
+        """The managers whose settings the wizard holds; all other kinds get the default one."""
+        self.env["g2p.program_membership.manager.default"].create(
+            {
+                "name": self.env._("Conditions"),
+                "program_id": program.id,
+                "eligibility_domain": self._registrant_conditions(),
+            }
+        )
+        self.env["g2p.cycle.manager.default"].create(
+            {
+                "name": self.env._("Default"),
+                "program_id": program.id,
+                "approver_group_id": self.approver_group_id.id,
+                "auto_approve_entitlements": self.auto_approve_entitlements,
+                **{
+                    field: self[field]
+                    for field in self.env["g2p.cycle.recurrence.mixin"]._fields
+                    if field not in models.MAGIC_COLUMNS and field != "display_name"
+                },
+            }
+        )
+        self._create_entitlement_manager(program)
+
+    def _create_entitlement_manager(self, program):
+        if self.entitlement_kind == "default":
+            self.env["g2p.program.entitlement.manager.default"].create(
+                {
+                    "name": self.env._("Default"),
+                    "program_id": program.id,
+                    "amount_per_cycle": self.amount_per_cycle,
+                    "amount_per_individual_in_group": self.amount_per_individual_in_group,
+                    "max_individual_in_group": self.max_individual_in_group,
+                    "transfer_fee_pct": self.transfer_fee_pct,
+                    "transfer_fee_amt": self.transfer_fee_amt,
+                    "entitlement_validation_group_id": self.entitlement_validation_group_id.id,
+                }
+            )
