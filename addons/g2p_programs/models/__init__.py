@@ -8,6 +8,7 @@ from . import program_actions
 from . import program_membership
 from . import program_duplicate
 from . import cycle
+from . import cycle_beneficiaries
 from . import cycle_membership
 from . import fund
 from . import entitlement

@@ -1,0 +1,181 @@
+"""Who is in a cycle: the steps *Copy beneficiaries* and *Verify eligibility*."""
+
+from odoo import fields, models
+from odoo.tools import SQL
+
+from .constants import GROUP_MANAGER, GROUP_VALIDATOR
+
+
+class Cycle(models.Model):
+    _inherit = "g2p.cycle"
+
+    def _bulk_steps(self):
+        return {
+            **super()._bulk_steps(),
+            "copy": self.env._("Copy beneficiaries from program"),
+            "verify": self.env._("Verify eligibility"),
+        }
+
+    def _bulk_outcomes(self):
+        _ = self.env._
+        return {
+            **super()._bulk_outcomes(),
+            "copied": (_("Copied"), "done"),
+            "enrolled": (_("Eligible"), "done"),
+            "already": (_("Still eligible"), "done"),
+            "not_eligible": (_("Not eligible"), "skipped"),
+        }
+
+    def copy_beneficiaries_from_program(self):
+        """Button: every enrolled member of the program who is not in the cycle yet enters it."""
+        self.ensure_one()
+        self._check_can(GROUP_MANAGER)
+        self._require_state("draft")
+        self.program_id._check_active()
+        return self._bulk_start("copy")._notification()
+
+    def _bulk_source_copy(self, operation):
+        manager = self.program_id.get_manager(self.program_id.MANAGER_PROGRAM)
+        return SQL(
+            """
+            SELECT member.registrant_id AS key
+              FROM (%(members)s) AS member
+             WHERE NOT EXISTS (
+                    SELECT FROM g2p_cycle_membership AS known
+                     WHERE known.cycle_id = %(cycle)s AND known.partner_id = member.registrant_id
+                   )
+            """,
+            members=manager._next_cycle_members(self),
+            cycle=self.id,
+        )
+
+    def _bulk_chunk_copy(self, operation, low, high):
+        manager = self.program_id.get_manager(self.program_id.MANAGER_PROGRAM)
+        self.env.cr.execute(
+            SQL(
+                """
+                WITH inserted AS (
+                    INSERT INTO g2p_cycle_membership
+                           (partner_id, cycle_id, enrollment_date, state, create_uid, write_uid, create_date, write_date)
+                    SELECT member.registrant_id, %(cycle)s, %(today)s, 'enrolled', %(uid)s, %(uid)s, %(now)s, %(now)s
+                      FROM (%(members)s) AS member
+                     WHERE EXISTS (SELECT FROM g2p_cycle WHERE id = %(cycle)s AND state = 'draft')
+                     ORDER BY member.registrant_id
+                        ON CONFLICT DO NOTHING
+                 RETURNING id
+                ), logged AS (
+                    INSERT INTO g2p_state_history
+                           (res_model, res_id, from_state, to_state, reason, user_id, operation_id, date)
+                    SELECT 'g2p.cycle.membership', id, NULL, 'enrolled', NULL, %(uid)s, %(operation)s, %(now)s
+                      FROM inserted
+                )
+                SELECT COUNT(*) FROM inserted
+                """,
+                members=manager._next_cycle_members(self, low, high),
+                cycle=self.id,
+                today=fields.Date.context_today(self),
+                uid=operation.user_id.id,
+                operation=operation.id,
+                now=self.env.cr.now(),
+            )
+        )
+        [count] = self.env.cr.fetchone()
+        self.env["g2p.cycle.membership"].invalidate_model()
+        return {"copied": count}
+
+    def _bulk_finish_copy(self, operation):
+        self._refresh_counters()
+
+    def check_eligibility(self):
+        """Button: decide again who of this cycle is eligible. Nobody outside this cycle is touched.
+
+        Members who are not eligible any more lose their draft and pending entitlements of this cycle.
+        """
+        self.ensure_one()
+        self._check_can(GROUP_VALIDATOR)
+        self._require_state("draft")
+        self.program_id._check_active()
+        return self._bulk_start("verify")._notification()
+
+    def _bulk_source_verify(self, operation):
+        return SQL(
+            """
+            SELECT partner_id AS key FROM g2p_cycle_membership
+             WHERE cycle_id = %s AND state IN ('draft', 'enrolled', 'not_eligible')
+            """,
+            self.id,
+        )
+
+    def _bulk_chunk_verify(self, operation, low, high):
+        candidates = SQL(
+            """
+            SELECT membership.id, membership.partner_id, membership.state
+              FROM g2p_cycle_membership AS membership
+             WHERE membership.cycle_id = %(cycle)s
+               AND membership.state IN ('draft', 'enrolled', 'not_eligible')
+               AND %(range)s
+               FOR NO KEY UPDATE
+            """,
+            cycle=self.id,
+            range=self.program_id._range_sql("membership", low, high),
+        )
+        sets, verdicts = self.program_id._eligibility_verdicts(SQL("SELECT * FROM candidates"), low, high)
+        self.env.cr.execute(
+            SQL(
+                """
+                WITH candidates AS MATERIALIZED (%(candidates)s),
+                     %(sets)s,
+                     verdict AS MATERIALIZED (%(verdicts)s),
+                     moved AS (
+                    UPDATE g2p_cycle_membership AS membership
+                       SET state = CASE WHEN verdict.reason IS NULL THEN 'enrolled' ELSE 'not_eligible' END,
+                           reason = verdict.reason, write_uid = %(uid)s, write_date = %(now)s
+                      FROM verdict
+                     WHERE membership.id = verdict.id
+                       AND (membership.state <> CASE WHEN verdict.reason IS NULL THEN 'enrolled' ELSE 'not_eligible' END
+                            OR membership.reason IS DISTINCT FROM verdict.reason)
+                 RETURNING membership.id, verdict.state AS from_state, membership.state AS to_state, verdict.reason
+                ), logged AS (
+                    INSERT INTO g2p_state_history
+                           (res_model, res_id, from_state, to_state, reason, user_id, operation_id, date)
+                    SELECT 'g2p.cycle.membership', id, from_state, to_state, reason, %(uid)s, %(operation)s, %(now)s
+                      FROM moved WHERE from_state <> to_state
+                )
+                SELECT COUNT(*) FILTER (WHERE reason IS NULL AND state <> 'enrolled'),
+                       COUNT(*) FILTER (WHERE reason IS NULL AND state = 'enrolled'),
+                       COUNT(*) FILTER (WHERE reason IS NOT NULL)
+                  FROM verdict
+                """,
+                candidates=candidates,
+                sets=sets,
+                verdicts=verdicts,
+                uid=operation.user_id.id,
+                operation=operation.id,
+                now=self.env.cr.now(),
+            )
+        )
+        enrolled, already, not_eligible = self.env.cr.fetchone()
+        self.env["g2p.cycle.membership"].invalidate_model()
+        self.env["g2p.entitlement"]._transition_where(
+            SQL(
+                """
+                t.cycle_id = %(cycle)s AND t.state IN ('draft', 'pending_validation')
+                AND t.partner_id > %(low)s AND t.partner_id <= %(high)s
+                AND EXISTS (
+                    SELECT FROM g2p_cycle_membership AS membership
+                     WHERE membership.cycle_id = t.cycle_id AND membership.partner_id = t.partner_id
+                       AND membership.state = 'not_eligible'
+                )
+                """,
+                cycle=self.id,
+                low=low,
+                high=high,
+            ),
+            "cancelled",
+            reason=self.env._("Not eligible any more"),
+            operation=operation,
+        )
+        return {"enrolled": enrolled, "already": already, "not_eligible": not_eligible}
+
+    def _bulk_finish_verify(self, operation):
+        self._refresh_counters()
