@@ -62,7 +62,7 @@ class BulkChunk(models.Model):
             """,
             operation_id,
             SQL("AND chunk.id = %s", chunk_id) if chunk_id else SQL(),
-        ))
+        ), log_exceptions=False)
         return self.browse(row[0] for row in self.env.cr.fetchall())
 
     def _execute(self, attempt):

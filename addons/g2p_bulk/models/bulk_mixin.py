@@ -1,6 +1,8 @@
 from psycopg2.errors import UniqueViolation
 
 from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.tools import mute_logger
 
 from ..core import commit, in_test_transaction
 from .bulk_chunk import CHANGED, ERROR, NOT_RUN
@@ -162,24 +164,28 @@ class BulkMixin(models.AbstractModel):
             "started_at": now,
             "resumed_at": now,
         }
+        if twin := operations._active_operation(self, step):
+            twin._refuse_twin()
         self.env.flush_all()
         try:
+            # A refusal leaves nothing behind, even if the caller goes on.
             with self.env.cr.savepoint():
-                operation = operations.create(vals)
-                operation.flush_recordset()
-        except UniqueViolation:
+                with mute_logger("odoo.sql_db"):  # losing the race is no error of the log
+                    operation = operations.create(vals)
+                    operation.flush_recordset()
+                operation._prepare(mode)
+        except UniqueViolation as error:
+            if error.diag.constraint_name != operations._one_active.full_name(operations):
+                raise
             # What the winner committed is visible to a new transaction only. The error below undoes this one anyway.
             if not in_test_transaction(self.env.cr):
                 self.env.cr.rollback()
-            operations._refuse_twin(self, step)
-        target = operation._target()
-        before = getattr(target, f"_bulk_before_{step}", None)
-        if before:
-            before(operation.with_env(target.env))
-        operation._plan(getattr(target, f"_bulk_source_{step}")(operation.with_env(target.env)))
-        operation.mode = mode or operation._choose_mode(self._bulk_parameter("inline_threshold", 20_000))
-        operation.state = "running"
-        operation._send_progress()
+            twin = operations._active_operation(self, step)
+            if twin:
+                twin._refuse_twin()
+            raise UserError(self.env._(
+                "%(step)s was just started by someone else and is over already.", step=label
+            )) from error
         if operation.mode == "queue" and operation.planned:
             operation._enqueue()
         else:

@@ -253,6 +253,18 @@ class BulkOperation(models.Model):
         env = self.env(user=self.user_id.id, context=context, su=True)
         return env[self.res_model].browse(self.res_id)
 
+    def _prepare(self, mode):
+        """Let the target have its say before anything starts, cut the chunks, and decide who runs them."""
+        target = self._target()
+        operation = self.with_env(target.env)
+        before = getattr(target, f"_bulk_before_{self.step}", None)
+        if before:
+            before(operation)
+        self._plan(getattr(target, f"_bulk_source_{self.step}")(operation))
+        self.mode = mode or self._choose_mode(target._bulk_parameter("inline_threshold", 20_000))
+        self.state = "running"
+        self._send_progress()
+
     def _plan(self, source):
         """Cut the keys of ``source`` into gap-free ranges of about ``chunk_size`` rows, in one statement.
 
@@ -372,8 +384,8 @@ class BulkOperation(models.Model):
             if state not in (*ACTIVE_STATES, "failed"):
                 raise UserError(self.env._("%(name)s is over, there is nothing to resume.", name=self.name))
             if state == "failed":
-                if self._active_twin():
-                    self._refuse_twin(self._target(), self.step)
+                if twin := self._active_operation(self._target(), self.step):
+                    twin._refuse_twin()
                 self.chunk_ids._reset_failed(self)
             self.write({
                 "state": "running", "finished_at": False, "resumed_at": fields.Datetime.now(), "last_error": False,
@@ -438,36 +450,30 @@ class BulkOperation(models.Model):
     def _locked_state(self):
         """The state, under a lock on the operation's row until the end of the transaction."""
         self.flush_recordset()
-        self.env.cr.execute(SQL("SELECT state FROM g2p_bulk_operation WHERE id = %s FOR UPDATE", self.id))
+        self.env.cr.execute(
+            SQL("SELECT state FROM g2p_bulk_operation WHERE id = %s FOR UPDATE", self.id), log_exceptions=False
+        )
         row = self.env.cr.fetchone()
         self.invalidate_recordset()
         return row and row[0]
 
-    def _active_twin(self):
-        return self.search([
-            ("res_model", "=", self.res_model),
-            ("res_id", "=", self.res_id),
-            ("step", "=", self.step),
-            ("state", "in", ACTIVE_STATES),
-            ("id", "!=", self.id),
-        ], limit=1)
-
     @api.model
-    def _refuse_twin(self, target, step):
-        """Raise what a second start of the same step on the same record gets to read."""
-        twin = self.search([
+    def _active_operation(self, target, step):
+        return self.search([
             ("res_model", "=", target._name),
             ("res_id", "=", target.id),
             ("step", "=", step),
             ("state", "in", ACTIVE_STATES),
         ], limit=1)
-        if not twin:
-            raise UserError(self.env._("This step was started by someone else at the same moment. Please try again."))
+
+    def _refuse_twin(self):
+        """Raise what a second start of the same step on the same record gets to read."""
+        self.ensure_one()
         raise UserError(self.env._(
             "%(name)s is already running, started by %(user)s at %(time)s.",
-            name=twin.name,
-            user=twin.user_id.name,
-            time=format_datetime(self.env, twin.started_at or twin.create_date),
+            name=self.name,
+            user=self.user_id.name,
+            time=format_datetime(self.env, self.started_at),
         ))
 
     # Telling the user
@@ -479,7 +485,7 @@ class BulkOperation(models.Model):
 
     def _counts_in_words(self):
         """Such as 'Enrolled: 12,431. Not eligible: 1,082.'"""
-        return " ".join(f"{line['label']}: {self._format_count(line['count'])}." for line in self.count_lines)
+        return " ".join(f"{line['label']}: {self._format_count(line['count'])}." for line in self.count_lines or [])
 
     def _format_count(self, count):
         return formatLang(self.env, count, digits=0)

@@ -1,0 +1,5 @@
+from . import test_core
+from . import test_operation
+from . import test_workers
+from . import test_state
+from . import test_access
