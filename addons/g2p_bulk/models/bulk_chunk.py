@@ -42,7 +42,9 @@ class BulkChunk(models.Model):
         for chunk in self:
             counts = chunk.counts or {}
             outcomes = chunk.operation_id._outcomes(counts)
-            chunk.counts_text = ", ".join(f"{outcomes[outcome][0]}: {count}" for outcome, count in counts.items() if count)
+            chunk.counts_text = ", ".join(
+                f"{outcomes[outcome][0]}: {count}" for outcome, count in counts.items() if count
+            )
 
     @api.model
     def _claim(self, operation_id, chunk_id=None):
@@ -50,8 +52,9 @@ class BulkChunk(models.Model):
 
         The lock ends with the transaction: a worker that dies leaves the chunk pending, and its work undone.
         """
-        self.env.cr.execute(SQL(
-            """
+        self.env.cr.execute(
+            SQL(
+                """
             SELECT chunk.id
             FROM g2p_bulk_chunk AS chunk
             JOIN g2p_bulk_operation AS operation ON operation.id = chunk.operation_id
@@ -60,9 +63,11 @@ class BulkChunk(models.Model):
             LIMIT 1
             FOR UPDATE OF chunk SKIP LOCKED
             """,
-            operation_id,
-            SQL("AND chunk.id = %s", chunk_id) if chunk_id else SQL(),
-        ), log_exceptions=False)
+                operation_id,
+                SQL("AND chunk.id = %s", chunk_id) if chunk_id else SQL(),
+            ),
+            log_exceptions=False,
+        )
         return self.browse(row[0] for row in self.env.cr.fetchall())
 
     def _execute(self, attempt):
@@ -78,56 +83,67 @@ class BulkChunk(models.Model):
         missing = self.planned - sum(counts.values())
         if missing > 0:
             counts[CHANGED] = counts.get(CHANGED, 0) + missing
-        self.write({
-            "state": "done",
-            "counts": counts,
-            "planned": max(self.planned, sum(counts.values())),
-            "attempts": self.attempts + attempt,
-            "error": self.env._("Done at attempt %(attempt)s: other work touched the same rows.", attempt=attempt)
-            if attempt > 1
-            else False,
-            "finished_at": fields.Datetime.now(),
-        })
+        self.write(
+            {
+                "state": "done",
+                "counts": counts,
+                "planned": max(self.planned, sum(counts.values())),
+                "attempts": self.attempts + attempt,
+                "error": self.env._("Done at attempt %(attempt)s: other work touched the same rows.", attempt=attempt)
+                if attempt > 1
+                else False,
+                "finished_at": fields.Datetime.now(),
+            }
+        )
         operation._send_progress()
 
     def _set_failed(self, message):
-        self.env.cr.execute(SQL(
-            "SELECT id FROM g2p_bulk_chunk WHERE id = %s AND state = 'pending' FOR UPDATE", self.id,
-        ))
+        self.env.cr.execute(
+            SQL(
+                "SELECT id FROM g2p_bulk_chunk WHERE id = %s AND state = 'pending' FOR UPDATE",
+                self.id,
+            )
+        )
         if self.env.cr.rowcount:
-            self.write({
-                "state": "failed",
-                "counts": {ERROR: self.planned},
-                "attempts": self.attempts + 1,
-                "error": message,
-                "finished_at": fields.Datetime.now(),
-            })
+            self.write(
+                {
+                    "state": "failed",
+                    "counts": {ERROR: self.planned},
+                    "attempts": self.attempts + 1,
+                    "error": message,
+                    "finished_at": fields.Datetime.now(),
+                }
+            )
 
     @api.model
     def _reset_failed(self, operation):
-        operation.env.cr.execute(SQL(
-            """
+        operation.env.cr.execute(
+            SQL(
+                """
             UPDATE g2p_bulk_chunk SET state = 'pending', counts = NULL, error = NULL, finished_at = NULL
             WHERE operation_id = %s AND state = 'failed'
             """,
-            operation.id,
-        ))
+                operation.id,
+            )
+        )
         self.env.invalidate_all()
 
     @api.model
     def _cancel_pending(self, operation):
         """Chunks that a worker holds are left to it."""
-        operation.env.cr.execute(SQL(
-            """
+        operation.env.cr.execute(
+            SQL(
+                """
             UPDATE g2p_bulk_chunk
             SET state = 'cancelled', counts = jsonb_build_object(%s, planned), finished_at = now() AT TIME ZONE 'UTC'
             WHERE id IN (
                 SELECT id FROM g2p_bulk_chunk WHERE operation_id = %s AND state = 'pending' FOR UPDATE SKIP LOCKED
             )
             """,
-            NOT_RUN,
-            operation.id,
-        ))
+                NOT_RUN,
+                operation.id,
+            )
+        )
         self.env.invalidate_all()
 
     def _run_job(self):

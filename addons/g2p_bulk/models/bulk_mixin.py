@@ -47,8 +47,10 @@ class BulkMixin(models.AbstractModel):
 
     def _compute_operation_count(self):
         # A number only, of records that the user can read.
-        groups = self.env["g2p.bulk.operation"].sudo()._read_group(
-            [("res_model", "=", self._name), ("res_id", "in", self.ids)], ["res_id"], ["__count"]
+        groups = (
+            self.env["g2p.bulk.operation"]
+            .sudo()
+            ._read_group([("res_model", "=", self._name), ("res_id", "in", self.ids)], ["res_id"], ["__count"])
         )
         counts = dict(groups)
         for record in self:
@@ -59,9 +61,13 @@ class BulkMixin(models.AbstractModel):
         operations = self.env["g2p.bulk.operation"]
         if not operations.has_access("read"):
             return
-        for operation in operations.search([
-            ("res_model", "=", self._name), ("res_id", "in", self.ids), ("state", "in", ACTIVE_STATES),
-        ]):
+        for operation in operations.search(
+            [
+                ("res_model", "=", self._name),
+                ("res_id", "in", self.ids),
+                ("state", "in", ACTIVE_STATES),
+            ]
+        ):
             self.browse(operation.res_id).running_operation_id = operation
 
     # Actions
@@ -108,7 +114,8 @@ class BulkMixin(models.AbstractModel):
             kind, sticky = "danger", True
             text = self.env._(
                 "%(counts)s %(error)s Resume the operation when the cause is removed.",
-                counts=counts, error=operation.last_error or "",
+                counts=counts,
+                error=operation.last_error or "",
             )
         elif operation.state == "cancelled":
             kind, sticky = "warning", False
@@ -126,10 +133,12 @@ class BulkMixin(models.AbstractModel):
                 "text": text,
                 # The client fills %s with the links; any other % is a sign of the text.
                 "message": text.replace("%", "%%") + " %s",
-                "links": [{
-                    "label": self.env._("Details"),
-                    "url": f"/odoo/bulk-operations/{operation.id}",
-                }],
+                "links": [
+                    {
+                        "label": self.env._("Details"),
+                        "url": f"/odoo/bulk-operations/{operation.id}",
+                    }
+                ],
                 "next": {"type": "ir.actions.act_window_close"},
             },
         }
@@ -183,9 +192,9 @@ class BulkMixin(models.AbstractModel):
             twin = operations._active_operation(self, step)
             if twin:
                 twin._refuse_twin()
-            raise UserError(self.env._(
-                "%(step)s was just started by someone else and is over already.", step=label
-            )) from error
+            raise UserError(
+                self.env._("%(step)s was just started by someone else and is over already.", step=label)
+            ) from error
         if operation.mode == "queue" and operation.planned:
             operation._enqueue()
         else:

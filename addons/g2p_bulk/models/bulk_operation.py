@@ -71,13 +71,17 @@ class BulkOperation(models.Model):
     chunk_ids = fields.One2many("g2p.bulk.chunk", "operation_id", "Chunks", readonly=True)
     started_at = fields.Datetime("Started", readonly=True)
     resumed_at = fields.Datetime(
-        "Last Started", readonly=True, help="When the work was last started or resumed: the speed is measured from here."
+        "Last Started",
+        readonly=True,
+        help="When the work was last started or resumed: the speed is measured from here.",
     )
     finished_at = fields.Datetime("Finished", readonly=True)
     last_error = fields.Text(readonly=True)
 
     planned = fields.Integer("Rows", readonly=True)
-    counts = fields.Json(compute="_compute_figures", help="Number of rows by outcome; they add up to the rows processed.")
+    counts = fields.Json(
+        compute="_compute_figures", help="Number of rows by outcome; they add up to the rows processed."
+    )
     count_lines = fields.Json(compute="_compute_figures", help="The counts with labels, in order, for the screen.")
     processed = fields.Integer(compute="_compute_figures")
     done = fields.Integer(compute="_compute_figures")
@@ -102,8 +106,9 @@ class BulkOperation(models.Model):
         """Per operation id: counts by outcome, rows processed in all and since the last start, last progress."""
         if not self.ids:
             return {}
-        rows = self.env.execute_query(SQL(
-            """
+        rows = self.env.execute_query(
+            SQL(
+                """
             WITH chunk AS (
                 SELECT chunk.operation_id, chunk.state, chunk.planned, chunk.counts, chunk.finished_at,
                        chunk.finished_at >= operation.resumed_at AND chunk.state = 'done' AS recent
@@ -124,8 +129,9 @@ class BulkOperation(models.Model):
             FROM chunk
             GROUP BY operation_id
             """,
-            ids=self._ids,
-        ))
+                ids=self._ids,
+            )
+        )
         return {operation_id: figures for operation_id, *figures in rows}
 
     @api.depends("chunk_ids.state", "chunk_ids.counts", "state", "planned", "finished_at")
@@ -179,9 +185,7 @@ class BulkOperation(models.Model):
 
     def _may_steer(self):
         return (
-            self.env.su
-            or self.user_id == self.env.user
-            or self.env.user.has_group("g2p_bulk.group_g2p_bulk_manager")
+            self.env.su or self.user_id == self.env.user or self.env.user.has_group("g2p_bulk.group_g2p_bulk_manager")
         )
 
     # Actions
@@ -234,10 +238,13 @@ class BulkOperation(models.Model):
     def _check_steering(self):
         self.check_access("read")
         if not self._may_steer():
-            raise AccessError(self.env._(
-                "Only %(user)s, who started it, or a manager of bulk operations can cancel or resume %(name)s.",
-                user=self.user_id.sudo().name, name=self.name,
-            ))
+            raise AccessError(
+                self.env._(
+                    "Only %(user)s, who started it, or a manager of bulk operations can cancel or resume %(name)s.",
+                    user=self.user_id.sudo().name,
+                    name=self.name,
+                )
+            )
 
     # Life: planned, run, finished
 
@@ -270,8 +277,9 @@ class BulkOperation(models.Model):
 
         rank() instead of row_number() keeps rows with the same key in the same chunk.
         """
-        [[planned, chunks]] = self.env.execute_query(SQL(
-            """
+        [[planned, chunks]] = self.env.execute_query(
+            SQL(
+                """
             WITH ranked AS (
                 SELECT source.key, rank() OVER (ORDER BY source.key) AS position
                 FROM (%(source)s) AS source
@@ -291,11 +299,12 @@ class BulkOperation(models.Model):
             )
             SELECT COALESCE(SUM(planned), 0)::bigint, COUNT(*) FROM inserted
             """,
-            source=source,
-            size=self.chunk_size,
-            operation=self.id,
-            uid=self.env.uid,
-        ))
+                source=source,
+                size=self.chunk_size,
+                operation=self.id,
+                uid=self.env.uid,
+            )
+        )
         self.invalidate_recordset()
         self.planned = planned
         return chunks
@@ -304,16 +313,20 @@ class BulkOperation(models.Model):
     def _runner_is_alive(self):
         """Whether a job runner serves this database: it holds an advisory lock in it for as long as it lives."""
         classid, objid = advisory_lock_key(PG_ADVISORY_LOCK_ID)
-        return bool(self.env.execute_query(SQL(
-            """
+        return bool(
+            self.env.execute_query(
+                SQL(
+                    """
             SELECT 1 FROM pg_locks
             WHERE locktype = 'advisory' AND granted AND classid = %s AND objid = %s AND objsubid = 1
                 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
             LIMIT 1
             """,
-            classid,
-            objid,
-        )))
+                    classid,
+                    objid,
+                )
+            )
+        )
 
     def _choose_mode(self, inline_threshold):
         return "queue" if self.planned >= inline_threshold and self._runner_is_alive() else "inline"
@@ -354,9 +367,13 @@ class BulkOperation(models.Model):
         except Exception as error:
             if self.env.cr.closed or self.env.cr.connection.closed or not taken:
                 raise
-            _logger.exception("Chunk %s of bulk operation %s failed", taken, self.id)
+            self._log_error("Chunk %s of bulk operation %s failed", taken, self.id, error=error)
             self._record_failure(taken, self._readable(error))
             return True
+
+    def _log_error(self, *message, error):
+        # A refusal that a person can read is no fault of the program.
+        _logger.log(logging.INFO if isinstance(error, UserError) else logging.ERROR, *message, exc_info=error)
 
     def _readable(self, error):
         if isinstance(error, Conflict):
@@ -387,9 +404,14 @@ class BulkOperation(models.Model):
                 if twin := self._active_operation(self._target(), self.step):
                     twin._refuse_twin()
                 self.chunk_ids._reset_failed(self)
-            self.write({
-                "state": "running", "finished_at": False, "resumed_at": fields.Datetime.now(), "last_error": False,
-            })
+            self.write(
+                {
+                    "state": "running",
+                    "finished_at": False,
+                    "resumed_at": fields.Datetime.now(),
+                    "last_error": False,
+                }
+            )
 
         prepare(self)
 
@@ -404,7 +426,7 @@ class BulkOperation(models.Model):
         except Exception as error:
             if self.env.cr.closed or self.env.cr.connection.closed:
                 raise
-            _logger.exception("Finishing bulk operation %s failed", self.id)
+            self._log_error("Finishing bulk operation %s failed", self.id, error=error)
             self._record_finish_failure(self._readable(error))
             return True
 
@@ -415,15 +437,17 @@ class BulkOperation(models.Model):
             return False
         if state == "cancelled":
             self.chunk_ids._cancel_pending(self)
-        [[pending, failed, planned]] = self.env.execute_query(SQL(
-            """
+        [[pending, failed, planned]] = self.env.execute_query(
+            SQL(
+                """
             SELECT COUNT(*) FILTER (WHERE state = 'pending'), COUNT(*) FILTER (WHERE state = 'failed'),
                    COALESCE(SUM(planned), 0)::bigint
             FROM g2p_bulk_chunk
             WHERE operation_id = %s
             """,
-            self.id,
-        ))
+                self.id,
+            )
+        )
         if pending:
             return False
         if state == "running":
@@ -459,29 +483,39 @@ class BulkOperation(models.Model):
 
     @api.model
     def _active_operation(self, target, step):
-        return self.search([
-            ("res_model", "=", target._name),
-            ("res_id", "=", target.id),
-            ("step", "=", step),
-            ("state", "in", ACTIVE_STATES),
-        ], limit=1)
+        return self.search(
+            [
+                ("res_model", "=", target._name),
+                ("res_id", "=", target.id),
+                ("step", "=", step),
+                ("state", "in", ACTIVE_STATES),
+            ],
+            limit=1,
+        )
 
     def _refuse_twin(self):
         """Raise what a second start of the same step on the same record gets to read."""
         self.ensure_one()
-        raise UserError(self.env._(
-            "%(name)s is already running, started by %(user)s at %(time)s.",
-            name=self.name,
-            user=self.user_id.name,
-            time=format_datetime(self.env, self.started_at),
-        ))
+        raise UserError(
+            self.env._(
+                "%(name)s is already running, started by %(user)s at %(time)s.",
+                name=self.name,
+                user=self.user_id.name,
+                time=format_datetime(self.env, self.started_at),
+            )
+        )
 
     # Telling the user
 
     def _send_progress(self):
-        self.user_id._bus_send("g2p_bulk.progress", {
-            "id": self.id, "res_model": self.res_model, "res_id": self.res_id,
-        })
+        self.user_id._bus_send(
+            "g2p_bulk.progress",
+            {
+                "id": self.id,
+                "res_model": self.res_model,
+                "res_id": self.res_id,
+            },
+        )
 
     def _counts_in_words(self):
         """Such as 'Enrolled: 12,431. Not eligible: 1,082.'"""
@@ -501,6 +535,7 @@ class BulkOperation(models.Model):
 
     def _tell_user(self):
         params = self._target()._bulk_notification(self.with_env(self._target().env))["params"]
-        self.user_id._bus_send("simple_notification", {
-            key: params[key] for key in ("title", "type", "sticky")
-        } | {"message": params["text"]})
+        self.user_id._bus_send(
+            "simple_notification",
+            {key: params[key] for key in ("title", "type", "sticky")} | {"message": params["text"]},
+        )

@@ -77,9 +77,7 @@ class StateHistory(models.Model):
     @api.model
     def _tracked_models(self):
         mixin = self.env.registry["g2p.state.mixin"]
-        return [
-            name for name, model in self.env.registry.items() if issubclass(model, mixin) and not model._abstract
-        ]
+        return [name for name, model in self.env.registry.items() if issubclass(model, mixin) and not model._abstract]
 
     @api.model
     def _insert_sql(self, res_model, source, operation=None):

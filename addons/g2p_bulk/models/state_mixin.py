@@ -25,11 +25,12 @@ class StateMixin(models.AbstractModel):
             return super().create(vals_list)
         # Values from the caller's context or from user-defined defaults would get round the check: use the model's own.
         protected = {name for name in self._protected_fields if name in self._fields}
-        model = self.with_context({
+        context = {
             key: value
             for key, value in self.env.context.items()
             if not (key.startswith("default_") and key.removeprefix("default_") in protected)
-        })
+        }
+        model = self.with_env(self.env(context=context))
         guarded = []
         for vals in vals_list:
             defaults = {}
@@ -42,7 +43,7 @@ class StateMixin(models.AbstractModel):
                 elif not field.compute:
                     defaults[name] = default
             guarded.append({**defaults, **vals})
-        return super(StateMixin, model).create(guarded).with_context(self.env.context)
+        return super(StateMixin, model).create(guarded).with_env(self.env)
 
     def write(self, vals):
         if not self.env.su and (touched := [name for name in self._protected_fields if name in vals]):
@@ -51,10 +52,13 @@ class StateMixin(models.AbstractModel):
 
     def _refuse_protected(self, names):
         labels = ", ".join(self._fields[name]._description_string(self.env) for name in names)
-        raise AccessError(self.env._(
-            "%(fields)s of %(model)s can't be edited. Use the buttons of the form, which check what is allowed.",
-            fields=labels, model=self._description,
-        ))
+        raise AccessError(
+            self.env._(
+                "%(fields)s of %(model)s can't be edited. Use the buttons of the form, which check what is allowed.",
+                fields=labels,
+                model=self._description,
+            )
+        )
 
     # Actions
 
@@ -128,11 +132,13 @@ class StateMixin(models.AbstractModel):
             came_from=came_from,
             reason=reason if isinstance(reason, SQL) else SQL("%s", reason),
         )
-        self.env.cr.execute(SQL(
-            "WITH moved AS (%s) %s",
-            moved,
-            self._history_sql(SQL("SELECT res_id, from_state, to_state, reason FROM moved"), operation),
-        ))
+        self.env.cr.execute(
+            SQL(
+                "WITH moved AS (%s) %s",
+                moved,
+                self._history_sql(SQL("SELECT res_id, from_state, to_state, reason FROM moved"), operation),
+            )
+        )
         count = self.env.cr.rowcount
         self.env.invalidate_all(flush=False)
         return count

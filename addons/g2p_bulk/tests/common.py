@@ -116,19 +116,21 @@ class WorldCase(TransactionCase):
         """A shelf with ``rows`` books with keys 1 … rows."""
         shelf = env["g2p.bulk.test.shelf"].create({"name": "Shelf", **values})
         env.flush_all()
-        env.cr.execute(SQL(
-            """
+        env.cr.execute(
+            SQL(
+                """
             INSERT INTO g2p_bulk_test_book (shelf_id, key, touched, state)
             SELECT %s, key, 0, 'draft' FROM generate_series(1, %s) AS key
             """,
-            shelf.id,
-            rows,
-        ))
+                shelf.id,
+                rows,
+            )
+        )
         return shelf
 
     def touched(self, shelf):
         """{times touched: books}: what shows that nothing was done twice."""
-        shelf.env.cr.execute(SQL(
-            "SELECT touched, COUNT(*) FROM g2p_bulk_test_book WHERE shelf_id = %s GROUP BY touched", shelf.id
-        ))
+        shelf.env.cr.execute(
+            SQL("SELECT touched, COUNT(*) FROM g2p_bulk_test_book WHERE shelf_id = %s GROUP BY touched", shelf.id)
+        )
         return dict(shelf.env.cr.fetchall())

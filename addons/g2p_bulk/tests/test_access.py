@@ -24,18 +24,23 @@ class TestAccess(WorldCase):
         cls.colleague = new_test_user(cls.env, "bulk_colleague", groups=groups)
         cls.manager = new_test_user(cls.env, "bulk_manager", groups="base.group_user,g2p_bulk.group_g2p_bulk_manager")
         cls.stranger = new_test_user(cls.env, "bulk_stranger", groups="base.group_user")
-        cls.env["ir.model.access"].create({
-            "name": "shelf",
-            "model_id": cls.env["ir.model"]._get_id("g2p.bulk.test.shelf"),
-            "group_id": cls.env.ref("g2p_bulk.group_g2p_bulk_user").id,
-            "perm_read": True, "perm_write": True,
-        })
-        cls.env["ir.model.access"].create({
-            "name": "shelf, read",
-            "model_id": cls.env["ir.model"]._get_id("g2p.bulk.test.shelf"),
-            "group_id": cls.env.ref("base.group_user").id,
-            "perm_read": True,
-        })
+        cls.env["ir.model.access"].create(
+            {
+                "name": "shelf",
+                "model_id": cls.env["ir.model"]._get_id("g2p.bulk.test.shelf"),
+                "group_id": cls.env.ref("g2p_bulk.group_g2p_bulk_user").id,
+                "perm_read": True,
+                "perm_write": True,
+            }
+        )
+        cls.env["ir.model.access"].create(
+            {
+                "name": "shelf, read",
+                "model_id": cls.env["ir.model"]._get_id("g2p.bulk.test.shelf"),
+                "group_id": cls.env.ref("base.group_user").id,
+                "perm_read": True,
+            }
+        )
 
     def failed_operation(self):
         shelf = self.fill(self.env, 10)
@@ -84,18 +89,34 @@ class TestAccess(WorldCase):
             with self.assertRaises(AccessError):
                 operation.chunk_ids.with_user(user).write({"state": "done"})
             with self.assertRaises(AccessError):
-                self.env["g2p.bulk.operation"].with_user(user).create({
-                    "name": "x", "step": "move", "res_model": "g2p.bulk.test.shelf", "res_id": 1, "user_id": user.id,
-                })
+                self.env["g2p.bulk.operation"].with_user(user).create(
+                    {
+                        "name": "x",
+                        "step": "move",
+                        "res_model": "g2p.bulk.test.shelf",
+                        "res_id": 1,
+                        "user_id": user.id,
+                    }
+                )
 
     def test_operations_of_other_companies_are_not_seen(self):
         other = self.env["res.company"].create({"name": "Other ministry"})
         operation = self.fill(self.env, 10, company_id=other.id)._bulk_start("move")
         self.assertEqual(operation.company_id, other)
         for model in ("g2p.bulk.operation", "g2p.bulk.chunk"):
-            rows = self.env[model].sudo().search([(
-                "operation_id" if model == "g2p.bulk.chunk" else "id", "=", operation.id,
-            )])
+            rows = (
+                self.env[model]
+                .sudo()
+                .search(
+                    [
+                        (
+                            "operation_id" if model == "g2p.bulk.chunk" else "id",
+                            "=",
+                            operation.id,
+                        )
+                    ]
+                )
+            )
             self.assertTrue(rows)
             self.assertFalse(rows.with_user(self.colleague)._filtered_access("read"))
 
@@ -111,7 +132,6 @@ class TestAccess(WorldCase):
             for cls in type(self.env[name]).mro():
                 if getattr(cls, "_module", None) == "g2p_bulk" and cls.__module__.startswith("odoo.addons.g2p_bulk."):
                     methods |= {
-                        method for method, value in vars(cls).items()
-                        if callable(value) and not method.startswith("_")
+                        method for method, value in vars(cls).items() if callable(value) and not method.startswith("_")
                     }
             self.assertEqual(methods, intended, name)

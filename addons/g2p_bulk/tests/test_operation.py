@@ -55,9 +55,9 @@ class TestOperation(WorldCase):
         shelf = self.fill(self.env, 20)
 
         def someone_else_is_faster(target, operation, low, high):
-            target.env.cr.execute(SQL(
-                "UPDATE g2p_bulk_test_book SET state = 'moved' WHERE shelf_id = %s AND key = 15", target.id
-            ))
+            target.env.cr.execute(
+                SQL("UPDATE g2p_bulk_test_book SET state = 'moved' WHERE shelf_id = %s AND key = 15", target.id)
+            )
 
         Hooks.on_chunk = someone_else_is_faster
         operation = shelf._bulk_start("move", chunk_size=10)
@@ -81,7 +81,7 @@ class TestOperation(WorldCase):
 
         def broken(target, operation, low, high):
             if low == 20:
-                raise UserError("The shelf is locked from 21 to 30.")
+                raise UserError(target.env._("The shelf is locked from 21 to 30."))
 
         Hooks.on_chunk = broken
         with mute_logger(ENGINE):
@@ -149,7 +149,7 @@ class TestOperation(WorldCase):
         shelf = self.fill(self.env, 10)
 
         def no_money(target, operation):
-            raise UserError("The fund is short.")
+            raise UserError(target.env._("The fund is short."))
 
         Hooks.on_before = no_money
         with self.assertRaisesRegex(UserError, "The fund is short"):

@@ -13,15 +13,20 @@ class TestState(WorldCase):
     def setUpClass(cls):
         super().setUpClass()
         cls.clerk = new_test_user(cls.env, "bulk_clerk", groups="base.group_user,g2p_bulk.group_g2p_bulk_user")
-        cls.env["ir.model.access"].create([
-            {
-                "name": name,
-                "model_id": cls.env["ir.model"]._get_id(name),
-                "group_id": cls.env.ref("base.group_user").id,
-                "perm_read": True, "perm_write": True, "perm_create": True, "perm_unlink": True,
-            }
-            for name in ("g2p.bulk.test.shelf", "g2p.bulk.test.book")
-        ])
+        cls.env["ir.model.access"].create(
+            [
+                {
+                    "name": name,
+                    "model_id": cls.env["ir.model"]._get_id(name),
+                    "group_id": cls.env.ref("base.group_user").id,
+                    "perm_read": True,
+                    "perm_write": True,
+                    "perm_create": True,
+                    "perm_unlink": True,
+                }
+                for name in ("g2p.bulk.test.shelf", "g2p.bulk.test.book")
+            ]
+        )
         cls.books = cls.env["g2p.bulk.test.book"].create([{"key": key, "title": f"Book {key}"} for key in range(1, 6)])
 
     def history(self, records):
@@ -116,8 +121,10 @@ class TestState(WorldCase):
             "TRUNCATE g2p_state_history",
         ):
             with (
-                self.subTest(statement), mute_logger("odoo.sql_db"),
-                self.assertRaisesRegex(InsufficientPrivilege, "append-only"), self.env.cr.savepoint(),
+                self.subTest(statement),
+                mute_logger("odoo.sql_db"),
+                self.assertRaisesRegex(InsufficientPrivilege, "append-only"),
+                self.env.cr.savepoint(),
             ):
                 self.env.cr.execute(statement)
 
@@ -129,11 +136,13 @@ class TestState(WorldCase):
 
     def test_history_is_as_visible_as_its_record(self):
         self.books._transition("moved")
-        self.env["ir.rule"].create({
-            "name": "books up to three",
-            "model_id": self.env["ir.model"]._get_id("g2p.bulk.test.book"),
-            "domain_force": "[('key', '<=', 3)]",
-        })
+        self.env["ir.rule"].create(
+            {
+                "name": "books up to three",
+                "model_id": self.env["ir.model"]._get_id("g2p.bulk.test.book"),
+                "domain_force": "[('key', '<=', 3)]",
+            }
+        )
         history = self.env["g2p.state.history"].with_user(self.clerk)
         rows = self.history(self.books)
         domain = [("res_model", "=", "g2p.bulk.test.book"), ("res_id", "in", self.books.ids)]

@@ -219,14 +219,16 @@ class TestWorkers(WorldCase):
         with self.worker() as env:
             operation = env["g2p.bulk.operation"].browse(operation_id)
             self.assertFalse(operation.can_resume)
-            env.cr.execute(SQL(
-                """
+            env.cr.execute(
+                SQL(
+                    """
                 UPDATE g2p_bulk_operation
                 SET create_date = create_date - INTERVAL '1 hour', resumed_at = resumed_at - INTERVAL '1 hour'
                 WHERE id = %s
                 """,
-                operation_id,
-            ))
+                    operation_id,
+                )
+            )
             operation.invalidate_recordset()
             self.assertTrue(operation.can_resume)
 
@@ -283,12 +285,14 @@ class TestWorkers(WorldCase):
 
     def _history_rows(self, shelf_id):
         with self.worker() as env:
-            env.cr.execute(SQL(
-                """
+            env.cr.execute(
+                SQL(
+                    """
                 SELECT COUNT(*) FROM g2p_state_history
                 WHERE res_model = 'g2p.bulk.test.book'
                     AND res_id IN (SELECT id FROM g2p_bulk_test_book WHERE shelf_id = %s)
                 """,
-                shelf_id,
-            ))
+                    shelf_id,
+                )
+            )
             return env.cr.fetchone()[0]
