@@ -19,3 +19,8 @@ from . import res_partner_bank
 
 from . import res_users
 from . import res_config_settings
+
+# Files of registrants.
+from . import import_mapping
+from . import registrant_import
+from . import registrant_import_line

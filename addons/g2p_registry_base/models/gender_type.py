@@ -28,6 +28,13 @@ class GenderType(models.Model):
             for value, code, active in self.env.cr.fetchall()
         ]
 
+    @api.model
+    @tools.ormcache()
+    def _values_by_name(self):
+        """The value of each gender type in use, by its code and by itself, in lower case: as files may name it."""
+        genders = self.search([])
+        return {g.code.lower(): g.value for g in genders} | {g.value.lower(): g.value for g in genders}
+
     @api.model_create_multi
     def create(self, vals_list):
         records = super().create(vals_list)

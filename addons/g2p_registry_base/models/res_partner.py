@@ -55,6 +55,8 @@ class ResPartner(models.Model):
     related_1_ids = fields.One2many("g2p.reg.rel", "destination", string="Related from")
     related_2_ids = fields.One2many("g2p.reg.rel", "source", string="Related to")
 
+    import_line_ids = fields.One2many("g2p.registrant.import.line", "partner_id", string="Imported from")
+
     disabled = fields.Datetime(string="Disabled on", readonly=True, copy=False)
     disabled_by = fields.Many2one("res.users", readonly=True, copy=False)
     disabled_reason = fields.Text(readonly=True, copy=False)
