@@ -94,6 +94,11 @@ class BulkMixin(models.AbstractModel):
             ERROR: (self.env._("Stopped by an error"), "failed"),
         }
 
+    @api.model
+    def _bulk_tables(self, step):
+        """The tables whose rows a step makes or moves: PostgreSQL takes their statistics again when it is done."""
+        return []
+
     def _bulk_outcome_action(self, operation, outcome):
         """The window action that lists the rows of ``outcome``, or None: then the count leads to the record."""
         return

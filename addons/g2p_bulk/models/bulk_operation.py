@@ -22,6 +22,9 @@ from ..core import (
 
 _logger = logging.getLogger(__name__)
 
+# An operation of so many rows has the statistics of its tables taken again.
+ANALYZE_FROM = 1_000
+
 ACTIVE_STATES = ("pending", "running")
 # A chunk takes seconds: after this many without any progress the work has most likely been cut off.
 STALLED_SECONDS = 60
@@ -454,6 +457,10 @@ class BulkOperation(models.Model):
             self.state = "failed" if failed else "done"
         self.write({"planned": planned, "finished_at": fields.Datetime.now()})
         target = self._target()
+        if planned >= ANALYZE_FROM:
+            # The next step must not be planned on what the table looked like before this one.
+            for table in target._bulk_tables(self.step):
+                self.env.cr.execute(SQL("ANALYZE %s", SQL.identifier(table)))
         finish = getattr(target, f"_bulk_finish_{self.step}", None)
         if finish:
             finish(self.with_env(target.env))

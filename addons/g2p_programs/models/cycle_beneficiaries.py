@@ -26,6 +26,9 @@ class Cycle(models.Model):
             "not_eligible": (_("Not eligible"), "skipped"),
         }
 
+    def _bulk_tables(self, step):
+        return [*super()._bulk_tables(step), *(["g2p_cycle_membership"] if step in ("copy", "verify") else [])]
+
     def copy_beneficiaries_from_program(self):
         """Button: every enrolled member of the program who is not in the cycle yet enters it."""
         self.ensure_one()
@@ -119,12 +122,11 @@ class Cycle(models.Model):
             cycle=self.id,
             range=self.program_id._range_sql("membership", low, high),
         )
-        sets, verdicts = self.program_id._eligibility_verdicts(SQL("SELECT * FROM candidates"), low, high)
+        verdicts = self.program_id._eligibility_verdicts(SQL("SELECT * FROM candidates"), low, high)
         self.env.cr.execute(
             SQL(
                 """
                 WITH candidates AS MATERIALIZED (%(candidates)s),
-                     %(sets)s,
                      verdict AS MATERIALIZED (%(verdicts)s),
                      moved AS (
                     UPDATE g2p_cycle_membership AS membership
@@ -147,7 +149,6 @@ class Cycle(models.Model):
                   FROM verdict
                 """,
                 candidates=candidates,
-                sets=sets,
                 verdicts=verdicts,
                 uid=operation.user_id.id,
                 operation=operation.id,

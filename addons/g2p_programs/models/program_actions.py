@@ -32,6 +32,9 @@ class Program(models.Model):
             "unique": (_("Unique"), "done"),
         }
 
+    def _bulk_tables(self, step):
+        return [*super()._bulk_tables(step), "g2p_program_membership"]
+
     def _check_can(self, group):
         """Buttons need a role, also when they are called by RPC."""
         if not self.env.su and not self.env.user.has_group(group):
@@ -218,14 +221,13 @@ class Program(models.Model):
             range=self._range_sql("membership", low, high),
             members=SQL("membership.id = ANY(%s)", members.ids) if members is not None else SQL("TRUE"),
         )
-        sets, verdicts = self._eligibility_verdicts(SQL("SELECT * FROM candidates"), low, high)
+        verdicts = self._eligibility_verdicts(SQL("SELECT * FROM candidates"), low, high)
         now = self.env.cr.now()
         uid = operation.user_id.id if operation else self.env.uid
         self.env.cr.execute(
             SQL(
                 """
                 WITH candidates AS MATERIALIZED (%(candidates)s),
-                     %(sets)s,
                      verdict AS MATERIALIZED (%(verdicts)s),
                      moved AS (
                     UPDATE g2p_program_membership AS membership
@@ -253,7 +255,6 @@ class Program(models.Model):
                   FROM verdict
                 """,
                 candidates=candidates,
-                sets=sets,
                 verdicts=verdicts,
                 now=now,
                 uid=uid,

@@ -284,8 +284,9 @@ class ProgramMembershipDuplicate(models.Model):
                 """
                 WITH held AS MATERIALIZED (
                     SELECT membership.id, membership.state,
-                           BOOL_OR(record.survivor_id IS DISTINCT FROM membership.id) AS loses,
-                           MIN(record.reason) FILTER (WHERE record.survivor_id IS DISTINCT FROM membership.id) AS reason,
+                           -- A link to a set that was decided not to be one finds no record here.
+                           COALESCE(BOOL_OR(record.survivor_id <> membership.id), FALSE) AS loses,
+                           MIN(record.reason) FILTER (WHERE record.survivor_id <> membership.id) AS reason,
                            BOOL_OR(record.id IS NOT NULL) AS known
                       FROM g2p_program_membership AS membership
                       LEFT JOIN g2p_program_membership_duplicate_rel AS link ON link.membership_id = membership.id

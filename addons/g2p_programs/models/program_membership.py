@@ -203,8 +203,8 @@ class ProgramMembership(models.Model):
             members = self.filtered(lambda member, program=program: member.program_id == program)
             ids = members.partner_id.ids
             candidates = program._members_sql(members)
-            sets, query = program._eligibility_verdicts(candidates, min(ids) - 1, max(ids))
-            reasons.update(program._read_verdicts(sets, query))
+            verdicts = program._eligibility_verdicts(candidates, min(ids) - 1, max(ids))
+            reasons.update(program._read_verdicts(verdicts))
         return reasons
 
     def deduplicate_beneficiaries(self):

@@ -154,9 +154,9 @@ class TestEnrollment(ProgramsCase):
 
     def test_statements_do_not_grow_with_the_members(self):
         counts = {}
-        for size in (1_000, 20_000):
+        for size in (10, 1_000, 20_000):  # the first run fills caches
             program = self.program(f"Size {size}")
-            low, high = self.many_registrants(size)
+            low, high = self.many_registrants(size + 1)
             program.get_managers(program.MANAGER_ELIGIBILITY)[0].eligibility_domain = (
                 f"[('id', '>=', {low}), ('id', '<=', {high}), ('id', '!=', {low})]"
             )
@@ -166,5 +166,5 @@ class TestEnrollment(ProgramsCase):
                 self.statements(program, "verify_eligibility", "verify"),
                 self.statements(program, "deduplicate_beneficiaries", "deduplicate"),
             ]
-            self.assertEqual(program.eligible_beneficiaries_count, size - 1)
+            self.assertEqual(program.eligible_beneficiaries_count, size)
         self.assertEqual(counts[1_000], counts[20_000])
