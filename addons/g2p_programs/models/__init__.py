@@ -17,5 +17,9 @@ from . import payment_batch
 from . import payment
 from . import cycle_entitlements
 from . import cycle_payments
+from . import program_overview
+from . import membership_overview
+from . import cycle_overview
+from . import entitlement_overview
 from . import fund_report
 from . import res_partner

@@ -1,0 +1,106 @@
+"""What the screens of a program show beside its own columns: money, this year's payments, links."""
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+from .constants import GROUP_MANAGER
+
+
+class Program(models.Model):
+    _inherit = "g2p.program"
+
+    can_configure = fields.Boolean(compute="_compute_can_configure")
+    open_cycle_state = fields.Selection(related="open_cycle_id.state", string="Step of the current cycle")
+    fund_posted = fields.Monetary("Money in", compute="_compute_fund")
+    fund_reserved = fields.Monetary("Reserved", compute="_compute_fund")
+    fund_disbursed = fields.Monetary("Paid", compute="_compute_fund")
+    fund_available = fields.Monetary("Available", compute="_compute_fund")
+    paid_this_year = fields.Monetary(compute="_compute_paid_this_year")
+
+    @api.depends_context("uid")
+    def _compute_can_configure(self):
+        allowed = self.env.user.has_group(GROUP_MANAGER)
+        for program in self:
+            program.can_configure = allowed
+
+    def _compute_fund(self):
+        """From the accounts in the programs' own currency: one query. Zero for who may not read funds."""
+        accounts = self.env["g2p.fund.account"]
+        if accounts.has_access("read"):
+            accounts = accounts.search([("program_id", "in", self.ids)])
+        by_program = {
+            account.program_id: account for account in accounts if account.currency_id == account.program_id.currency_id
+        }
+        for program in self:
+            account = by_program.get(program, accounts.browse())
+            program.fund_posted = account.posted
+            program.fund_reserved = account.reserved
+            program.fund_disbursed = account.disbursed
+            program.fund_available = account.available
+
+    def _compute_paid_this_year(self):
+        """From the ledger, which has one line an operation, not one a payment."""
+        ledger = self.env["g2p.fund.ledger"]
+        paid = {}
+        if ledger.has_access("read"):
+            year = fields.Date.context_today(self).replace(month=1, day=1)
+            for account, kind, amount in ledger._read_group(
+                [
+                    ("account_id.program_id", "in", self.ids),
+                    ("kind", "in", ("disburse", "refund")),
+                    ("date", ">=", year),
+                ],
+                ["account_id", "kind"],
+                ["amount:sum"],
+            ):
+                program = account.program_id
+                if account.currency_id == program.currency_id:
+                    paid[program] = paid.get(program, 0) + (amount if kind == "disburse" else -amount)
+        for program in self:
+            program.paid_this_year = paid.get(program, 0)
+
+    # Links
+
+    def action_open_members(self):
+        """Link of a count: the members in the state that the context names."""
+        state = self.env.context.get("members_state")
+        if state not in dict(self.env["g2p.program_membership"]._fields["state"].selection):
+            raise UserError(self.env._("There is no such list of members."))
+        return self._open(
+            "g2p.program_membership",
+            self.env._("Beneficiaries of %s", self.name),
+            {f"search_default_{state}": 1, "default_program_id": self.id},
+        )
+
+    def action_open_funds(self):
+        """Stat button: deposits and withdrawals of the program."""
+        return self._open(
+            "g2p.program.fund", self.env._("Funds of %s", self.name), {"default_program_id": self.id}
+        )
+
+    def action_open_current_cycle(self):
+        """Link: the cycle that is not over yet."""
+        self.ensure_one()
+        if not self.open_cycle_id:
+            raise UserError(self.env._("%s has no open cycle.", self.name))
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": "g2p.cycle",
+            "res_id": self.open_cycle_id.id,
+            "view_mode": "form",
+            "views": [(False, "form")],
+        }
+
+    def action_duplicate_program(self):
+        """Action menu: run the same definition again, as a draft program with managers of its own."""
+        self.ensure_one()
+        self._check_can(GROUP_MANAGER)
+        copied = self.copy()
+        return {
+            "type": "ir.actions.act_window",
+            "name": copied.name,
+            "res_model": self._name,
+            "res_id": copied.id,
+            "view_mode": "form",
+            "views": [(False, "form")],
+        }
