@@ -23,7 +23,7 @@ class Area(models.Model):
     _parent_store = True
     _order = "complete_name, id"
     _rec_name = "complete_name"
-    _rec_names_search = ["name", "code"]
+    _rec_names_search = ["name", "code", "complete_name"]
 
     _code_unique = models.Constraint("UNIQUE (code)", "An area with this code exists already.")
 
@@ -51,6 +51,23 @@ class Area(models.Model):
     def _check_parent_id(self):
         if self._has_cycle():
             raise ValidationError(self.env._("An area can't be part of itself."))
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        areas = super().create(vals_list)
+        self._forget_allowed_areas()
+        return areas
+
+    def write(self, vals):
+        result = super().write(vals)
+        if "parent_id" in vals:
+            self._forget_allowed_areas()
+        return result
+
+    def _forget_allowed_areas(self):
+        """Record rules are kept in the cache, with the areas within the user's areas in them."""
+        self.env.registry.clear_cache()
+        self.env["res.users"].invalidate_model(["g2p_allowed_area_ids"], flush=False)
 
     def action_view_registrants(self):
         self.ensure_one()

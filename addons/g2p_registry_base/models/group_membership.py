@@ -223,6 +223,15 @@ class GroupMembership(models.Model):
         self._after_change()
         return result
 
+    @api.model
+    def get_import_templates(self):
+        return [
+            {
+                "label": self.env._("Import template for group members"),
+                "template": "/g2p_registry_base/static/import/group_members.xlsx",
+            }
+        ]
+
     def action_end(self):
         """End the memberships of `self` now."""
         self.filtered(lambda membership: not membership.is_ended).write({"ended_date": fields.Datetime.now()})

@@ -30,8 +30,12 @@ class GroupMembershipKind(models.Model):
         """Programs rely on the kinds that come with the registry, so only an update of the registry changes them."""
         if self.env.context.get("install_mode") or self.env.context.get("module") == "g2p_registry_base":
             return
-        shipped = self.env["ir.model.data"].sudo().search(  # sudo: external ids are not readable by all roles
-            [("module", "=", "g2p_registry_base"), ("model", "=", self._name), ("res_id", "in", self.ids)]
+        shipped = (
+            self.env["ir.model.data"]
+            .sudo()
+            .search(  # sudo: external ids are not readable by all roles
+                [("module", "=", "g2p_registry_base"), ("model", "=", self._name), ("res_id", "in", self.ids)]
+            )
         )
         if shipped:
             names = ", ".join(self.browse(shipped.mapped("res_id")).mapped("name"))

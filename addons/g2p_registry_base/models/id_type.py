@@ -38,7 +38,9 @@ class IdType(models.Model):
                 re.compile(id_type.id_validation)
             except re.error as error:
                 raise ValidationError(
-                    self.env._("The validation pattern of %(type)s can't be read: %(error)s", type=id_type.name, error=error)
+                    self.env._(
+                        "The validation pattern of %(type)s can't be read: %(error)s", type=id_type.name, error=error
+                    )
                 ) from error
 
     def write(self, vals):

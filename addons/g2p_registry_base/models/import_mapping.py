@@ -85,7 +85,7 @@ class RegistrantImportMappingLine(models.Model):
     _description = "Registrant Import Mapping Column"
     _order = "sequence, id"
 
-    _column_once = models.Constraint("UNIQUE (mapping_id, \"column\")", "A column can be mapped only once.")
+    _column_once = models.Constraint('UNIQUE (mapping_id, "column")', "A column can be mapped only once.")
 
     mapping_id = fields.Many2one("g2p.registrant.import.mapping", required=True, ondelete="cascade", index=True)
     sequence = fields.Integer(default=10)

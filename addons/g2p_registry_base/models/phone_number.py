@@ -52,9 +52,7 @@ class PhoneNumber(models.Model):
         today = fields.Date.context_today(self)
         for phone in self:
             if phone.date_collected and phone.date_collected > today:
-                raise ValidationError(
-                    self.env._("The collection date of %s can't be in the future.", phone.phone_no)
-                )
+                raise ValidationError(self.env._("The collection date of %s can't be in the future.", phone.phone_no))
 
     @api.model_create_multi
     def create(self, vals_list):

@@ -75,9 +75,15 @@ class RegId(models.Model):
     def _search_is_expired(self, operator, value):
         if operator != "in":
             return NotImplemented
-        return [("expiry_date", "<", fields.Date.context_today(self))] if True in value else [
-            "|", ("expiry_date", "=", False), ("expiry_date", ">=", fields.Date.context_today(self)),
-        ]
+        return (
+            [("expiry_date", "<", fields.Date.context_today(self))]
+            if True in value
+            else [
+                "|",
+                ("expiry_date", "=", False),
+                ("expiry_date", ">=", fields.Date.context_today(self)),
+            ]
+        )
 
     @api.constrains("value", "id_type")
     def _check_value(self):

@@ -71,8 +71,9 @@ class RegRel(models.Model):
         )
         if row := self.env.cr.fetchone():
             raise ValidationError(
-                self.env._("%s: these two have the same relationship in that period already.",
-                           self.browse(row[0]).display_name)
+                self.env._(
+                    "%s: these two have the same relationship in that period already.", self.browse(row[0]).display_name
+                )
             )
 
     def disable_relationship(self):

@@ -8,7 +8,7 @@ import psycopg2
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
-from odoo.tools import SQL
+from odoo.tools import SQL, mute_logger
 
 from .. import import_file
 from ..import_file import CellError, FileError
@@ -82,7 +82,9 @@ class RegistrantImport(models.Model):
     def write(self, vals):
         if vals.keys() & {"file", "mapping_id", "target_type", "encoding", "date_format"}:
             if any(record.state == "done" for record in self):
-                raise UserError(self.env._("This file was imported already. Upload the corrected rows as a new import."))
+                raise UserError(
+                    self.env._("This file was imported already. Upload the corrected rows as a new import.")
+                )
             vals = {**vals, "state": "draft"}
         return super().write(vals)
 
@@ -243,7 +245,9 @@ class RegistrantImport(models.Model):
     def _take_id(self, line, value):
         id_type = line.id_type_id
         if len(value) > 100:
-            raise CellError("is too long: %(length)s characters, at most %(limit)s are taken", length=len(value), limit=100)
+            raise CellError(
+                "is too long: %(length)s characters, at most %(limit)s are taken", length=len(value), limit=100
+            )
         if id_type.id_validation and not re.fullmatch(id_type.id_validation, value):
             raise CellError("does not match the pattern of %(type)s: %(value)s", type=id_type.name, value=value[:50])
         return {"type": id_type.id, "value": value, "column": line.column}
@@ -436,7 +440,8 @@ class RegistrantImport(models.Model):
         """Create the registrants of `batch` in one call. Where the registry refuses, halve the batch until the rows
         that are to blame stand alone."""
         try:
-            with self.env.cr.savepoint():
+            # a refusal is told to the user: no log line, which would hold the registrants' data
+            with mute_logger("odoo.sql_db"), self.env.cr.savepoint():
                 partners = self.env["res.partner"].create([self._registrant_vals(*row) for row in batch])
                 self.env.flush_all()
         except (ValidationError, UserError, psycopg2.IntegrityError, psycopg2.DataError) as error:
@@ -458,8 +463,18 @@ class RegistrantImport(models.Model):
     def _registrant_vals(self, _line_id, _row_number, data, area_id, kind_id):
         command = fields.Command.create
         plain = (
-            "name", "family_name", "given_name", "addl_name", "birthdate", "gender", "address", "email",
-            "registration_date", "civil_status", "occupation", "birth_place",
+            "name",
+            "family_name",
+            "given_name",
+            "addl_name",
+            "birthdate",
+            "gender",
+            "address",
+            "email",
+            "registration_date",
+            "civil_status",
+            "occupation",
+            "birth_place",
         )
         vals = {
             "is_registrant": True,

@@ -22,7 +22,8 @@ class ResPartner(models.Model):
             else "(complete_name varchar_pattern_ops) WHERE is_registrant"
         )
     )
-    _registrant_area_idx = models.Index("(area_id, is_group) WHERE is_registrant")
+    _registrant_area_idx = models.Index("(area_id, is_group) WHERE area_id IS NOT NULL")
+    _no_registrant_idx = models.Index("(id) WHERE is_registrant IS NOT TRUE")
     _registrant_disabled_idx = models.Index("(disabled) WHERE is_registrant AND disabled IS NOT NULL")
     _registrant_registered_idx = models.Index("(registration_date) WHERE is_registrant")
     _registrant_no_phone_idx = models.Index("(is_group, id) WHERE is_registrant AND phone IS NULL")
@@ -82,9 +83,7 @@ class ResPartner(models.Model):
         today = fields.Date.context_today(self)
         for partner in self:
             if partner.registration_date and partner.registration_date > today:
-                raise ValidationError(
-                    self.env._("The registration date of %s can't be in the future.", partner.name)
-                )
+                raise ValidationError(self.env._("The registration date of %s can't be in the future.", partner.name))
 
     @api.constrains("is_registrant", "is_group")
     def _check_is_group(self):
@@ -189,7 +188,9 @@ class ResPartner(models.Model):
 
     def _refuse_disable_fields(self, vals_list):
         """On create the fields may be there, empty; on write they may not be there at all."""
-        if not self.env.su and any(vals.get(name) or (self and name in vals) for vals in vals_list for name in DISABLE_FIELDS):
+        if not self.env.su and any(
+            vals.get(name) or (self and name in vals) for vals in vals_list for name in DISABLE_FIELDS
+        ):
             raise AccessError(self.env._("Registrants are disabled and enabled by the buttons, with a reason."))
 
     def _check_registrant_change(self, is_registrant):
@@ -199,6 +200,18 @@ class ResPartner(models.Model):
             raise AccessError(
                 self.env._("Only a registrar may make a contact a registrant, and only an administrator undo it.")
             )
+
+    @api.model
+    def get_import_templates(self):
+        if not self.env.context.get("default_is_registrant"):
+            return super().get_import_templates()
+        name = "groups" if self.env.context.get("default_is_group") else "individuals"
+        return [
+            {
+                "label": self.env._("Import template for %s", name),
+                "template": f"/g2p_registry_base/static/import/{name}.xlsx",
+            }
+        ]
 
     # -- buttons
 

@@ -24,7 +24,7 @@ class ResPartnerBank(models.Model):
     )
     iban = fields.Char(string="IBAN", compute="_compute_iban", help="Where the bank's country has IBANs.")
 
-    @api.depends("acc_number", "account_type", "bank_id.bic", "bank_id.country")
+    @api.depends("acc_number", "account_type", "clearing_number", "bank_id.bic", "bank_id.country")
     def _compute_iban(self):
         for account in self:
             account.iban = account.account_type == "bank" and account._as_iban()
@@ -37,12 +37,13 @@ class ResPartnerBank(models.Model):
             return str(schwifty.IBAN(number))
         except ValueError:
             pass
-        if not (number and self.bank_id.bic):
-            return False
         try:
-            bic = schwifty.BIC(self.bank_id.bic)
+            bic = schwifty.BIC(self.bank_id.bic or "")
+            # a BIC that stands for several bank codes tells no IBAN; the clearing number then must
+            codes = [self.clearing_number] if self.clearing_number else bic.domestic_bank_codes or [bic.bank_code]
+            if len(codes) != 1 or not number:
+                return False
             country = self.bank_id.country.code or bic.country_code
-            codes = bic.domestic_bank_codes or [bic.bank_code]
             return str(schwifty.IBAN.generate(country, bank_code=codes[0], account_code=number))
         except (ValueError, LookupError, TypeError):
             return False

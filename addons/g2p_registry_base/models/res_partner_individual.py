@@ -87,6 +87,13 @@ class ResPartner(models.Model):
             return born_after(years - 1)
         return NotImplemented
 
+    @api.constrains("gender")
+    def _check_gender(self):
+        known = {False} | {value for value, _label in self.env["gender.type"]._selection()}
+        for partner in self:
+            if partner.gender not in known:
+                raise ValidationError(self.env._("%s is no gender of the registry.", partner.gender))
+
     @api.constrains("birthdate")
     def _check_birthdate(self):
         today = fields.Date.context_today(self)

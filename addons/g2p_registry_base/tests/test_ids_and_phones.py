@@ -1,0 +1,131 @@
+from datetime import timedelta
+
+from psycopg2 import IntegrityError
+
+from odoo import Command, fields
+from odoo.exceptions import ValidationError
+from odoo.tests import TransactionCase, tagged
+from odoo.tools import mute_logger
+
+
+@tagged("post_install", "-at_install")
+class TestIdsAndPhones(TransactionCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.env.company.country_id = cls.env.ref("base.et")
+        cls.unique_type, cls.shared_type, cls.pattern_type = cls.env["g2p.id.type"].create(
+            [
+                {"name": "Test national ID"},
+                {"name": "Test ration card", "is_unique": False},
+                {"name": "Test tax number", "id_validation": "[0-9]{4}"},
+            ]
+        )
+        cls.almaz, cls.dawit = cls.env["res.partner"].create(
+            [{"is_registrant": True, "given_name": "Almaz"}, {"is_registrant": True, "given_name": "Dawit"}]
+        )
+
+    def new_id(self, partner, id_type, value):
+        return self.env["g2p.reg.id"].create({"partner_id": partner.id, "id_type": id_type.id, "value": value})
+
+    # -- IDs
+
+    @mute_logger("odoo.sql_db")
+    def test_the_database_gives_an_id_of_a_unique_type_to_one_registrant(self):
+        self.new_id(self.almaz, self.unique_type, "77")
+        with self.assertRaises(IntegrityError), self.env.cr.savepoint():
+            self.new_id(self.dawit, self.unique_type, " 77 ")
+        with self.assertRaises(IntegrityError), self.env.cr.savepoint():
+            self.env.cr.execute(
+                "INSERT INTO g2p_reg_id (partner_id, id_type, value) VALUES (%s, %s, '77')",
+                [self.dawit.id, self.unique_type.id],
+            )
+
+    def test_a_type_that_is_not_unique_may_be_shared(self):
+        self.new_id(self.almaz, self.shared_type, "77")
+        self.assertTrue(self.new_id(self.dawit, self.shared_type, "77"))
+
+    def test_a_type_becomes_unique_only_without_duplicates(self):
+        self.new_id(self.almaz, self.shared_type, "77")
+        second = self.new_id(self.dawit, self.shared_type, "77")
+        with self.assertRaisesRegex(ValidationError, "77"):
+            self.shared_type.is_unique = True
+        second.value = "78"
+        self.shared_type.is_unique = True
+        self.assertTrue(second.is_unique)
+
+    @mute_logger("odoo.sql_db")
+    def test_a_registrant_has_one_id_of_each_type(self):
+        self.new_id(self.almaz, self.unique_type, "1")
+        with self.assertRaises(IntegrityError), self.env.cr.savepoint():
+            self.env.cr.execute(
+                "INSERT INTO g2p_reg_id (partner_id, id_type, value) VALUES (%s, %s, '2')",
+                [self.almaz.id, self.unique_type.id],
+            )
+
+    def test_the_pattern_is_checked_for_a_new_value_and_for_a_new_type(self):
+        empty, other = self.env["g2p.reg.id"].create(
+            [
+                {"partner_id": self.almaz.id, "id_type": self.shared_type.id},
+                {"partner_id": self.dawit.id, "id_type": self.shared_type.id, "value": "AB"},
+            ]
+        )
+        with self.assertRaises(ValidationError):
+            (empty | other).write({"id_type": self.pattern_type.id})
+        with self.assertRaises(ValidationError):
+            self.new_id(self.almaz, self.pattern_type, "12345")
+        self.assertTrue(self.new_id(self.almaz, self.pattern_type, "1234"))
+
+    def test_an_id_for_groups_is_not_for_individuals(self):
+        card = self.env["g2p.id.type"].create({"name": "Household card", "target_type": "group"})
+        with self.assertRaises(ValidationError):
+            self.new_id(self.almaz, card, "1")
+
+    # -- phones
+
+    def phone(self, number, **values):
+        return self.env["g2p.phone.number"].create({"partner_id": self.almaz.id, "phone_no": number, **values})
+
+    def test_numbers_become_international_by_the_companys_country(self):
+        for number in ("0911234567", "+251 911 23 45 67", "911234567"):
+            with self.subTest(number):
+                phone = self.phone(number)
+                self.assertEqual((phone.phone_sanitized, phone.is_valid), ("+251911234567", True))
+
+    def test_numbers_no_plan_knows_are_kept_and_flagged(self):
+        for number in ("+745 5218119193", "call the neighbour", "12"):
+            with self.subTest(number):
+                phone = self.phone(number)
+                self.assertEqual((phone.phone_no, phone.phone_sanitized, phone.is_valid), (number, False, False))
+
+    def test_a_pattern_narrows_what_is_valid(self):
+        self.env["ir.config_parameter"].set_param("g2p_registry.phone_regex", r"\+251[0-9]{9}")
+        self.assertFalse(self.phone("0911234567").is_valid)
+        self.assertTrue(self.phone("+251911234567").is_valid)
+
+    def test_the_main_phone_lists_the_active_numbers(self):
+        first, second = self.phone("0911234567"), self.phone("0922345678")
+        self.assertEqual(self.almaz.phone, "0911234567, 0922345678")
+        first.disable_phone()
+        self.assertEqual(self.almaz.phone, "0922345678")
+        self.assertEqual(first.disabled_by, self.env.user)
+        first.enable_phone()
+        second.unlink()
+        self.assertEqual(self.almaz.phone, "0911234567")
+
+    def test_a_number_is_not_collected_in_the_future(self):
+        with self.assertRaises(ValidationError):
+            self.phone("0911234567", date_collected=fields.Date.today() + timedelta(days=2))
+
+    def test_ids_and_phones_come_with_the_registrant(self):
+        hana = self.env["res.partner"].create(
+            {
+                "is_registrant": True,
+                "given_name": "Hana",
+                "reg_ids": [Command.create({"id_type": self.unique_type.id, "value": "9"})],
+                "phone_number_ids": [Command.create({"phone_no": "0933456789"})],
+            }
+        )
+        self.assertEqual(hana.reg_ids.display_name, "Test national ID: 9")
+        self.assertEqual(hana.phone, "0933456789")
+        self.assertEqual(self.env["res.partner"].search([("reg_ids.value", "=like", "9%"), ("id", "=", hana.id)]), hana)

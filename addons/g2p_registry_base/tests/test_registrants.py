@@ -1,0 +1,125 @@
+from datetime import timedelta
+
+from dateutil.relativedelta import relativedelta
+from psycopg2 import IntegrityError
+
+from odoo import Command, fields
+from odoo.exceptions import AccessError, ValidationError
+from odoo.tests import TransactionCase, new_test_user, tagged
+from odoo.tools import mute_logger
+
+
+@tagged("post_install", "-at_install")
+class TestRegistrants(TransactionCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.partners = cls.env["res.partner"]
+        cls.almaz, cls.dawit = cls.partners.create(
+            [
+                {"is_registrant": True, "family_name": "Tesfaye", "given_name": "Almaz", "addl_name": "Bekele"},
+                {"is_registrant": True, "family_name": "Tesfaye", "given_name": "Dawit"},
+            ]
+        )
+        cls.household = cls.partners.create({"is_registrant": True, "is_group": True, "name": "Tesfaye household"})
+
+    def test_a_name_is_made_of_its_parts_on_create(self):
+        self.assertEqual(self.almaz.name, "TESFAYE, ALMAZ BEKELE")
+        self.assertEqual(self.dawit.complete_name, "TESFAYE, DAWIT")
+        one_name = self.partners.create({"is_registrant": True, "given_name": "  Selam "})
+        self.assertEqual(one_name.name, "SELAM")
+
+    def test_a_name_is_made_of_its_parts_on_write_of_several(self):
+        (self.almaz | self.dawit).write({"family_name": "Girma"})
+        self.assertEqual(self.almaz.name, "GIRMA, ALMAZ BEKELE")
+        self.assertEqual(self.dawit.name, "GIRMA, DAWIT")
+
+    def test_a_name_does_not_part_from_its_parts(self):
+        self.almaz.write({"name": "Somebody else"})
+        self.assertEqual(self.almaz.name, "TESFAYE, ALMAZ BEKELE")
+
+    def test_groups_and_contacts_keep_the_name_they_are_given(self):
+        self.household.write({"name": "Household 7"})
+        self.assertEqual(self.household.name, "Household 7")
+        contact = self.partners.create({"name": "Water office"})
+        contact.write({"name": "Water bureau"})
+        self.assertEqual(contact.name, "Water bureau")
+
+    def test_registrants_start_today_in_the_current_company(self):
+        self.assertEqual(self.almaz.registration_date, fields.Date.context_today(self.almaz))
+        self.assertEqual(self.almaz.company_id, self.env.company)
+        self.assertFalse(self.partners.create({"name": "Contact"}).company_id)
+
+    def test_dates_in_the_future_are_refused(self):
+        tomorrow = fields.Date.today() + timedelta(days=2)
+        for field in ("birthdate", "registration_date"):
+            with self.subTest(field=field), self.assertRaises(ValidationError):
+                self.almaz.write({field: tomorrow})
+
+    def test_age_is_shown_and_searched_by_birth_date(self):
+        today = fields.Date.context_today(self.almaz)
+        self.assertEqual(self.almaz.age, "No Birthdate!")
+        self.almaz.birthdate = today - relativedelta(years=18)
+        self.dawit.birthdate = today - relativedelta(years=18) + timedelta(days=1)
+        self.assertEqual((self.almaz.age, self.dawit.age), ("18", "17"))
+        both = [("id", "in", (self.almaz | self.dawit).ids)]
+        for operator, value, expected in (
+            (">=", 18, self.almaz),
+            (">", 17, self.almaz),
+            ("<", 18, self.dawit),
+            ("<=", 17, self.dawit),
+            ("=", 18, self.almaz),
+            ("in", [17, 18], self.almaz | self.dawit),
+            ("!=", 18, self.dawit),
+        ):
+            with self.subTest(operator=operator, value=value):
+                self.assertEqual(self.partners.search([*both, ("age", operator, value)]), expected)
+
+    @mute_logger("odoo.sql_db")
+    def test_the_database_refuses_a_negative_income_and_registration_before_birth(self):
+        for statement in (
+            "UPDATE res_partner SET income = -1 WHERE id = %s",
+            "UPDATE res_partner SET birthdate = '2000-01-02', registration_date = '2000-01-01' WHERE id = %s",
+        ):
+            with self.subTest(statement), self.assertRaises(IntegrityError), self.env.cr.savepoint():
+                self.env.cr.execute(statement, [self.almaz.id])
+
+    def test_disabling_asks_a_reason_and_is_noted(self):
+        wizard = self.env["g2p.disable.registrant.wizard"].create(
+            {"partner_ids": [Command.set((self.almaz | self.dawit).ids)], "disabled_reason": "Moved abroad"}
+        )
+        wizard.disable_registrant()
+        self.assertTrue(self.almaz.disabled and self.dawit.disabled)
+        self.assertEqual(self.almaz.disabled_by, self.env.user)
+        self.assertEqual(self.almaz.disabled_reason, "Moved abroad")
+        self.assertIn("Moved abroad", self.almaz.message_ids[0].body)
+        self.assertIn(self.almaz, self.partners.search([("is_registrant", "=", True)]), "disabled stays visible")
+        self.almaz.enable_registrant()
+        self.assertFalse(self.almaz.disabled or self.almaz.disabled_by or self.almaz.disabled_reason)
+
+    def test_the_disabled_fields_are_not_written_by_hand(self):
+        registrar = new_test_user(self.env, "clara", groups="g2p_registry_base.group_g2p_registrar")
+        almaz = self.almaz.with_user(registrar)
+        with self.assertRaises(AccessError):
+            almaz.write({"disabled": fields.Datetime.now()})
+        with self.assertRaises(AccessError):
+            self.partners.with_user(registrar).create(
+                {"is_registrant": True, "given_name": "Hana", "disabled": fields.Datetime.now()}
+            )
+        almaz._disable("Duplicate")
+        with self.assertRaises(AccessError):
+            almaz.write({"disabled": False})
+
+    def test_additional_info_is_edited_as_json(self):
+        self.almaz.additional_g2p_info_text = '{"Home Owned": "yes"}'
+        self.assertEqual(self.almaz.additional_g2p_info, {"Home Owned": "yes"})
+        for wrong in ("{", "[1, 2]"):
+            with self.subTest(wrong), self.assertRaises(ValidationError):
+                self.almaz.additional_g2p_info_text = wrong
+
+    def test_gender_is_one_of_the_registrys(self):
+        self.almaz.gender = "female"
+        with self.assertRaises(ValidationError):
+            self.almaz.gender = "unheard of"
+        self.env["gender.type"].create({"code": "Non-binary", "value": "non-binary"})
+        self.almaz.gender = "non-binary"
