@@ -1,0 +1,379 @@
+"""The money a cycle promises: preparing, approving and cancelling its entitlements."""
+
+from odoo import fields, models
+from odoo.exceptions import AccessError, UserError
+from odoo.tools import SQL
+
+from .constants import GROUP_MANAGER
+from .entitlement import DEAD_STATES
+from .money import decimal
+
+MAX_SELECTION = 1000
+
+
+class Cycle(models.Model):
+    _inherit = "g2p.cycle"
+
+    entitlement_ids = fields.One2many("g2p.entitlement", "cycle_id", string="Entitlements")
+    entitlements_count = fields.Integer("Number of entitlements", readonly=True, copy=False)
+    total_amount = fields.Monetary("Amount of the entitlements", readonly=True, copy=False)
+    pending_count = fields.Integer("Entitlements not approved yet", readonly=True, copy=False)
+    pending_amount = fields.Monetary("Amount not approved yet", readonly=True, copy=False)
+    approved_count = fields.Integer("Entitlements approved", readonly=True, copy=False)
+    approved_amount = fields.Monetary("Amount approved", readonly=True, copy=False)
+    left_out_count = fields.Integer("Left out", readonly=True, copy=False, help="Not approved: the fund was short.")
+    left_out_amount = fields.Monetary("Amount left out", readonly=True, copy=False)
+
+    # Guards
+
+    def _validation_refusal(self):
+        """Why the user may not approve the entitlements of this cycle, in words; False when they may."""
+        self.ensure_one()
+        if self._maker_checker() and self.prepared_by == self.env.user:
+            return self.env._("You prepared these entitlements, so somebody else has to approve them.")
+        if self.auto_approve_entitlements and self.approved_by == self.env.user:
+            # Approving the cycle approved its entitlements too: the approver answers for both.
+            return False
+        # sudo: the manager's settings are the program's rule, whatever its user may see
+        manager = self.sudo().program_id.get_manager(self.program_id.MANAGER_ENTITLEMENT)
+        return manager._approval_refusal()
+
+    def _check_can_approve_entitlements(self):
+        self.ensure_one()
+        self.check_access("write")
+        if not self.env.su and (refusal := self._validation_refusal()):
+            raise AccessError(refusal)
+        self._require_state("approved")
+
+    # Buttons
+
+    def prepare_entitlement(self):
+        """Button: draft entitlements for the enrolled beneficiaries who have none. Doing it again changes nothing."""
+        self.ensure_one()
+        self._check_can(GROUP_MANAGER)
+        self._require_state("draft")
+        self.program_id._check_active()
+        return self._bulk_start("prepare")._notification()
+
+    def validate_entitlement(self):
+        """Button: approve the entitlements that wait, as far as the fund and the shortage policy allow."""
+        self.ensure_one()
+        self._check_can_approve_entitlements()
+        return self._bulk_start("approve_entitlements")._notification()
+
+    def _approve_selection(self, entitlements):
+        """Approve some entitlements of this cycle: the same step, narrowed."""
+        self._check_can_approve_entitlements()
+        entitlements.check_access("read")
+        if len(entitlements) > MAX_SELECTION:
+            raise UserError(
+                self.env._(
+                    "%(count)s entitlements are selected; up to %(most)s can be approved at a time this way. "
+                    "Use Approve entitlements on the cycle for all of them.",
+                    count=len(entitlements),
+                    most=MAX_SELECTION,
+                )
+            )
+        if any(entitlement.state != "pending_validation" for entitlement in entitlements):
+            raise UserError(self.env._("Only entitlements that wait for approval can be approved."))
+        return self._bulk_start("approve_entitlements", {"entitlement_ids": entitlements.ids})._notification()
+
+    # Steps
+
+    def _bulk_steps(self):
+        _ = self.env._
+        return {
+            **super()._bulk_steps(),
+            "prepare": _("Prepare entitlements"),
+            "submit": _("Send entitlements for approval"),
+            "withdraw": _("Take entitlements back to draft"),
+            "approve_entitlements": _("Approve entitlements"),
+            "cancel_entitlements": _("Cancel entitlements"),
+            "expire": _("Expire entitlements"),
+        }
+
+    def _bulk_outcomes(self):
+        _ = self.env._
+        return {
+            **super()._bulk_outcomes(),
+            "prepared": (_("Prepared"), "done"),
+            "submitted": (_("Sent for approval"), "done"),
+            "withdrawn": (_("Back in draft"), "done"),
+            "approved": (_("Approved"), "done"),
+            "cancelled": (_("Cancelled"), "done"),
+            "expired": (_("Expired"), "done"),
+            "already_prepared": (_("Prepared already"), "skipped"),
+            "no_amount": (_("Nothing is due"), "skipped"),
+            "disabled": (_("Disabled or archived"), "skipped"),
+            "fee_too_high": (_("Fee higher than the amount"), "failed"),
+            "fund_shortage": (_("Left out, the fund is short"), "failed"),
+            "own_preparation": (_("Prepared by the approver themself"), "skipped"),
+        }
+
+    def _bulk_outcome_action(self, operation, outcome):
+        if outcome == "fund_shortage":
+            return self.action_view_left_out()
+        return super()._bulk_outcome_action(operation, outcome)
+
+    def _entitlement_keys(self, condition):
+        """The registrants of this cycle's entitlements `t` that meet a condition: column `key`."""
+        return SQL("SELECT t.partner_id AS key FROM g2p_entitlement AS t WHERE t.cycle_id = %s AND %s", self.id, condition)
+
+    def _entitlement_range(self, low, high):
+        """This cycle's entitlements `t` of one range of registrants, as a condition."""
+        return SQL("t.cycle_id = %s AND t.partner_id > %s AND t.partner_id <= %s", self.id, low, high)
+
+    # Prepare
+
+    def _bulk_before_prepare(self, operation):
+        self.prepared_by = operation.user_id
+        self._entitlement_manager()
+
+    def _bulk_source_prepare(self, operation):
+        return SQL(
+            "SELECT partner_id AS key FROM g2p_cycle_membership WHERE cycle_id = %s AND state = 'enrolled'", self.id
+        )
+
+    def _bulk_chunk_prepare(self, operation, low, high):
+        return self._entitlement_manager()._prepare_chunk(self, low, high, operation)
+
+    def _bulk_finish_prepare(self, operation):
+        self._refresh_counters()
+
+    def _entitlement_manager(self):
+        return self.program_id.get_manager(self.program_id.MANAGER_ENTITLEMENT)
+
+    # Submit, and back
+
+    def _bulk_source_submit(self, operation):
+        return self._entitlement_keys(SQL("t.state = 'draft'"))
+
+    def _bulk_chunk_submit(self, operation, low, high):
+        moved = self.env["g2p.entitlement"]._transition_where(
+            self._entitlement_range(low, high), "pending_validation", operation=operation, from_state="draft"
+        )
+        return {"submitted": moved}
+
+    def _bulk_finish_submit(self, operation):
+        self._refresh_counters()
+
+    def _bulk_source_withdraw(self, operation):
+        return self._entitlement_keys(SQL("t.state = 'pending_validation'"))
+
+    def _bulk_chunk_withdraw(self, operation, low, high):
+        moved = self.env["g2p.entitlement"]._transition_where(
+            self._entitlement_range(low, high),
+            "draft",
+            operation=operation,
+            from_state="pending_validation",
+            assign={"left_out_reason": SQL("NULL")},
+        )
+        return {"withdrawn": moved}
+
+    def _bulk_finish_withdraw(self, operation):
+        self._refresh_counters()
+
+    # Approve: money first, then the entitlements it is for
+
+    def _waiting_entitlements(self, operation):
+        """Over `t`: what this operation is to approve, whatever the fund says."""
+        selection = (operation.params or {}).get("entitlement_ids")
+        return SQL(
+            "t.cycle_id = %s AND t.state = 'pending_validation' AND t.currency_id = %s AND %s",
+            self.id,
+            self.currency_id.id,
+            SQL("t.id = ANY(%s)", selection) if selection is not None else SQL("TRUE"),
+        )
+
+    def _others_preparation(self, operation):
+        """Over `t`: not prepared by the approver."""
+        if not self._maker_checker():
+            return SQL("TRUE")
+        return SQL("t.create_uid IS DISTINCT FROM %s", operation.user_id.id)
+
+    def _hold_key(self, operation):
+        return f"operation-{operation.id}"
+
+    def _bulk_before_approve_entitlements(self, operation):
+        """Reserve the money for what is going to be approved, under the lock of the account.
+
+        `all`: everything that waits, or nothing (raises). `priority`: the longest run of entitlements, in the manager's
+        order, that the available money covers; the others are marked as left out.
+        """
+        self._require_state("approved")
+        manager = self._entitlement_manager()
+        account = self.env["g2p.fund.account"]._of(self.program_id, self.currency_id)
+        available = account._lock()
+        waiting = SQL("%s AND %s", self._waiting_entitlements(operation), self._others_preparation(operation))
+        # A new attempt: who was left out before is tried again.
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE g2p_entitlement AS t SET left_out_reason = NULL
+                 WHERE t.left_out_reason IS NOT NULL AND %s
+                """,
+                waiting,
+            )
+        )
+        [[total]] = self.env.execute_query(
+            SQL("SELECT SUM(t.initial_amount)::text FROM g2p_entitlement AS t WHERE t.is_cash_entitlement AND %s", waiting)
+        )
+        needed = decimal(total)
+        if manager.shortage_policy == "priority" and needed > available:
+            needed -= self._leave_out(waiting, manager._priority_sql(), available)
+        self.env["g2p.entitlement"].invalidate_model(flush=False)
+        if needed:
+            account._reserve(needed, reference=operation.name, cycle=self, operation=operation)
+            self.env["g2p.fund.hold"]._add(self._hold_key(operation), account, "release", needed, self)
+
+    def _leave_out(self, waiting, order, available):
+        """Mark what comes after the money has run out. Returns the amount of it, exactly."""
+        self.env.cr.execute(
+            SQL(
+                """
+                WITH ranked AS (
+                    SELECT t.id, SUM(t.initial_amount) OVER (ORDER BY %(order)s ROWS UNBOUNDED PRECEDING) AS running
+                      FROM g2p_entitlement AS t
+                     WHERE t.is_cash_entitlement AND %(waiting)s
+                ), left_out AS (
+                    UPDATE g2p_entitlement AS t
+                       SET left_out_reason = 'fund_shortage'
+                      FROM ranked
+                     WHERE t.id = ranked.id AND ranked.running > %(available)s
+                 RETURNING t.initial_amount
+                )
+                SELECT SUM(initial_amount)::text FROM left_out
+                """,
+                order=order,
+                waiting=waiting,
+                available=available,
+            )
+        )
+        [amount] = self.env.cr.fetchone()
+        return decimal(amount)
+
+    def _bulk_source_approve_entitlements(self, operation):
+        return SQL("SELECT t.partner_id AS key FROM g2p_entitlement AS t WHERE %s", self._waiting_entitlements(operation))
+
+    def _bulk_chunk_approve_entitlements(self, operation, low, high):
+        entitlement = self.env["g2p.entitlement"]
+        waiting = SQL("%s AND %s", self._waiting_entitlements(operation), self._entitlement_range(low, high))
+        others = self._others_preparation(operation)
+        approved = entitlement._approve_where(
+            SQL("%s AND %s AND t.left_out_reason IS NULL", waiting, others),
+            self._hold_key(operation),
+            self.env["g2p.fund.account"]._of(self.program_id, self.currency_id),
+            operation,
+        )
+        [[left_out, own]] = self.env.execute_query(
+            SQL(
+                """
+                SELECT COUNT(*) FILTER (WHERE t.left_out_reason IS NOT NULL AND %(others)s),
+                       COUNT(*) FILTER (WHERE NOT (%(others)s))
+                  FROM g2p_entitlement AS t
+                 WHERE %(waiting)s
+                """,
+                others=others,
+                waiting=waiting,
+            )
+        )
+        return {"approved": approved, "fund_shortage": left_out, "own_preparation": own}
+
+    def _bulk_finish_approve_entitlements(self, operation):
+        self.env["g2p.fund.hold"]._settle(self._hold_key(operation), reference=operation.name, operation=operation)
+        self._refresh_counters()
+
+    # Cancel and expire
+
+    def _bulk_source_cancel_entitlements(self, operation):
+        return self._entitlement_keys(SQL("t.state IN ('draft', 'pending_validation', 'approved')"))
+
+    def _bulk_chunk_cancel_entitlements(self, operation, low, high):
+        cancelled = self.env["g2p.entitlement"]._leave_where(
+            self._entitlement_range(low, high),
+            ("draft", "pending_validation", "approved"),
+            "cancelled",
+            self._hold_key(operation),
+            reason=self.env._("The cycle was cancelled"),
+            operation=operation,
+        )
+        return {"cancelled": cancelled}
+
+    def _bulk_finish_cancel_entitlements(self, operation):
+        self._finish_leaving(operation)
+
+    def _expired(self):
+        """Over `t`: past the validity, and nobody is paying it."""
+        return SQL(
+            """
+            t.valid_until < %s
+            AND NOT EXISTS (
+                SELECT FROM g2p_payment AS live
+                 WHERE live.entitlement_id = t.id AND live.status IS DISTINCT FROM 'failed'
+            )
+            """,
+            fields.Date.context_today(self),
+        )
+
+    def _bulk_source_expire(self, operation):
+        return self._entitlement_keys(SQL("t.state = 'approved' AND %s", self._expired()))
+
+    def _bulk_chunk_expire(self, operation, low, high):
+        expired = self.env["g2p.entitlement"]._leave_where(
+            SQL("%s AND %s", self._entitlement_range(low, high), self._expired()),
+            ("approved",),
+            "expired",
+            self._hold_key(operation),
+            reason=self.env._("Not paid within its validity"),
+            operation=operation,
+        )
+        return {"expired": expired}
+
+    def _bulk_finish_expire(self, operation):
+        self._finish_leaving(operation)
+
+    def _finish_leaving(self, operation):
+        self.env["g2p.fund.hold"]._settle(self._hold_key(operation), reference=operation.name, operation=operation)
+        self.env["g2p.payment.batch"]._refresh_statistics_where(SQL("batch.cycle_id = ANY(%s)", self.ids))
+        self._refresh_counters()
+        self._set_distributed_if_complete()
+
+    # Counters
+
+    def _refresh_counters(self):
+        """Count the entitlements of these cycles again; what ended without payment doesn't count."""
+        result = super()._refresh_counters()
+        self.env.flush_all()
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE g2p_cycle AS cycle
+                   SET entitlements_count = counted.live, total_amount = counted.amount,
+                       pending_count = counted.pending, pending_amount = counted.pending_amount,
+                       approved_count = counted.approved, approved_amount = counted.approved_amount,
+                       left_out_count = counted.left_out, left_out_amount = counted.left_out_amount
+                  FROM (
+                        SELECT this.id, COUNT(t.id) AS live, COALESCE(SUM(t.initial_amount), 0) AS amount,
+                               COUNT(*) FILTER (WHERE t.state IN ('draft', 'pending_validation')) AS pending,
+                               COALESCE(SUM(t.initial_amount)
+                                        FILTER (WHERE t.state IN ('draft', 'pending_validation')), 0) AS pending_amount,
+                               COUNT(*) FILTER (WHERE t.state IN ('approved', 'trans2FSP', 'rdpd2ben')) AS approved,
+                               COALESCE(SUM(t.initial_amount)
+                                        FILTER (WHERE t.state IN ('approved', 'trans2FSP', 'rdpd2ben')), 0)
+                               AS approved_amount,
+                               COUNT(*) FILTER (WHERE t.left_out_reason IS NOT NULL) AS left_out,
+                               COALESCE(SUM(t.initial_amount) FILTER (WHERE t.left_out_reason IS NOT NULL), 0)
+                               AS left_out_amount
+                          FROM g2p_cycle AS this
+                          LEFT JOIN g2p_entitlement AS t ON t.cycle_id = this.id AND t.state <> ALL(%(dead)s)
+                         WHERE this.id = ANY(%(cycles)s)
+                         GROUP BY this.id
+                       ) AS counted
+                 WHERE cycle.id = counted.id
+                """,
+                dead=list(DEAD_STATES),
+                cycles=self.ids,
+            )
+        )
+        self.invalidate_recordset()
+        return result

@@ -1,0 +1,333 @@
+"""The money a cycle pays: preparing, sending and reconciling its payments."""
+
+from odoo import fields, models
+from odoo.tools import SQL
+
+from .constants import GROUP_MANAGER
+from .fund import FINANCE
+
+
+class Cycle(models.Model):
+    _inherit = "g2p.cycle"
+
+    payment_batch_ids = fields.One2many("g2p.payment.batch", "cycle_id", string="Payment batches")
+    payment_ids = fields.One2many("g2p.payment", "cycle_id", string="Payments")
+    payments_count = fields.Integer("Number of payments", readonly=True, copy=False, help="Without failed ones that were tried again.")
+    payments_amount = fields.Monetary("Amount of the payments", readonly=True, copy=False)
+    sent_count = fields.Integer("Payments sent, not final", readonly=True, copy=False)
+    sent_amount = fields.Monetary("Amount sent, not final", readonly=True, copy=False)
+    unsent_count = fields.Integer("Payments not sent yet", readonly=True, copy=False)
+    paid_count = fields.Integer("Payments paid", readonly=True, copy=False)
+    paid_amount = fields.Monetary("Amount paid", readonly=True, copy=False)
+    fee_amount = fields.Monetary("Fees of paid payments", readonly=True, copy=False)
+    failed_count = fields.Integer("Payments failed", readonly=True, copy=False, help="Attempts, also of those paid later.")
+    failed_amount = fields.Monetary("Amount failed", readonly=True, copy=False)
+    unpaid_count = fields.Integer(
+        "Approved, without a payment", readonly=True, copy=False, help="Prepare payments makes a payment for these."
+    )
+    exceptions_count = fields.Integer("Payments without an account", readonly=True, copy=False)
+
+    # Buttons
+
+    def prepare_payment(self):
+        """Button: a payment for each approved entitlement that has none, or only failed ones. Again changes nothing."""
+        self.ensure_one()
+        self._check_can(GROUP_MANAGER)
+        self._require_state("approved")
+        return self._bulk_start("prepare_payments")._notification()
+
+    def send_payment(self):
+        """Button: send every payment that has not left yet."""
+        self.ensure_one()
+        self._check_can(GROUP_MANAGER)
+        self._require_state("approved")
+        return self._bulk_start("send")._notification()
+
+    def action_mark_payments(self):
+        """Button: ask whether the payments that are not final were paid or failed."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Mark as paid or failed"),
+            "res_model": "g2p.payment.mark.wizard",
+            "view_mode": "form",
+            "target": "new",
+            "context": {"default_cycle_id": self.id},
+        }
+
+    def action_reconcile(self):
+        """Button: reconcile with a file of the payer."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Reconcile payments"),
+            "res_model": "g2p.payment.reconciliation",
+            "view_mode": "form",
+            "context": {"default_cycle_id": self.id},
+        }
+
+    def _mark_payments(self, status, reason=None, date=None, bank_reference=None):
+        """Mark every payment of the cycle that is not final. The role is checked here."""
+        self.ensure_one()
+        self._check_can(FINANCE)
+        self._require_state("approved")
+        return self._bulk_start(
+            "reconcile",
+            {
+                "status": status,
+                "reason": reason or None,
+                "date": fields.Datetime.to_string(date) if date else None,
+                "bank_reference": bank_reference or None,
+            },
+        )._notification()
+
+    # Steps
+
+    def _bulk_steps(self):
+        _ = self.env._
+        return {
+            **super()._bulk_steps(),
+            "prepare_payments": _("Prepare payments"),
+            "send": _("Send payments"),
+            "reconcile": _("Mark payments"),
+        }
+
+    def _bulk_outcomes(self):
+        _ = self.env._
+        return {
+            **super()._bulk_outcomes(),
+            "no_account": (_("Prepared, without an account"), "done"),
+            "not_in_validity": (_("Outside their validity"), "skipped"),
+            "sent": (_("Sent"), "done"),
+            "paid": (_("Paid"), "done"),
+            "failed": (_("Marked as failed"), "done"),
+        }
+
+    # Prepare payments
+
+    def _payable(self):
+        """Over `t`: approved cash without a payment, or with failed ones only."""
+        return SQL(
+            """
+            t.state = 'approved' AND t.is_cash_entitlement
+            AND NOT EXISTS (
+                SELECT FROM g2p_payment AS live
+                 WHERE live.entitlement_id = t.id AND live.status IS DISTINCT FROM 'failed'
+            )
+            """
+        )
+
+    def _bulk_source_prepare_payments(self, operation):
+        return self._entitlement_keys(self._payable())
+
+    def _bulk_chunk_prepare_payments(self, operation, low, high):
+        counts = self._payment_manager()._prepare_chunk(self, low, high, operation)
+        today = fields.Date.context_today(self)
+        [[outside]] = self.env.execute_query(
+            SQL(
+                """
+                SELECT COUNT(*) FROM g2p_entitlement AS t
+                 WHERE %s AND %s AND (t.valid_from > %s OR t.valid_until < %s)
+                """,
+                self._entitlement_range(low, high),
+                self._payable(),
+                today,
+                today,
+            )
+        )
+        return {**counts, "not_in_validity": outside}
+
+    def _bulk_finish_prepare_payments(self, operation):
+        self._refresh_counters()
+
+    def _payment_manager(self):
+        return self.program_id.get_manager(self.program_id.MANAGER_PAYMENT)
+
+    # Send
+
+    def _bulk_source_send(self, operation):
+        return SQL(
+            """
+            SELECT COALESCE(batch.first_partner_id, payment.partner_id) AS key
+              FROM g2p_payment AS payment
+              LEFT JOIN g2p_payment_batch AS batch ON batch.id = payment.batch_id
+             WHERE payment.cycle_id = %s AND payment.state = 'issued' AND payment.status IS NULL
+            """,
+            self.id,
+        )
+
+    def _unsent_payments(self, low, high):
+        """Payments of whole batches that begin in the range, and payments without a batch: one column `id`."""
+        return SQL(
+            """
+            SELECT payment.id
+              FROM g2p_payment_batch AS batch
+              JOIN g2p_payment AS payment ON payment.batch_id = batch.id
+             WHERE batch.cycle_id = %(cycle)s AND batch.first_partner_id > %(low)s AND batch.first_partner_id <= %(high)s
+               AND payment.state = 'issued' AND payment.status IS NULL
+             UNION ALL
+            SELECT payment.id
+              FROM g2p_payment AS payment
+             WHERE payment.cycle_id = %(cycle)s AND payment.partner_id > %(low)s AND payment.partner_id <= %(high)s
+               AND payment.batch_id IS NULL AND payment.state = 'issued' AND payment.status IS NULL
+            """,
+            cycle=self.id,
+            low=low,
+            high=high,
+        )
+
+    def _bulk_chunk_send(self, operation, low, high):
+        return self._payment_manager()._send_chunk(self, low, high, operation)
+
+    def _bulk_finish_send(self, operation):
+        self._finish_payments(operation)
+
+    # Mark all
+
+    def _bulk_source_reconcile(self, operation):
+        return SQL("SELECT partner_id AS key FROM g2p_payment WHERE cycle_id = %s AND status IS NULL", self.id)
+
+    def _bulk_chunk_reconcile(self, operation, low, high):
+        params = operation.params
+        paid, failed = self.env["g2p.payment"]._finalize(
+            SQL(
+                """
+                SELECT payment.id AS payment_id, %(status)s::varchar AS status, %(reason)s::varchar AS reason,
+                       %(date)s::timestamp AS date, %(bank_reference)s::varchar AS bank_reference
+                  FROM g2p_payment AS payment
+                 WHERE payment.cycle_id = %(cycle)s AND payment.partner_id > %(low)s AND payment.partner_id <= %(high)s
+                   AND payment.status IS NULL
+                """,
+                cycle=self.id,
+                low=low,
+                high=high,
+                status=params["status"],
+                reason=params["reason"],
+                date=params["date"],
+                bank_reference=params["bank_reference"],
+            ),
+            self._hold_key(operation),
+            operation,
+        )
+        return {"paid": paid, "failed": failed}
+
+    def _bulk_finish_reconcile(self, operation):
+        self._finish_payments(operation)
+
+    def _finish_payments(self, operation):
+        """After payments moved: disburse, count again, and close the cycle when everything is paid."""
+        self.env["g2p.fund.hold"]._settle(self._hold_key(operation), reference=operation.name, operation=operation)
+        self.env["g2p.payment.batch"]._refresh_statistics_where(SQL("batch.cycle_id = ANY(%s)", self.ids))
+        self._refresh_counters()
+        self._set_distributed_if_complete()
+
+    # Completion
+
+    def _set_distributed_if_complete(self):
+        """approved → distributed when something was paid and nothing is left to pay: every payment is final, and no
+        entitlement waits for approval, for a payment or for another attempt."""
+        self.env.flush_all()
+        complete = self.env.execute_query(
+            SQL(
+                """
+                SELECT cycle.id
+                  FROM g2p_cycle AS cycle
+                 WHERE cycle.id = ANY(%s) AND cycle.state = 'approved'
+                   AND EXISTS (
+                        SELECT FROM g2p_payment AS payment WHERE payment.cycle_id = cycle.id AND payment.status = 'paid'
+                       )
+                   AND NOT EXISTS (
+                        SELECT FROM g2p_payment AS payment WHERE payment.cycle_id = cycle.id AND payment.status IS NULL
+                       )
+                   AND NOT EXISTS (
+                        SELECT FROM g2p_entitlement AS t
+                         WHERE t.cycle_id = cycle.id
+                           AND t.state IN ('draft', 'pending_validation', 'approved', 'trans2FSP')
+                       )
+                """,
+                self.ids,
+            )
+        )
+        cycles = self.browse(cycle_id for [cycle_id] in complete)
+        if cycles:
+            cycles._transition("distributed", self.env._("Everything is paid"))
+
+    def _open_payments_text(self):
+        """Why the cycle can't be called distributed yet, in words; False when nothing is open.
+
+        Entitlements whose payments all failed don't stand in the way: a person decides that they are not tried again.
+        """
+        self.ensure_one()
+        [[open_payments, never_tried]] = self.env.execute_query(
+            SQL(
+                """
+                SELECT (SELECT COUNT(*) FROM g2p_payment WHERE cycle_id = %(cycle)s AND status IS NULL),
+                       (SELECT COUNT(*) FROM g2p_entitlement AS t
+                         WHERE t.cycle_id = %(cycle)s AND t.state = 'approved' AND t.is_cash_entitlement
+                           AND NOT EXISTS (SELECT FROM g2p_payment AS tried WHERE tried.entitlement_id = t.id))
+                """,
+                cycle=self.id,
+            )
+        )
+        if open_payments:
+            return self.env._(
+                "%(count)s payments of %(cycle)s are not final: reconcile them first.",
+                count=open_payments,
+                cycle=self.display_name,
+            )
+        if never_tried:
+            return self.env._(
+                "%(count)s approved entitlements of %(cycle)s have no payment: prepare payments first.",
+                count=never_tried,
+                cycle=self.display_name,
+            )
+        return False
+
+    # Counters
+
+    def _refresh_counters(self):
+        """Count the payments of these cycles again."""
+        result = super()._refresh_counters()
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE g2p_cycle AS cycle
+                   SET payments_count = counted.live, payments_amount = counted.live_amount,
+                       sent_count = counted.sent, sent_amount = counted.sent_amount, unsent_count = counted.unsent,
+                       paid_count = counted.paid, paid_amount = counted.paid_amount, fee_amount = counted.fee_amount,
+                       failed_count = counted.failed, failed_amount = counted.failed_amount,
+                       exceptions_count = counted.exceptions,
+                       unpaid_count = (
+                        SELECT COUNT(*) FROM g2p_entitlement AS t WHERE t.cycle_id = cycle.id AND %(payable)s
+                       )
+                  FROM (
+                        SELECT this.id,
+                               COUNT(payment.id) FILTER (WHERE payment.status IS DISTINCT FROM 'failed') AS live,
+                               COALESCE(SUM(payment.amount_issued)
+                                        FILTER (WHERE payment.status IS DISTINCT FROM 'failed'), 0) AS live_amount,
+                               COUNT(*) FILTER (WHERE payment.state = 'sent' AND payment.status IS NULL) AS sent,
+                               COALESCE(SUM(payment.amount_issued)
+                                        FILTER (WHERE payment.state = 'sent' AND payment.status IS NULL), 0) AS sent_amount,
+                               COUNT(*) FILTER (WHERE payment.state = 'issued' AND payment.status IS NULL) AS unsent,
+                               COUNT(*) FILTER (WHERE payment.status = 'paid') AS paid,
+                               COALESCE(SUM(payment.amount_paid) FILTER (WHERE payment.status = 'paid'), 0) AS paid_amount,
+                               COALESCE(SUM(payment.payment_fee) FILTER (WHERE payment.status = 'paid'), 0) AS fee_amount,
+                               COUNT(*) FILTER (WHERE payment.status = 'failed') AS failed,
+                               COALESCE(SUM(payment.amount_issued) FILTER (WHERE payment.status = 'failed'), 0)
+                               AS failed_amount,
+                               COUNT(payment.id) FILTER (
+                                    WHERE payment.status IS DISTINCT FROM 'failed' AND payment.account_number IS NULL
+                               ) AS exceptions
+                          FROM g2p_cycle AS this
+                          LEFT JOIN g2p_payment AS payment ON payment.cycle_id = this.id
+                         WHERE this.id = ANY(%(cycles)s)
+                         GROUP BY this.id
+                       ) AS counted
+                 WHERE cycle.id = counted.id
+                """,
+                payable=self._payable(),
+                cycles=self.ids,
+            )
+        )
+        self.invalidate_recordset()
+        return result

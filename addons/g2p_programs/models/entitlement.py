@@ -1,0 +1,460 @@
+import uuid
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError, ValidationError
+from odoo.tools import SQL
+
+# Money is reserved for these: approved, and sent to who pays it out.
+RESERVED_STATES = ("approved", "trans2FSP")
+# Left for good: they don't stand in the way of a new entitlement for the same benefit.
+DEAD_STATES = ("cancelled", "rejected1", "rejected2", "rejected3", "expired")
+REJECTED_STATES = ("rejected1", "rejected2", "rejected3")
+
+# A reference number is a number of a sequence and two check digits of ISO 7064 MOD 97-10: read as one number, it leaves
+# the remainder 1 when divided by 97.
+OBJECTS = """
+CREATE SEQUENCE IF NOT EXISTS g2p_entitlement_ern_seq;
+
+CREATE OR REPLACE FUNCTION g2p_entitlement_next_ern() RETURNS varchar LANGUAGE plpgsql AS $$
+DECLARE
+    number bigint := nextval('g2p_entitlement_ern_seq');
+BEGIN
+    RETURN lpad(number::text, greatest(8, length(number::text)), '0') || lpad((98 - number * 100 % 97)::text, 2, '0');
+END
+$$;
+
+CREATE OR REPLACE FUNCTION g2p_entitlement_fixed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'Entitlement %: reference number, and amount after draft, are never changed', OLD.id
+        USING ERRCODE = 'check_violation', TABLE = 'g2p_entitlement', CONSTRAINT = 'g2p_entitlement_fixed';
+END
+$$;
+CREATE OR REPLACE TRIGGER g2p_entitlement_fixed
+    BEFORE UPDATE OF ern, initial_amount, transfer_fee ON g2p_entitlement
+    FOR EACH ROW
+    WHEN (
+        OLD.ern IS DISTINCT FROM NEW.ern AND OLD.ern IS NOT NULL
+        OR OLD.state <> 'draft'
+           AND (OLD.initial_amount, OLD.transfer_fee) IS DISTINCT FROM (NEW.initial_amount, NEW.transfer_fee)
+    )
+    EXECUTE FUNCTION g2p_entitlement_fixed();
+"""
+
+
+class Entitlement(models.Model):
+    """What one beneficiary is due in one cycle, and why. Its state moves through the steps of the cycle."""
+
+    _name = "g2p.entitlement"
+    _description = "Entitlement"
+    _inherit = ["g2p.state.mixin"]
+    _order = "id desc"
+
+    _protected_fields = (
+        "state",
+        "code",
+        "ern",
+        "date_approved",
+        "approved_by",
+        "left_out_reason",
+        "computation",
+        "item_id",
+        "is_cash_entitlement",
+    )
+
+    _one_live = models.UniqueIndex(
+        "(cycle_id, partner_id, COALESCE(benefit_code_id, 0), item_id)"
+        " WHERE state NOT IN ('cancelled', 'rejected1', 'rejected2', 'rejected3', 'expired')",
+        "The beneficiary has this entitlement in the cycle already.",
+    )
+    _cycle_partner_idx = models.Index("(cycle_id, partner_id)")
+    _code_uniq = models.Constraint("UNIQUE (code)", "This code belongs to another entitlement.")
+    _ern_uniq = models.UniqueIndex("(ern) WHERE ern IS NOT NULL", "This reference number is taken.")
+    _amounts = models.Constraint(
+        "CHECK (initial_amount > 0 AND transfer_fee >= 0 AND transfer_fee <= initial_amount)",
+        "The amount is above 0, and the fee is a part of it.",
+    )
+    _validity = models.Constraint("CHECK (valid_until >= valid_from)", "An entitlement can't end before it begins.")
+    _item_not_null = models.Constraint("CHECK (item_id IS NOT NULL)", "An entitlement without an item has item 0.")
+
+    # Identity
+    name = fields.Char(compute="_compute_name")
+    code = fields.Char(
+        required=True, readonly=True, copy=False, default=lambda self: str(uuid.uuid4()), help="Unique and not guessable."
+    )
+    ern = fields.Char(
+        "Reference number", readonly=True, copy=False, help="Given at approval, with two check digits; never changed."
+    )
+
+    # Relations
+    partner_id = fields.Many2one("res.partner", "Beneficiary", required=True, index=True, ondelete="restrict")
+    cycle_id = fields.Many2one("g2p.cycle", required=True, ondelete="restrict")
+    program_id = fields.Many2one(
+        "g2p.program", compute="_compute_from_cycle", store=True, precompute=True, ondelete="restrict"
+    )
+    company_id = fields.Many2one(related="program_id.company_id")
+    area_id = fields.Many2one(related="partner_id.area_id")
+    benefit_code_id = fields.Many2one("g2p.benefit.codes", ondelete="restrict")
+    item_id = fields.Integer("Item", readonly=True, default=0, aggregator=None)
+    payment_ids = fields.One2many("g2p.payment", "entitlement_id", string="Payments")
+
+    # State
+    state = fields.Selection(
+        [
+            ("draft", "Draft"),
+            ("pending_validation", "Waiting for approval"),
+            ("approved", "Approved"),
+            ("trans2FSP", "Sent to the payer"),
+            ("rdpd2ben", "Paid to the beneficiary"),
+            ("rejected1", "Rejected: declined by the beneficiary"),
+            ("rejected2", "Rejected: no account"),
+            ("rejected3", "Rejected: other reason"),
+            ("cancelled", "Cancelled"),
+            ("expired", "Expired"),
+        ],
+        required=True,
+        readonly=True,
+        default="draft",
+        copy=False,
+    )
+    left_out_reason = fields.Selection(
+        [("fund_shortage", "The fund is short")],
+        "Left out",
+        readonly=True,
+        copy=False,
+        help="Why the last approval did not reach this entitlement. It still waits: the next approval tries again.",
+    )
+    valid_from = fields.Date(required=True, default=fields.Date.context_today)
+    valid_until = fields.Date(required=True, default=lambda self: fields.Date.add(fields.Date.context_today(self), years=1))
+    date_approved = fields.Datetime("Approved on", readonly=True, copy=False)
+    approved_by = fields.Many2one("res.users", readonly=True, copy=False)
+
+    # Money
+    is_cash_entitlement = fields.Boolean("Cash", readonly=True, default=True)
+    currency_id = fields.Many2one(
+        "res.currency", compute="_compute_from_cycle", store=True, precompute=True, ondelete="restrict"
+    )
+    initial_amount = fields.Monetary("Amount", required=True)
+    transfer_fee = fields.Monetary(default=0, help="Part of the amount: the beneficiary receives the rest.")
+    balance = fields.Monetary("To be paid out", compute="_compute_balance")
+    computation = fields.Json(readonly=True, copy=False, help="The terms the amount was computed from.")
+    computation_text = fields.Char("How it was computed", compute="_compute_computation_text")
+    payment_status = fields.Selection(
+        [("paid", "Paid"), ("notpaid", "Not paid")], compute="_compute_payment", string="Payment"
+    )
+    payment_date = fields.Datetime("Paid on", compute="_compute_payment")
+
+    def init(self):
+        self.env.cr.execute(OBJECTS)
+
+    @api.depends("partner_id.name", "cycle_id.display_name")
+    def _compute_name(self):
+        for entitlement in self:
+            entitlement.name = f"{entitlement.partner_id.name or ''} · {entitlement.cycle_id.display_name or ''}"
+
+    @api.depends("name")
+    def _compute_display_name(self):
+        for entitlement in self:
+            entitlement.display_name = entitlement.name
+
+    @api.depends("cycle_id")
+    def _compute_from_cycle(self):
+        for entitlement in self:
+            entitlement.program_id = entitlement.cycle_id.program_id
+            entitlement.currency_id = entitlement.cycle_id.currency_id
+
+    @api.depends("initial_amount", "transfer_fee")
+    def _compute_balance(self):
+        for entitlement in self:
+            entitlement.balance = entitlement.initial_amount - entitlement.transfer_fee
+
+    @api.depends("computation")
+    def _compute_computation_text(self):
+        for entitlement in self:
+            terms = entitlement.computation or {}
+            entitlement.computation_text = ", ".join(
+                f"{term.replace('_', ' ')}: {value}" for term, value in terms.items() if not isinstance(value, list | dict)
+            )
+
+    @api.depends("payment_ids.status")
+    def _compute_payment(self):
+        paid = dict(
+            self.env["g2p.payment"]._read_group(
+                [("entitlement_id", "in", self.ids), ("status", "=", "paid")],
+                ["entitlement_id"],
+                ["payment_datetime:max"],
+            )
+        )
+        for entitlement in self:
+            entitlement.payment_status = "paid" if entitlement in paid else "notpaid"
+            entitlement.payment_date = paid.get(entitlement, False)
+
+    # Constraints
+
+    @api.constrains("initial_amount", "transfer_fee")
+    def _check_amounts(self):
+        for entitlement in self:
+            if entitlement.transfer_fee > entitlement.initial_amount:
+                raise ValidationError(self.env._("The fee is a part of the amount: it can't be more than the amount."))
+
+    # CRUD
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        entitlements = super().create(vals_list)
+        for cycle in entitlements.cycle_id:
+            cycle._require_state("draft")
+        members = set(
+            self.env["g2p.cycle.membership"]._read_group(
+                [
+                    ("cycle_id", "in", entitlements.cycle_id.ids),
+                    ("partner_id", "in", entitlements.partner_id.ids),
+                    ("state", "=", "enrolled"),
+                ],
+                ["cycle_id", "partner_id"],
+            )
+        )
+        for entitlement in entitlements:
+            if (entitlement.cycle_id, entitlement.partner_id) not in members:
+                raise UserError(
+                    self.env._(
+                        "%(partner)s is not an enrolled beneficiary of %(cycle)s.",
+                        partner=entitlement.partner_id.name,
+                        cycle=entitlement.cycle_id.display_name,
+                    )
+                )
+        entitlements.cycle_id._refresh_counters()
+        return entitlements
+
+    def write(self, vals):
+        if {"partner_id", "cycle_id", "benefit_code_id", "program_id", "currency_id"} & set(vals):
+            raise UserError(self.env._("An entitlement stays with its beneficiary, cycle and benefit: make a new one."))
+        edited = {"initial_amount", "transfer_fee", "valid_from", "valid_until"} & set(vals)
+        if edited and any(entitlement.state != "draft" for entitlement in self):
+            raise UserError(self.env._("Only draft entitlements can be edited."))
+        result = super().write(vals)
+        if edited:
+            self.cycle_id._refresh_counters()
+        return result
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_draft(self):
+        kept = self.filtered(lambda entitlement: entitlement.state != "draft")
+        if kept:
+            raise UserError(
+                self.env._(
+                    "%(count)s of these entitlements are not drafts any more (such as %(name)s). Nothing was deleted.",
+                    count=len(kept),
+                    name=kept[0].display_name,
+                )
+            )
+
+    def unlink(self):
+        cycles = self.cycle_id
+        result = super().unlink()
+        cycles._refresh_counters()
+        return result
+
+    # Buttons
+
+    def approve_entitlement(self):
+        """Button: approve these entitlements. The same checks, lock and reservation as for a whole cycle."""
+        action = True
+        for cycle, entitlements in self.grouped("cycle_id").items():
+            action = cycle._approve_selection(entitlements)
+        return action
+
+    def action_reject(self):
+        """Button: ask for the reason, then reject."""
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Reject entitlements"),
+            "res_model": "g2p.entitlement.reject.wizard",
+            "view_mode": "form",
+            "target": "new",
+            "context": {"default_entitlement_ids": self.ids},
+        }
+
+    def action_view_payments(self):
+        """Stat button."""
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Payments"),
+            "res_model": "g2p.payment",
+            "view_mode": "list,form",
+            "domain": [("entitlement_id", "in", self.ids)],
+        }
+
+    def action_open_cycle(self):
+        """Stat button."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": "g2p.cycle",
+            "res_id": self.cycle_id.id,
+            "view_mode": "form",
+        }
+
+    # Transitions
+
+    def _reject(self, to_state, reason):
+        """Waiting or approved → rejected; what was reserved for them is released.
+
+        :raise UserError: when one of them can't be rejected (any more); then nothing is done.
+        """
+        if to_state not in REJECTED_STATES:
+            raise ValueError(to_state)
+        for cycle, entitlements in self.grouped("cycle_id").items():
+            cycle._check_can_approve_entitlements()
+            key = str(uuid.uuid4())
+            moved = self._leave_where(
+                SQL("t.id = ANY(%s)", entitlements.ids), ("pending_validation", "approved"), to_state, key, reason=reason
+            )
+            if moved != len(entitlements):
+                raise UserError(
+                    self.env._(
+                        "Only entitlements that wait for approval, or are approved and not on their way to be paid, "
+                        "can be rejected. Nothing was done."
+                    )
+                )
+            self.env["g2p.fund.hold"]._settle(key, reference=reason)
+            cycle._refresh_counters()
+        return True
+
+    @api.model
+    def _approve_where(self, where, key, account, operation):
+        """Waiting → approved, with a reference number; what they need is taken from what `key` holds of the account.
+
+        :param SQL where: the set, over `t`.
+        :return: how many.
+        """
+        self.env.flush_all()
+        self.env.cr.execute(
+            SQL(
+                """
+                WITH approved AS (
+                    UPDATE g2p_entitlement AS t
+                       SET state = 'approved', ern = COALESCE(t.ern, g2p_entitlement_next_ern()),
+                           date_approved = %(now)s, approved_by = %(uid)s, write_uid = %(uid)s, write_date = %(now)s
+                     WHERE t.state = 'pending_validation' AND (%(where)s)
+                 RETURNING t.id, t.cycle_id, CASE WHEN t.is_cash_entitlement THEN t.initial_amount ELSE 0 END AS amount
+                ), logged AS (
+                    %(history)s
+                ), used AS (
+                    %(used)s
+                )
+                SELECT COUNT(*) FROM approved
+                """,
+                where=where,
+                now=self.env.cr.now(),
+                uid=self.env.uid,
+                history=self._history_sql(
+                    SQL("SELECT id, 'pending_validation', 'approved', NULL::varchar FROM approved"), operation
+                ),
+                used=self.env["g2p.fund.hold"]._insert_sql(
+                    SQL(
+                        """
+                        SELECT %s, %s, 'release', -SUM(amount), cycle_id
+                          FROM approved GROUP BY cycle_id HAVING SUM(amount) > 0
+                        """,
+                        account.id,
+                        key,
+                    )
+                ),
+            )
+        )
+        [count] = self.env.cr.fetchone()
+        self.invalidate_model(flush=False)
+        short = -self.env["g2p.fund.hold"]._balance(key, account)
+        if short > 0:
+            # More was approved than was reserved beforehand (an operation resumed after its money was released).
+            account._reserve(short, reference=operation.name, operation=operation)
+            self.env["g2p.fund.hold"]._add(key, account, "release", short, self.env["g2p.cycle"].browse(operation.res_id))
+        return count
+
+    @api.model
+    def _leave_where(self, where, from_states, to_state, key, reason=None, operation=None):
+        """Entitlements end without payment. Money reserved for them is held under `key`, to be released by settling it;
+        payments that were not sent yet fail.
+
+        :param SQL where: the set, over `t`; those with a payment on its way are left alone by their state.
+        :return: how many.
+        """
+        self.env.flush_all()
+        payment = self.env["g2p.payment"]
+        self.env.cr.execute(
+            SQL(
+                """
+                WITH leaving AS (
+                    SELECT t.id, t.state FROM g2p_entitlement AS t
+                     WHERE t.state = ANY(%(from_states)s) AND (%(where)s)
+                       FOR NO KEY UPDATE
+                ), moved AS (
+                    UPDATE g2p_entitlement AS t
+                       SET state = %(to_state)s, left_out_reason = NULL, write_uid = %(uid)s, write_date = %(now)s
+                      FROM leaving
+                     WHERE t.id = leaving.id
+                 RETURNING t.id, leaving.state AS from_state, t.state AS to_state, t.program_id, t.currency_id, t.cycle_id,
+                           CASE WHEN t.is_cash_entitlement THEN t.initial_amount ELSE 0 END AS amount
+                ), logged AS (
+                    %(history)s
+                ), failed AS (
+                    UPDATE g2p_payment AS payment
+                       SET state = 'reconciled', status = 'failed', status_is_final = TRUE, status_datetime = %(now)s,
+                           status_reason = %(reason)s, write_uid = %(uid)s, write_date = %(now)s
+                      FROM moved
+                     WHERE payment.entitlement_id = moved.id AND payment.status IS NULL AND payment.state = 'issued'
+                 RETURNING payment.id
+                ), failed_logged AS (
+                    %(payment_history)s
+                ), held AS (
+                    %(held)s
+                )
+                SELECT COUNT(*), (SELECT COUNT(*) FROM failed) FROM moved
+                """,
+                from_states=list(from_states),
+                where=where,
+                to_state=to_state,
+                uid=self.env.uid,
+                now=self.env.cr.now(),
+                reason=reason,
+                history=self._history_sql(
+                    SQL("SELECT id, from_state, to_state, %s::varchar FROM moved", reason), operation
+                ),
+                payment_history=payment._history_sql(
+                    SQL("SELECT id, 'issued', 'reconciled', %s::varchar FROM failed", reason), operation
+                ),
+                held=self.env["g2p.fund.hold"]._insert_sql(
+                    SQL(
+                        """
+                        SELECT account.id, %s, 'release', SUM(moved.amount), moved.cycle_id
+                          FROM moved
+                          JOIN g2p_fund_account AS account
+                            ON account.program_id = moved.program_id AND account.currency_id = moved.currency_id
+                         WHERE moved.from_state = 'approved'
+                         GROUP BY account.id, moved.cycle_id
+                        HAVING SUM(moved.amount) > 0
+                        """,
+                        key,
+                    )
+                ),
+            )
+        )
+        [count, _failed] = self.env.cr.fetchone()
+        self.invalidate_model(flush=False)
+        payment.invalidate_model(flush=False)
+        return count
+
+    @api.model
+    def _cron_expire(self):
+        """Approved entitlements past their validity that nobody is paying expire, cycle by cycle; money is released."""
+        self.env.cr.execute(
+            SQL(
+                """
+                SELECT DISTINCT cycle_id FROM g2p_entitlement
+                 WHERE state = 'approved' AND valid_until < %s
+                """,
+                fields.Date.context_today(self),
+            )
+        )
+        for [cycle_id] in self.env.cr.fetchall():
+            self.env["g2p.cycle"].browse(cycle_id)._bulk_start("expire")

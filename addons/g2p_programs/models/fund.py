@@ -1,0 +1,119 @@
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError
+
+from . import fund_account, fund_ledger  # noqa: F401
+
+FINANCE = "g2p_programs.g2p_finance_validator"
+
+
+class ProgramFund(models.Model):
+    """Money that comes into a program, or is taken back from it while nobody was promised it."""
+
+    _name = "g2p.program.fund"
+    _description = "Program fund"
+    _inherit = ["mail.thread", "mail.activity.mixin", "g2p.state.mixin"]
+    _order = "id desc"
+    _check_company_auto = True
+
+    _protected_fields = ("state", "name", "date_posted", "posted_by")
+
+    _amount_positive = models.Constraint("CHECK (amount > 0)", "A fund has an amount above 0.")
+    _name_uniq = models.UniqueIndex("(name) WHERE state = 'posted'", "This number is taken by another fund.")
+
+    name = fields.Char("Number", required=True, readonly=True, copy=False, default=lambda self: self.env._("Draft"))
+    kind = fields.Selection(
+        [("deposit", "Deposit"), ("withdrawal", "Withdrawal")], required=True, default="deposit", tracking=True
+    )
+    program_id = fields.Many2one("g2p.program", required=True, index=True, ondelete="restrict", tracking=True)
+    company_id = fields.Many2one(related="program_id.company_id", store=True, index=True)
+    currency_id = fields.Many2one(
+        "res.currency", required=True, compute="_compute_currency_id", store=True, readonly=False, precompute=True
+    )
+    amount = fields.Monetary(required=True, tracking=True)
+    remarks = fields.Text()
+    state = fields.Selection(
+        [("draft", "Draft"), ("posted", "Posted"), ("cancelled", "Cancelled")],
+        required=True,
+        readonly=True,
+        default="draft",
+        copy=False,
+        index=True,
+        tracking=True,
+    )
+    date_posted = fields.Date(readonly=True, copy=False)
+    posted_by = fields.Many2one("res.users", readonly=True, copy=False)
+    available = fields.Monetary("Available in the fund", compute="_compute_available")
+
+    @api.depends("program_id")
+    def _compute_currency_id(self):
+        for fund in self:
+            fund.currency_id = fund.program_id.currency_id or self.env.company.currency_id
+
+    @api.depends("program_id", "currency_id", "state")
+    def _compute_available(self):
+        accounts = self.env["g2p.fund.account"].search([("program_id", "in", self.program_id.ids)])
+        available = {(account.program_id, account.currency_id): account.available for account in accounts}
+        for fund in self:
+            fund.available = available.get((fund.program_id, fund.currency_id), 0)
+
+    # CRUD
+
+    def write(self, vals):
+        if {"program_id", "currency_id", "amount", "kind"} & set(vals) and any(
+            fund.state != "draft" for fund in self
+        ):
+            raise UserError(self.env._("A fund that is posted or cancelled can't be edited. Make a new one."))
+        return super().write(vals)
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_posted(self):
+        for fund in self:
+            if fund.state == "posted":
+                raise UserError(
+                    self.env._("%s is posted and can't be deleted: make a withdrawal to take the money back.", fund.name)
+                )
+
+    # Buttons
+
+    def post_fund(self):
+        """draft → posted: the money is in the program's account, or taken back from what is available there."""
+        self._check_can_post()
+        self._require_state("draft")
+        for fund in self:
+            number = self.env["ir.sequence"].sudo().next_by_code("program.fund.ref.num")  # sudo: numbers for all roles
+            # sudo: role, access and state were checked above; the fields are protected
+            fund.sudo().write({"name": number, "date_posted": fields.Date.context_today(fund), "posted_by": self.env.uid})
+            account = self.env["g2p.fund.account"]._of(fund.program_id, fund.currency_id)
+            move = account._deposit if fund.kind == "deposit" else account._withdraw
+            move(fund.amount, reference=number)
+        self._transition("posted")
+        return True
+
+    def cancel_fund(self):
+        """draft → cancelled."""
+        self._check_can_post()
+        self._require_state("draft")
+        self._transition("cancelled")
+        return True
+
+    def reset_draft(self):
+        """cancelled → draft."""
+        self._check_can_post()
+        self._require_state("cancelled")
+        self._transition("draft")
+        return True
+
+    def _check_can_post(self):
+        if not self.env.su and not self.env.user.has_group(FINANCE):
+            raise AccessError(
+                self.env._("Only members of the role “%s” may do this.", self.env.ref(FINANCE).sudo().display_name)
+            )
+        self.check_access("write")
+
+    def _require_state(self, state):
+        for fund in self:
+            if fund.state != state:
+                label = dict(self._fields["state"]._description_selection(self.env))[state]
+                raise UserError(
+                    self.env._("%(fund)s is not in state “%(state)s”.", fund=fund.display_name, state=label)
+                )

@@ -1,0 +1,317 @@
+"""Entitlement managers answer: what is due to whom, and why? Their answer is a query; the step inserts its rows."""
+
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+from odoo.tools import SQL
+
+from ..benefit_codes import CASH_TYPES
+from ..money import decimal, round_sql
+
+
+class EntitlementManager(models.Model):
+    _name = "g2p.program.entitlement.manager"
+    _description = "Entitlement manager reference"
+    _inherit = "g2p.manager.mixin"
+
+    @api.model
+    def _selection_manager_ref_id(self):
+        return [*super()._selection_manager_ref_id(), ("g2p.program.entitlement.manager.default", "Default")]
+
+
+class BaseEntitlementManager(models.AbstractModel):
+    """Contract of the kind. A type overrides `_entitlement_lines`; the terms of fee, cap and approval are here."""
+
+    _name = "g2p.base.program.entitlement.manager"
+    _description = "Entitlement manager"
+    _inherit = "g2p.manager.source.mixin"
+    _manager_reference = "g2p.program.entitlement.manager"
+
+    _one_fee = models.Constraint(
+        "CHECK (COALESCE(transfer_fee_pct, 0) = 0 OR COALESCE(transfer_fee_amt, 0) = 0)",
+        "Give the transfer fee as a percentage or as an amount, not both.",
+    )
+    _fee_range = models.Constraint(
+        "CHECK (COALESCE(transfer_fee_pct, 0) BETWEEN 0 AND 100 AND COALESCE(transfer_fee_amt, 0) >= 0)",
+        "A transfer fee is not negative, and not more than 100 %.",
+    )
+    _validity = models.Constraint("CHECK (validity_days >= 0)", "The days of validity can't be negative.")
+
+    # Whether what this type gives is money, reserved in the fund and paid by the payment manager.
+    _is_cash = True
+
+    currency_id = fields.Many2one(related="program_id.currency_id")
+    entitlement_validation_group_id = fields.Many2one(
+        "res.groups",
+        string="Entitlement validation group",
+        default=lambda self: self.env.ref("g2p_programs.g2p_finance_validator", raise_if_not_found=False),
+        help="Whose members approve entitlements. Who prepared them can't approve them.",
+    )
+    shortage_policy = fields.Selection(
+        [("all", "Approve all or nothing"), ("priority", "Approve in order of priority, as far as the money goes")],
+        string="When the fund is short",
+        required=True,
+        default="all",
+    )
+    priority_order = fields.Selection(
+        [
+            ("enrollment_date", "Longest enrolled first"),
+            ("amount_asc", "Smallest amount first"),
+            ("amount_desc", "Largest amount first"),
+            ("household_desc", "Largest household first"),
+            ("household_asc", "Smallest household first"),
+        ],
+        string="Priority",
+        required=True,
+        default="enrollment_date",
+    )
+    transfer_fee_pct = fields.Float("Transfer fee (%)", digits=(5, 2), help="Part of the amount.")
+    transfer_fee_amt = fields.Monetary("Transfer fee", help="Part of the amount.")
+    id_type_id = fields.Many2one("g2p.id.type", "ID type", help="Shown with the entitlement in lists and documents.")
+    validity_days = fields.Integer(
+        "Days of validity after the cycle",
+        default=365,
+        help="So many days after the end of the cycle the money can still be paid; then the entitlement expires.",
+    )
+
+    @api.onchange("transfer_fee_pct")
+    def _onchange_transfer_fee_pct(self):
+        if self.transfer_fee_pct:
+            self.transfer_fee_amt = 0
+
+    @api.onchange("transfer_fee_amt")
+    def _onchange_transfer_fee_amt(self):
+        if self.transfer_fee_amt:
+            self.transfer_fee_pct = 0
+
+    # The contract
+
+    def _entitlement_lines(self, cycle, low, high):
+        """What is due to the enrolled members of the cycle with `low < registrant id <= high`.
+
+        :return SQL: columns `registrant_id`, `benefit_code_id` (may be NULL), `item_id` (0: no item),
+            `amount` and `fee` (numeric, in the program's currency, rounded; the fee is a part of the amount) and
+            `computation` (jsonb: the terms the amount comes from). A line whose amount is 0 or less, or missing, is
+            left out with the reason that nothing is due.
+        """
+        raise NotImplementedError  # pragma: no cover - abstract contract
+
+    # Terms shared by the types
+
+    def _members(self, cycle, low, high):
+        """The cycle's enrolled members: column `registrant_id`."""
+        return SQL(
+            """
+            SELECT membership.partner_id AS registrant_id
+              FROM g2p_cycle_membership AS membership
+             WHERE membership.cycle_id = %s AND membership.state = 'enrolled' AND %s
+            """,
+            cycle.id,
+            cycle.program_id._range_sql("membership", low, high),
+        )
+
+    def _household_sizes(self, members):
+        """Columns `registrant_id`, `members`: how many people live in each group now.
+
+        A person with two roles counts once; who has left, and who is disabled or archived, doesn't.
+        """
+        return SQL(
+            """
+            SELECT member.registrant_id, COUNT(DISTINCT link.individual) AS members
+              FROM (%(members)s) AS member
+              JOIN g2p_group_membership AS link ON link."group" = member.registrant_id
+              JOIN res_partner AS person ON person.id = link.individual
+             WHERE (link.ended_date IS NULL OR link.ended_date > %(now)s)
+               AND person.disabled IS NULL AND person.active
+             GROUP BY member.registrant_id
+            """,
+            members=members,
+            now=fields.Datetime.now(),
+        )
+
+    def _benefit_line(self):
+        """The program's first cash benefit, or an empty record: amounts are of its code and capped by its maximum."""
+        lines = self.program_id.benefit_code_line_ids.sorted("id")
+        return lines.filtered(lambda line: line.benefit_code_id.benefit_type in CASH_TYPES)[:1]
+
+    def _priced_lines(self, raw):
+        """Cap, round, and take the fee out of raw amounts.
+
+        :param SQL raw: columns `registrant_id`, `item_id`, `amount` (numeric), `terms` (jsonb), `cap` (numeric or NULL).
+        :return SQL: the columns of `_entitlement_lines`.
+        """
+        line = self._benefit_line()
+        amount = round_sql(self.currency_id, SQL("LEAST(raw.amount, raw.cap, %s::numeric)", self._maximum(line)))
+        if self.transfer_fee_pct:
+            fee = round_sql(self.currency_id, SQL("due.amount * %s / 100", decimal(self.transfer_fee_pct)))
+            fee_terms = SQL("jsonb_build_object('fee_pct', %s::numeric, 'fee', priced.fee)", decimal(self.transfer_fee_pct))
+        else:
+            fee = SQL("%s::numeric", decimal(self.transfer_fee_amt))
+            fee_terms = SQL("jsonb_build_object('fee', priced.fee)")
+        return SQL(
+            """
+            SELECT priced.registrant_id, %(benefit)s::integer AS benefit_code_id, priced.item_id,
+                   priced.amount, priced.fee,
+                   jsonb_strip_nulls(priced.terms || jsonb_build_object('cap', priced.cap, 'max_quantity', %(maximum)s::numeric))
+                   || CASE WHEN priced.fee > 0 THEN %(fee_terms)s ELSE '{}'::jsonb END AS computation
+              FROM (
+                    SELECT due.*, %(fee)s AS fee
+                      FROM (
+                            SELECT raw.registrant_id, raw.item_id, raw.terms, raw.cap, %(amount)s AS amount
+                              FROM (%(raw)s) AS raw
+                           ) AS due
+                   ) AS priced
+            """,
+            benefit=line.benefit_code_id.id or None,
+            maximum=self._maximum(line),
+            fee_terms=fee_terms,
+            fee=fee,
+            amount=amount,
+            raw=raw,
+        )
+
+    def _maximum(self, line):
+        return decimal(line.max_quantity) or None
+
+    # Preparation
+
+    def _prepare_chunk(self, cycle, low, high, operation):
+        """Insert the draft entitlements of one range of registrants, in one statement.
+
+        Members who have an entitlement in the cycle that isn't cancelled are left as they are. Members for whom nothing
+        is due keep the reason on their cycle membership.
+
+        :return: {outcome: members}
+        """
+        self.ensure_one()
+        entitlement = self.env["g2p.entitlement"]
+        self.env.flush_all()
+        self.env.cr.execute(
+            SQL(
+                """
+                WITH member AS MATERIALIZED (
+                    SELECT membership.id, membership.partner_id, membership.reason,
+                           registrant.disabled IS NOT NULL OR NOT registrant.active AS disabled,
+                           EXISTS (
+                            SELECT FROM g2p_entitlement AS known
+                             WHERE known.cycle_id = membership.cycle_id AND known.partner_id = membership.partner_id
+                               AND known.state <> 'cancelled'
+                           ) AS already
+                      FROM g2p_cycle_membership AS membership
+                      JOIN res_partner AS registrant ON registrant.id = membership.partner_id
+                     WHERE membership.cycle_id = %(cycle)s AND membership.state = 'enrolled' AND %(range)s
+                       AND EXISTS (SELECT FROM g2p_cycle WHERE id = %(cycle)s AND state = 'draft')
+                ), line AS MATERIALIZED (
+                    SELECT line.*, line.amount > 0 AND line.fee <= line.amount AS payable
+                      FROM (%(lines)s) AS line
+                      JOIN member ON member.partner_id = line.registrant_id
+                     WHERE NOT member.already AND NOT member.disabled
+                ), inserted AS (
+                    INSERT INTO g2p_entitlement
+                           (partner_id, cycle_id, program_id, benefit_code_id, item_id, code, state,
+                            is_cash_entitlement, currency_id, initial_amount, transfer_fee, computation,
+                            valid_from, valid_until, create_uid, write_uid, create_date, write_date)
+                    SELECT line.registrant_id, %(cycle)s, %(program)s, line.benefit_code_id, line.item_id,
+                           gen_random_uuid(), 'draft', %(is_cash)s, %(currency)s, line.amount, line.fee, line.computation,
+                           %(valid_from)s, %(valid_until)s, %(uid)s, %(uid)s, %(now)s, %(now)s
+                      FROM line
+                     WHERE line.payable
+                     ORDER BY line.registrant_id, line.item_id
+                        ON CONFLICT DO NOTHING
+                 RETURNING id, partner_id
+                ), logged AS (
+                    %(history)s
+                ), due AS (
+                    SELECT registrant_id, bool_or(payable) AS payable, bool_or(amount > 0) AS has_amount
+                      FROM line GROUP BY registrant_id
+                ), verdict AS MATERIALIZED (
+                    SELECT member.id, member.reason,
+                           CASE WHEN member.already THEN 'already_prepared'
+                                WHEN member.disabled THEN 'disabled'
+                                WHEN prepared.partner_id IS NOT NULL THEN 'prepared'
+                                WHEN due.payable THEN 'already_prepared'
+                                WHEN due.has_amount THEN 'fee_too_high'
+                                ELSE 'no_amount' END AS outcome
+                      FROM member
+                      LEFT JOIN (SELECT DISTINCT partner_id FROM inserted) AS prepared
+                        ON prepared.partner_id = member.partner_id
+                      LEFT JOIN due ON due.registrant_id = member.partner_id
+                ), noted AS (
+                    UPDATE g2p_cycle_membership AS membership
+                       SET reason = CASE verdict.outcome WHEN 'no_amount' THEN %(no_amount)s
+                                                         WHEN 'fee_too_high' THEN %(fee_too_high)s
+                                                         WHEN 'disabled' THEN %(disabled)s END
+                      FROM verdict
+                     WHERE membership.id = verdict.id AND verdict.outcome <> 'already_prepared'
+                       AND (verdict.outcome <> 'prepared' OR verdict.reason IS NOT NULL)
+                )
+                SELECT outcome, COUNT(*) FROM verdict GROUP BY outcome
+                """,
+                cycle=cycle.id,
+                range=cycle.program_id._range_sql("membership", low, high),
+                lines=self._entitlement_lines(cycle, low, high),
+                program=cycle.program_id.id,
+                is_cash=self._is_cash,
+                currency=cycle.currency_id.id,
+                valid_from=cycle.start_date,
+                valid_until=fields.Date.add(cycle.end_date, days=self.validity_days),
+                uid=self.env.uid,
+                now=self.env.cr.now(),
+                history=entitlement._history_sql(
+                    SQL("SELECT id, NULL::varchar, 'draft', NULL::varchar FROM inserted"), operation
+                ),
+                no_amount=self.env._("Nothing is due"),
+                fee_too_high=self.env._("The fee is higher than the amount"),
+                disabled=self.env._("Disabled or archived since the list was made"),
+            )
+        )
+        counts = dict(self.env.cr.fetchall())
+        entitlement.invalidate_model(flush=False)
+        self.env["g2p.cycle.membership"].invalidate_model(["reason"], flush=False)
+        return counts
+
+    # Approval
+
+    def _approval_refusal(self):
+        """Why the user may not approve entitlements of this program, in words; False when they may."""
+        self.ensure_one()
+        group = self.entitlement_validation_group_id
+        if not group:
+            return self.env._("No validation group is set in the entitlement manager of %s.", self.program_id.name)
+        # Members by implication are members: `all_user_ids`.
+        # sudo: only the answer about the user themself is used
+        if self.env.user not in group.sudo().all_user_ids:
+            return self.env._("Only members of “%s” may approve entitlements.", group.sudo().display_name)
+        return False
+
+    def _priority_sql(self):
+        """ORDER BY of the entitlements `t`: who comes first when the money doesn't reach everybody. Ties go by id."""
+        return {
+            "enrollment_date": SQL(
+                """
+                (SELECT membership.enrollment_date FROM g2p_program_membership AS membership
+                  WHERE membership.program_id = t.program_id AND membership.partner_id = t.partner_id) ASC NULLS LAST, t.id
+                """
+            ),
+            "amount_asc": SQL("t.initial_amount, t.id"),
+            "amount_desc": SQL("t.initial_amount DESC, t.id"),
+            "household_desc": SQL(
+                """
+                (SELECT COALESCE(registrant.z_ind_grp_num_individuals, 0) FROM res_partner AS registrant
+                  WHERE registrant.id = t.partner_id) DESC, t.id
+                """
+            ),
+            "household_asc": SQL(
+                """
+                (SELECT COALESCE(registrant.z_ind_grp_num_individuals, 0) FROM res_partner AS registrant
+                  WHERE registrant.id = t.partner_id), t.id
+                """
+            ),
+        }[self.priority_order]
+
+    @api.constrains("transfer_fee_pct", "transfer_fee_amt")
+    def _check_fee(self):
+        for manager in self:
+            if manager.transfer_fee_pct and manager.transfer_fee_amt:
+                raise ValidationError(
+                    self.env._("Give the transfer fee as a percentage or as an amount, not both.")
+                )

@@ -1,0 +1,76 @@
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+from odoo.tools import SQL
+
+from ..money import decimal
+
+
+class DefaultEntitlementManager(models.Model):
+    """An amount per cycle and, for groups, an amount for each member, up to so many members."""
+
+    _name = "g2p.program.entitlement.manager.default"
+    _description = "Entitlement manager (default)"
+    _inherit = "g2p.base.program.entitlement.manager"
+
+    _terms_not_negative = models.Constraint(
+        "CHECK (amount_per_cycle >= 0 AND amount_per_individual_in_group >= 0 AND max_individual_in_group >= 0)",
+        "Amounts and the number of members can't be negative.",
+    )
+
+    amount_per_cycle = fields.Monetary(default=0, help="What each beneficiary gets in a cycle.")
+    amount_per_individual_in_group = fields.Monetary(
+        "Amount per member", default=0, help="Added for each person who lives in the group now."
+    )
+    max_individual_in_group = fields.Integer(
+        "Most members counted", default=0, help="So many members count at the most; 0 means all."
+    )
+
+    @api.constrains("amount_per_cycle", "transfer_fee_amt", "amount_per_individual_in_group")
+    def _check_fee_is_part(self):
+        for manager in self:
+            if manager.transfer_fee_amt and manager.transfer_fee_amt > manager.amount_per_cycle and not (
+                manager.amount_per_individual_in_group
+            ):
+                raise ValidationError(
+                    self.env._("The fee is a part of the amount: it can't be more than the amount per cycle.")
+                )
+
+    def _entitlement_lines(self, cycle, low, high):
+        self.ensure_one()
+        members = self._members(cycle, low, high)
+        base, each = decimal(self.amount_per_cycle), decimal(self.amount_per_individual_in_group)
+        if self.program_id.target_type != "group" or not each:
+            return self._priced_lines(
+                SQL(
+                    """
+                    SELECT member.registrant_id, 0 AS item_id, %(base)s::numeric AS amount,
+                           jsonb_build_object('base', %(base)s::numeric) AS terms, NULL::numeric AS cap
+                      FROM (%(members)s) AS member
+                    """,
+                    base=base,
+                    members=members,
+                )
+            )
+        counted = SQL("COALESCE(household.members, 0)")
+        if self.max_individual_in_group:
+            counted = SQL("LEAST(%s, %s)", counted, self.max_individual_in_group)
+        return self._priced_lines(
+            SQL(
+                """
+                SELECT member.registrant_id, 0 AS item_id,
+                       %(base)s::numeric + %(each)s::numeric * %(counted)s AS amount,
+                       jsonb_build_object('base', %(base)s::numeric, 'per_member', %(each)s::numeric,
+                                          'members', COALESCE(household.members, 0), 'max_members', %(most)s::integer)
+                       AS terms,
+                       NULL::numeric AS cap
+                  FROM (%(members)s) AS member
+                  LEFT JOIN (%(households)s) AS household ON household.registrant_id = member.registrant_id
+                """,
+                base=base,
+                each=each,
+                counted=counted,
+                most=self.max_individual_in_group or None,
+                members=members,
+                households=self._household_sizes(members),
+            )
+        )

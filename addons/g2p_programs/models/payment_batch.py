@@ -1,0 +1,173 @@
+import uuid
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError
+from odoo.tools import SQL
+
+from .constants import GROUP_MANAGER
+from .fund import FINANCE
+
+
+class PaymentBatch(models.Model):
+    """Payments that leave together."""
+
+    _name = "g2p.payment.batch"
+    _description = "Payment batch"
+    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _order = "id desc"
+
+    _name_uniq = models.Constraint("UNIQUE (name)", "This reference belongs to another batch.")
+    _cycle_idx = models.Index("(cycle_id, first_partner_id)")
+
+    name = fields.Char(
+        "Reference", required=True, readonly=True, copy=False, default=lambda self: str(uuid.uuid4())
+    )
+    external_batch_ref = fields.Char("External reference", tracking=True, help="What the payer calls this batch.")
+    cycle_id = fields.Many2one("g2p.cycle", required=True, readonly=True, ondelete="restrict")
+    program_id = fields.Many2one("g2p.program", required=True, readonly=True, index=True, ondelete="restrict")
+    company_id = fields.Many2one("res.company", required=True, readonly=True, ondelete="restrict")
+    currency_id = fields.Many2one(related="program_id.currency_id")
+    tag_id = fields.Many2one("g2p.payment.batch.tag", readonly=True, ondelete="restrict", index="btree_not_null")
+    first_partner_id = fields.Integer(readonly=True, help="The lowest registrant in the batch: chunks take whole batches.")
+    payment_ids = fields.One2many("g2p.payment", "batch_id", string="Payments")
+    batch_has_started = fields.Boolean("Sent", readonly=True, copy=False)
+    batch_has_completed = fields.Boolean("Completed", readonly=True, copy=False, help="Every payment is paid or failed.")
+    is_cash_desk = fields.Boolean(compute="_compute_is_cash_desk", help="Paid by hand at a cash desk.")
+
+    stats_issued_transactions = fields.Integer("Number of payments", readonly=True, copy=False)
+    stats_issued_amount = fields.Monetary("Amount", readonly=True, copy=False)
+    stats_sent_transactions = fields.Integer("Payments sent", readonly=True, copy=False)
+    stats_sent_amount = fields.Monetary("Amount sent", readonly=True, copy=False)
+    stats_paid_transactions = fields.Integer("Payments paid", readonly=True, copy=False)
+    stats_paid_amount = fields.Monetary("Amount paid", readonly=True, copy=False)
+    stats_failed_transactions = fields.Integer("Payments failed", readonly=True, copy=False)
+    stats_failed_amount = fields.Monetary("Amount failed", readonly=True, copy=False)
+    stats_datetime = fields.Datetime("Figures as of", readonly=True, copy=False)
+
+    @api.depends("program_id.payment_managers")
+    def _compute_is_cash_desk(self):
+        for batch in self:
+            managers = batch.program_id.get_managers(batch.program_id.MANAGER_PAYMENT) if batch.program_id else []
+            batch.is_cash_desk = bool(managers) and managers[0]._is_cash_desk
+
+    # CRUD
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_started(self):
+        for batch in self:
+            if batch.batch_has_started:
+                raise UserError(self.env._("Batch %s was sent already: it can't be deleted.", batch.name))
+
+    def unlink(self):
+        """A batch takes its payments along, as long as none has left."""
+        cycles = self.cycle_id
+        self.check_access("unlink")
+        self._unlink_except_started()
+        # sudo: deleting the batch was checked just above; its payments have no life of their own
+        self.sudo().payment_ids.unlink()
+        result = super().unlink()
+        cycles._refresh_counters()
+        return result
+
+    # Buttons
+
+    def send_payment(self):
+        """Button: send this batch."""
+        self._check_can(GROUP_MANAGER)
+        sent = 0
+        for batch in self:
+            if batch.cycle_id.state != "approved":
+                raise UserError(self.env._("%s is not approved, so nothing is sent.", batch.cycle_id.display_name))
+            # sudo: role and access on the batch were checked above
+            manager = batch.sudo().program_id.get_manager(batch.program_id.MANAGER_PAYMENT)
+            sent += manager._send_batch(batch)
+        self._refresh_statistics()
+        self.cycle_id._refresh_counters()
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "type": "success" if sent else "warning",
+                "message": self.env._("%s payments were sent.", sent) if sent else self.env._("There was nothing to send."),
+                "next": {"type": "ir.actions.act_window_close"},
+            },
+        }
+
+    def action_mark_payments(self):
+        """Button: ask whether the payments of this batch were paid or failed."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Mark as paid or failed"),
+            "res_model": "g2p.payment.mark.wizard",
+            "view_mode": "form",
+            "target": "new",
+            "context": {"default_batch_id": self.id},
+        }
+
+    def action_view_payments(self):
+        """Stat button."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Payments of %s", self.name),
+            "res_model": "g2p.payment",
+            "view_mode": "list,form",
+            "domain": [("batch_id", "=", self.id)],
+        }
+
+    def _check_can(self, group):
+        if not self.env.su and not self.env.user.has_group(group):
+            raise AccessError(
+                self.env._("Only members of the role “%s” may do this.", self.env.ref(group).sudo().display_name)
+            )
+        self.check_access("write")
+
+    def _check_can_finalize(self):
+        self._check_can(FINANCE)
+
+    # Sets
+
+    def _refresh_statistics(self):
+        """Count the payments of these batches again, in one statement."""
+        self._refresh_statistics_where(SQL("batch.id = ANY(%s)", self.ids))
+
+    @api.model
+    def _refresh_statistics_where(self, where):
+        """Count the payments of a set of batches again. :param SQL where: over `batch`."""
+        self.env.flush_all()
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE g2p_payment_batch AS batch
+                   SET stats_issued_transactions = counted.issued, stats_issued_amount = counted.issued_amount,
+                       stats_sent_transactions = counted.sent, stats_sent_amount = counted.sent_amount,
+                       stats_paid_transactions = counted.paid, stats_paid_amount = counted.paid_amount,
+                       stats_failed_transactions = counted.failed, stats_failed_amount = counted.failed_amount,
+                       batch_has_started = batch.batch_has_started OR counted.sent > 0,
+                       batch_has_completed = counted.issued > 0 AND counted.issued = counted.paid + counted.failed,
+                       first_partner_id = counted.first_partner_id,
+                       stats_datetime = %(now)s
+                  FROM (
+                        SELECT batch.id, COUNT(payment.id) AS issued, MIN(payment.partner_id) AS first_partner_id,
+                               COALESCE(SUM(payment.amount_issued), 0) AS issued_amount,
+                               COUNT(*) FILTER (WHERE payment.state <> 'issued') AS sent,
+                               COALESCE(SUM(payment.amount_issued) FILTER (WHERE payment.state <> 'issued'), 0)
+                               AS sent_amount,
+                               COUNT(*) FILTER (WHERE payment.status = 'paid') AS paid,
+                               COALESCE(SUM(payment.amount_paid) FILTER (WHERE payment.status = 'paid'), 0) AS paid_amount,
+                               COUNT(*) FILTER (WHERE payment.status = 'failed') AS failed,
+                               COALESCE(SUM(payment.amount_issued) FILTER (WHERE payment.status = 'failed'), 0)
+                               AS failed_amount
+                          FROM g2p_payment_batch AS batch
+                          LEFT JOIN g2p_payment AS payment ON payment.batch_id = batch.id
+                         WHERE %(where)s
+                         GROUP BY batch.id
+                       ) AS counted
+                 WHERE batch.id = counted.id
+                """,
+                where=where,
+                now=self.env.cr.now(),
+            )
+        )
+        self.invalidate_model(flush=False)

@@ -1,0 +1,42 @@
+from odoo import api, fields, models
+from odoo.exceptions import UserError, ValidationError
+
+from .domain import parse_domain
+
+
+class PaymentBatchTag(models.Model):
+    """Which payments go together in a batch: those whose entitlement meets the conditions."""
+
+    _name = "g2p.payment.batch.tag"
+    _description = "Payment batch tag"
+    _order = "order, id"
+
+    _size_positive = models.Constraint("CHECK (max_batch_size > 0)", "A batch holds at least one payment.")
+
+    name = fields.Char(required=True, translate=True)
+    order = fields.Integer(default=10, help="Tags are tried in this order.")
+    domain = fields.Char("Conditions", default="[]", help="On the entitlement. Empty: everything.")
+    max_batch_size = fields.Integer("Most payments in a batch", required=True, default=500)
+    company_id = fields.Many2one("res.company", help="Empty: for all companies.", index="btree_not_null")
+
+    @api.constrains("domain")
+    def _check_domain(self):
+        for tag in self:
+            try:
+                # Searched as the user who writes it: nobody may ask by a tag what they may not read.
+                self.env["g2p.entitlement"].search(parse_domain(self.env, tag.domain), limit=1)
+            except Exception as error:
+                raise ValidationError(
+                    self.env._("The conditions of the tag %(tag)s can't be used: %(error)s", tag=tag.name, error=error)
+                ) from error
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_default(self):
+        if self._default_tag() in self:
+            raise UserError(self.env._("“%s” takes the payments that no other tag takes: it stays.", self._default_tag().name))
+
+    @api.model
+    def _default_tag(self):
+        """The tag of payments that meet the conditions of no other."""
+        # sudo: the catch-all holds for every program, whatever its user may see
+        return self.env.ref("g2p_programs.payment_batch_tag_default").sudo()

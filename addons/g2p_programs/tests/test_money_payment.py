@@ -1,0 +1,251 @@
+import psycopg2
+
+from odoo import fields
+from odoo.exceptions import AccessError, UserError
+from odoo.tests import tagged
+from odoo.tools import mute_logger
+
+from .money import MoneyCase
+
+
+@tagged("post_install", "-at_install")
+class TestMoneyPayment(MoneyCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.deposit(1000)
+
+    def validated(self, families=None):
+        cycle = self.approved_cycle(families)
+        cycle.with_user(self.finance).validate_entitlement()
+        return cycle
+
+    def bank_account(self, partner, number):
+        return self.env["res.partner.bank"].create({"partner_id": partner.id, "acc_number": number})
+
+    def test_a_payment_is_the_amount_less_the_fee_to_the_primary_account(self):
+        account = self.bank_account(self.large, "ET-1")
+        head = self.small.group_membership_ids
+        head.kind = self.env.ref("g2p_registry_base.group_membership_kind_head")
+        self.bank_account(head.individual, "ET-2")
+        cycle = self.validated()
+        cycle.prepare_payment()
+        self.assertEqual(self.counts(cycle, "prepare_payments"), {"prepared": 2, "no_account": 1})
+        large, small, empty = self.payments(cycle)
+        self.assertEqual(
+            (large.amount_issued, large.payment_fee, large.account_id, large.account_number, large.attempt),
+            (156.8, 3.2, account, "ET-1", 1),
+        )
+        self.assertEqual((small.account_number, empty.account_number), ("ET-2", False))
+        self.assertEqual(len({large.name, small.name, empty.name}), 3)
+        self.assertEqual((cycle.payments_count, cycle.exceptions_count), (3, 1))
+        account.acc_number = "ET-9"
+        self.assertEqual(large.account_number, "ET-1")
+
+    def test_preparing_again_changes_nothing(self):
+        cycle = self.validated()
+        cycle.prepare_payment()
+        before = self.payments(cycle).read(["name", "write_date", "batch_id"])
+        cycle.prepare_payment()
+        self.assertFalse(self.counts(cycle, "prepare_payments"))
+        self.assertEqual(self.payments(cycle).read(["name", "write_date", "batch_id"]), before)
+        self.assertEqual(len(cycle.payment_batch_ids), 1)
+
+    def test_outside_its_validity_an_entitlement_is_not_paid(self):
+        cycle = self.validated()
+        tomorrow = fields.Date.add(fields.Date.today(), days=1)
+        self.env.cr.execute(
+            "UPDATE g2p_entitlement SET valid_from = %s WHERE cycle_id = %s AND partner_id = %s",
+            [tomorrow, cycle.id, self.large.id],
+        )
+        cycle.prepare_payment()
+        self.assertEqual(self.counts(cycle, "prepare_payments"), {"no_account": 2, "not_in_validity": 1})
+
+    def test_tags_in_order_with_a_catch_all_and_batches_of_limited_size(self):
+        area = self.env["g2p.area"].create({"name": "Adama", "code": "TEST-AD"})
+        (self.large + self.small).area_id = area
+        tag = self.env["g2p.payment.batch.tag"].create(
+            {"name": "Adama", "domain": f"[('partner_id.area_id', '=', {area.id})]", "max_batch_size": 1}
+        )
+        self.payer.batch_tag_ids = tag
+        cycle = self.validated()
+        cycle.prepare_payment()
+        large, small, empty = self.payments(cycle)
+        self.assertEqual((large.batch_id.tag_id, small.batch_id.tag_id), (tag, tag))
+        self.assertNotEqual(large.batch_id, small.batch_id)
+        self.assertEqual(empty.batch_id.tag_id, self.env.ref("g2p_programs.payment_batch_tag_default"))
+        batch = large.batch_id
+        self.assertEqual((batch.stats_issued_transactions, batch.stats_issued_amount), (1, 156.8))
+
+    def test_without_batches_payments_are_made_all_the_same(self):
+        self.payer.create_batch = False
+        cycle = self.validated()
+        cycle.prepare_payment()
+        payments = self.payments(cycle)
+        self.assertEqual((len(payments), payments.batch_id), (3, self.env["g2p.payment.batch"]))
+        wizard = (
+            self.env["g2p.assign.payments.batch.wizard"]
+            .with_user(self.manager)
+            .with_context(active_model="g2p.payment", active_ids=payments[:2].ids)
+            .create({})
+        )
+        wizard.assign()
+        self.assertEqual(payments[0].batch_id.stats_issued_transactions, 2)
+        with self.assertRaisesRegex(UserError, "in a batch already"):
+            wizard.assign()
+        cycle.send_payment()
+        self.assertEqual(set(payments.mapped("state")), {"sent"})
+
+    def test_sending_marks_payments_entitlements_and_batches_once(self):
+        cycle = self.paid_out()
+        self.assertEqual(self.counts(cycle, "send"), {"sent": 3})
+        self.assertEqual(set(self.payments(cycle).mapped("state")), {"sent"})
+        self.assertEqual(set(self.entitlements(cycle).mapped("state")), {"trans2FSP"})
+        batch = cycle.payment_batch_ids
+        self.assertTrue(batch.batch_has_started)
+        self.assertEqual((batch.stats_sent_transactions, batch.stats_sent_amount), (3, 372.4))
+        self.assertEqual(self.figures(), (2000, 380, 0))
+        cycle.send_payment()
+        self.assertFalse(self.counts(cycle, "send"))
+        batch.with_user(self.manager).send_payment()
+        self.assertEqual(batch.stats_sent_transactions, 3)
+
+    def test_sending_one_batch(self):
+        self.payer.batch_tag_ids = self.env["g2p.payment.batch.tag"].create({"name": "Ones", "max_batch_size": 1})
+        cycle = self.validated()
+        cycle.prepare_payment()
+        self.assertEqual(len(cycle.payment_batch_ids), 3)
+        first = self.payments(cycle)[0].batch_id
+        first.with_user(self.manager).send_payment()
+        self.assertEqual(self.payments(cycle).mapped("state"), ["sent", "issued", "issued"])
+        with self.assertRaises(AccessError):
+            first.with_user(self.finance).send_payment()
+
+    def test_paid_money_is_disbursed_and_the_cycle_is_distributed(self):
+        cycle = self.paid_out()
+        self.env["g2p.payment.mark.wizard"].with_user(self.finance).create(
+            {"cycle_id": cycle.id, "status": "paid", "bank_reference": "MT1"}
+        ).mark()
+        payments = self.payments(cycle)
+        self.assertEqual(set(payments.mapped("status")), {"paid"})
+        self.assertEqual(payments.mapped("amount_paid"), payments.mapped("amount_issued"))
+        self.assertEqual(set(payments.mapped("bank_reference")), {"MT1"})
+        self.assertEqual(set(self.entitlements(cycle).mapped("state")), {"rdpd2ben"})
+        self.assertEqual(set(self.entitlements(cycle).mapped("payment_status")), {"paid"})
+        self.assertEqual(self.figures(), (2000, 0, 380))
+        self.assertEqual((cycle.state, cycle.paid_count, cycle.paid_amount, cycle.fee_amount), ("distributed", 3, 372.4, 7.6))
+        batch = cycle.payment_batch_ids
+        self.assertTrue(batch.batch_has_completed)
+        self.assertEqual((batch.stats_paid_transactions, batch.stats_paid_amount), (3, 372.4))
+        cycle.mark_ended()
+
+    def test_a_failed_payment_keeps_its_money_and_is_tried_again(self):
+        cycle = self.paid_out()
+        large, small, empty = self.payments(cycle)
+        mark = self.env["g2p.payment.mark.wizard"].with_user(self.finance)
+        mark.create({"payment_ids": [(6, 0, (small + empty).ids)], "status": "paid"}).mark()
+        with self.assertRaisesRegex(UserError, "Say why"):
+            mark.create({"payment_ids": [(6, 0, large.ids)], "status": "failed"}).mark()
+        mark.create({"payment_ids": [(6, 0, large.ids)], "status": "failed", "reason": "Account closed"}).mark()
+        entitlement = large.entitlement_id
+        self.assertEqual((large.status, large.status_reason, entitlement.state), ("failed", "Account closed", "approved"))
+        self.assertEqual(self.figures(), (2000, 160, 220))
+        self.assertEqual((cycle.state, cycle.unpaid_count, cycle.failed_count), ("approved", 1, 1))
+        cycle.prepare_payment()
+        again = self.payments(cycle) - large - small - empty
+        self.assertEqual((again.entitlement_id, again.attempt, again.amount_issued), (entitlement, 2, 156.8))
+        cycle.with_user(self.finance)._mark_payments("paid")
+        self.assertEqual((cycle.state, entitlement.state), ("distributed", "rdpd2ben"))
+        self.assertEqual(self.figures(), (2000, 0, 380))
+
+    def test_final_is_final(self):
+        cycle = self.paid_out()
+        payment = self.payments(cycle)[0]
+        mark = self.env["g2p.payment.mark.wizard"].with_user(self.finance)
+        mark.create({"payment_ids": [(6, 0, payment.ids)], "status": "paid"}).mark()
+        mark.create({"payment_ids": [(6, 0, payment.ids)], "status": "failed", "reason": "?"}).mark()
+        self.assertEqual(payment.status, "paid")
+        self.assertEqual(self.figures(), (2000, 220, 160))
+
+    def test_marking_a_batch(self):
+        cycle = self.paid_out()
+        wizard = self.env["g2p.payment.mark.wizard"].with_user(self.finance).create({"batch_id": cycle.payment_batch_ids.id})
+        self.assertEqual((wizard.open_count, wizard.open_amount), (3, 372.4))
+        wizard.mark()
+        self.assertEqual(cycle.state, "distributed")
+
+    def test_only_finance_marks_and_nobody_writes(self):
+        cycle = self.paid_out()
+        payment = self.payments(cycle)[0]
+        for role in ("manager", "validator", "approver", "registrar", "support", "auditor"):
+            with self.assertRaises(AccessError):
+                self.env["g2p.payment.mark.wizard"].with_user(self.users[role]).create({"payment_ids": [(6, 0, payment.ids)]}).mark()
+            with self.assertRaises(AccessError):
+                cycle.with_user(self.users[role])._mark_payments("paid")
+        for role in ("manager", "finance", "admin"):
+            for values in ({"status": "paid"}, {"state": "reconciled"}, {"amount_paid": 1}, {"account_number": "x"}):
+                with self.assertRaises(AccessError):
+                    payment.with_user(self.users[role]).write(values)
+
+    def test_one_live_payment_per_entitlement(self):
+        cycle = self.validated()
+        cycle.prepare_payment()
+        with self.assertRaises(psycopg2.Error), self.cr.savepoint(), mute_logger("odoo.sql_db"):
+            self.payments(cycle)[0].copy({"name": "second"}).flush_recordset()
+
+    def test_what_has_left_is_not_deleted(self):
+        cycle = self.validated()
+        cycle.prepare_payment()
+        self.payments(cycle)[0].with_user(self.manager).unlink()
+        batch = cycle.payment_batch_ids.with_user(self.manager)
+        self.assertEqual((batch.stats_issued_transactions, cycle.payments_count), (2, 2))
+        batch.unlink()
+        self.assertFalse(self.payments(cycle))
+        cycle.prepare_payment()
+        self.assertEqual(len(self.payments(cycle)), 3)
+        cycle.send_payment()
+        with self.assertRaisesRegex(UserError, "Nothing was deleted"):
+            self.payments(cycle).with_user(self.manager).unlink()
+        with self.assertRaisesRegex(UserError, "sent already"):
+            cycle.payment_batch_ids.with_user(self.manager).unlink()
+
+    def test_a_cycle_with_open_payments_is_not_distributed(self):
+        cycle = self.validated()
+        with self.assertRaisesRegex(UserError, "prepare payments first"):
+            cycle.mark_distributed()
+        cycle.prepare_payment()
+        with self.assertRaisesRegex(UserError, "not final"):
+            cycle.mark_distributed()
+        cycle.with_user(self.finance)._mark_payments("failed", "Bank closed")
+        self.assertEqual(cycle.state, "approved")
+        cycle.mark_distributed()
+        self.assertEqual(cycle.state, "distributed")
+
+    def test_every_move_is_in_the_history(self):
+        cycle = self.paid_out(self.large)
+        cycle.with_user(self.finance)._mark_payments("paid")
+        self.env.cr.execute(
+            "SELECT to_state, user_id FROM g2p_state_history WHERE res_model = 'g2p.entitlement' AND res_id = %s ORDER BY id",
+            self.entitlements(cycle).ids,
+        )
+        self.assertEqual(
+            self.env.cr.fetchall(),
+            [
+                ("draft", self.manager.id),
+                ("pending_validation", self.manager.id),
+                ("approved", self.finance.id),
+                ("trans2FSP", self.manager.id),
+                ("rdpd2ben", self.finance.id),
+            ],
+        )
+        self.env.cr.execute(
+            "SELECT from_state, to_state FROM g2p_state_history WHERE res_model = 'g2p.payment' AND res_id = %s ORDER BY id",
+            self.payments(cycle).ids,
+        )
+        self.assertEqual(self.env.cr.fetchall(), [(None, "issued"), ("issued", "sent"), ("sent", "reconciled")])
+
+    def test_a_broken_tag_is_refused(self):
+        with self.assertRaises(UserError):
+            self.env["g2p.payment.batch.tag"].create({"name": "x", "domain": "[('nothing', '=', 1)]"})
+        with self.assertRaises(UserError):
+            self.env.ref("g2p_programs.payment_batch_tag_default").unlink()
