@@ -32,9 +32,9 @@ drop() {
   rm -rf "$ODOO_DATA_DIR/filestore/$1"
 }
 
-# Shows each module as it is loaded, and every warning or error as it is.
+# Shows each module as it is loaded, and every warning or error as it is (but not remarks on the READMEs' mark-up).
 progress() {
-  awk '/ INFO / { if (match($0, /Loading module .*/)) { printf "  %s\n", substr($0, RSTART + 8, RLENGTH - 8); fflush() } next } { print; fflush() }'
+  grep --line-buffered -v -e '^<string>:[0-9]*: (' -e '^Running as user' | awk '/ INFO / { if (match($0, /Loading module .*/)) { printf "  %s\n", substr($0, RSTART + 8, RLENGTH - 8); fflush() } next } { print; fflush() }'
 }
 
 odoo_modules() { # NAME -i|-u MODULES

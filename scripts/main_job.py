@@ -41,8 +41,8 @@ HOUSEHOLDS = """
     HAVING COUNT(DISTINCT person.id) >= %(least)s
 """
 DUE = f"""
-    SELECT due.id, due.amount, round(due.amount * %(fee)s / 100, 2) AS fee
-      FROM (SELECT household.id, %(base)s + %(each)s * least(household.members, %(most)s) AS amount
+    SELECT due.id, due.amount, round(due.amount * %(fee)s::numeric / 100, 2) AS fee
+      FROM (SELECT household.id, %(base)s::numeric + %(each)s * least(household.members, %(most)s) AS amount
               FROM ({HOUSEHOLDS}) AS household
              WHERE household.id <> ALL(%(duplicates)s)) AS due
 """
@@ -87,10 +87,10 @@ class MainJob:
         self.terms = {"least": LEAST_MEMBERS, "base": BASE, "each": EACH, "most": MOST, "fee": FEE_PERCENT}
 
     def sql(self, query, **parameters):
-        """The first row of plain SQL."""
+        """The first row of plain SQL, amounts as exact numbers (Odoo's cursors give floats)."""
         self.env.flush_all()
         self.env.cr.execute(query, {**self.terms, **parameters})
-        return self.env.cr.fetchone()
+        return [Decimal(str(value)) if isinstance(value, float) else value for value in self.env.cr.fetchone()]
 
     def run(self):
         self.create_program()
