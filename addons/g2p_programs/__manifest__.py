@@ -1,6 +1,7 @@
 {
     "name": "G2P Programs",
     "summary": "Programs, beneficiaries, cycles, entitlements, payments and funds",
+    "description": "Programs, beneficiaries, cycles, entitlements, payments and funds.",
     "version": "19.0.1.0.0",
     "category": "G2P PBMS",
     "author": "G2P PBMS contributors",

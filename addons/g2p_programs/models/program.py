@@ -60,7 +60,7 @@ class Program(models.Model):
     cycle_ids = fields.One2many("g2p.cycle", "program_id", string="Cycles")
 
     # Counters, kept by the operations that change them
-    beneficiaries_count = fields.Integer("Members", readonly=True, copy=False)
+    beneficiaries_count = fields.Integer("Number of members", readonly=True, copy=False)
     eligible_beneficiaries_count = fields.Integer("Enrolled", readonly=True, copy=False)
     draft_count = fields.Integer("Draft", readonly=True, copy=False)
     not_eligible_count = fields.Integer("Not eligible", readonly=True, copy=False)

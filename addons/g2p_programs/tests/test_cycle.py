@@ -14,6 +14,7 @@ class TestCycle(ProgramsCase):
         for person in cls.people[:3]:
             cls.member(cls.grant, person, "enrolled")
         cls.member(cls.grant, cls.people[3], "paused")
+        cls.grant.get_manager(cls.grant.MANAGER_ENTITLEMENT).amount_per_cycle = 100
         cls.grant.create_new_cycle()
         cls.cycle = cls.grant.cycle_ids.with_user(cls.manager)
 
