@@ -82,6 +82,7 @@ class Pipeline:
             ]
         )
         program.get_manager(program.MANAGER_PAYMENT).batch_tag_ids = tags
+        self.tags = dict(zip(("west", "east", "others"), tags.ids, strict=True))
         for model in ("id_dedup", "phone_number"):
             self.env[f"g2p.deduplication.manager.{model}"].create({"name": model, "program_id": program.id})
         for table in TABLES:
@@ -139,7 +140,7 @@ class Pipeline:
             "amount": Decimal(100),
             "each": Decimal(20),
             "most": 3,
-            "file": getattr(self, "file", None),
+            **self.tags,
         }
 
     def both(self, table, condition):
@@ -371,9 +372,8 @@ class Pipeline:
                 WITH line AS MATERIALIZED (
                     SELECT due.*, (row_number() OVER (PARTITION BY due.tag_id ORDER BY due.partner_id) - 1) / 10000 AS slice
                       FROM (SELECT entitlement.*, account.id AS account_id, account.acc_number,
-                                   (SELECT id FROM g2p_payment_batch_tag
-                                     WHERE name = CASE WHEN area.code LIKE 'DM-1%%' THEN 'West'
-                                                       WHEN area.code LIKE 'DM-2%%' THEN 'East' ELSE 'Others' END) AS tag_id
+                                   CASE WHEN area.code LIKE 'DM-1%%' THEN %(west)s
+                                        WHEN area.code LIKE 'DM-2%%' THEN %(east)s ELSE %(others)s END AS tag_id
                               FROM plain_entitlement AS entitlement
                               JOIN res_partner AS registrant ON registrant.id = entitlement.partner_id
                               LEFT JOIN g2p_area AS area ON area.id = registrant.area_id
