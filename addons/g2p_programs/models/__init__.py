@@ -19,6 +19,7 @@ from . import cycle_entitlements
 from . import cycle_payments
 from . import program_overview
 from . import membership_overview
+from . import duplicate_overview
 from . import cycle_overview
 from . import entitlement_overview
 from . import fund_report

@@ -43,6 +43,7 @@ class Cycle(models.Model):
     can_manage = fields.Boolean(compute="_compute_can_manage")
     can_validate = fields.Boolean(compute="_compute_can_validate")
     next_action = fields.Char(compute="_compute_next_action")
+    batches_count = fields.Integer(compute="_compute_batches_count")
     pipeline = fields.Json(compute="_compute_pipeline")
     amount_in_words = fields.Char(compute="_compute_amount_in_words")
     fund_available = fields.Monetary("Available in the fund", compute="_compute_fund", groups=FUND_READERS)
@@ -89,8 +90,14 @@ class Cycle(models.Model):
         return {"to_approve": "approve", "distributed": "end"}.get(self.state, False)
 
     def _next_step(self):
-        """One sentence on the next action, more exact than the state alone tells."""
+        """One sentence on the next action, for who reads it: whoever may approve is asked to."""
         _ = self.env._
+        if self.can_approve:
+            return _("Look at the beneficiaries and the amounts, then approve the cycle or send it back.")
+        if self.can_validate and self.pending_count > self.left_out_count:
+            if self._has_field_access(self._fields["fund_short"], "read") and self.fund_short:
+                return _("The fund is short by %s: post a deposit, then approve the entitlements.", self._money(self.fund_short))
+            return _("Approve the entitlements: their money is reserved in the fund.")
         sentences = {
             "submit": _("Send the cycle for approval."),
             "validate": _("The fund did not reach everybody: post a deposit and approve the entitlements that were left out.")
@@ -102,6 +109,15 @@ class Cycle(models.Model):
             "distribute": _("Every payment is final: mark the cycle as distributed."),
         }
         return sentences.get(self._next_action()) or super()._next_step()
+
+    def _compute_batches_count(self):
+        counts = {}
+        if self.env["g2p.payment.batch"].has_access("read"):
+            counts = dict(
+                self.env["g2p.payment.batch"]._read_group([("cycle_id", "in", self.ids)], ["cycle_id"], ["__count"])
+            )
+        for cycle in self:
+            cycle.batches_count = counts.get(cycle, 0)
 
     def _compute_pipeline(self):
         for cycle in self:
@@ -127,7 +143,8 @@ class Cycle(models.Model):
              "action_view_members"),
             (_("Entitlements"), self.entitlements_count, money(self.total_amount), "", "action_view_entitlements"),
             (_("Approval"), self.approved_count, money(self.approved_amount),
-             note(_("%s left out"), self.left_out_count), "action_view_approved"),
+             note(_("%s left out"), self.left_out_count)
+             or (self.state != "draft" and note(_("%s waiting"), self.pending_count)) or "", "action_view_approved"),
             (_("Payments"), self.payments_count, money(self.payments_amount),
              note(_("%s without an account"), self.exceptions_count), "action_view_payments"),
             (_("Reconciled"), self.paid_count, money(self.paid_amount), note(_("%s failed"), self.failed_count),
@@ -268,6 +285,11 @@ class Cycle(models.Model):
             text += " " + _("The fund has %s left.", self._money(self.fund_available))
             if self.fund_short:
                 text += " " + _("That is %s too little for all of them.", self._money(self.fund_short))
+                manager = self.program_id.get_manager(self.program_id.MANAGER_ENTITLEMENT)
+                if manager.shortage_policy == "priority":
+                    text += " " + _("They are approved in order of priority, as far as the money goes.")
+                else:
+                    text += " " + _("The program approves all or nothing, so nothing will be approved.")
         return title, text % values
 
     def _count_and_sum(self, model, field, states):

@@ -2,8 +2,20 @@
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.tools import SQL
+from odoo.tools.misc import formatLang
 
 from .constants import GROUP_MANAGER
+
+# What the form may ask about, and the button's method that runs when the answer is yes
+CONFIRMED_STEPS = {
+    "import": "import_eligible_registrants",
+    "enroll": "enroll_eligible_registrants",
+    "verify": "verify_eligibility",
+    "deduplicate": "deduplicate_beneficiaries",
+    "cycle": "create_new_cycle",
+    "end": "end_program",
+}
 
 
 class Program(models.Model):
@@ -59,7 +71,91 @@ class Program(models.Model):
         for program in self:
             program.paid_this_year = paid.get(program, 0)
 
+    # The question before a step
+
+    def action_confirm(self):
+        """Button: ask, with counts, whether to run the step that the context names as `program_step`."""
+        self.ensure_one()
+        self.check_access("read")
+        step = self.env.context.get("program_step")
+        if step not in CONFIRMED_STEPS:
+            raise UserError(self.env._("There is no such step of a program."))
+        title, message = self._confirmation(step)
+        return {
+            "type": "ir.actions.client",
+            "tag": "g2p_confirm",
+            "params": {
+                "title": title,
+                "message": message,
+                "confirm_label": title,
+                "model": self._name,
+                "id": self.id,
+                "method": CONFIRMED_STEPS[step],
+            },
+        }
+
+    def _confirmation(self, step):
+        """(title, what will happen) in words."""
+        _ = self.env._
+        texts = {
+            "import": (
+                _("Import eligible registrants"),
+                _("%(eligible)s registrants meet the conditions and are not members yet. They become enrolled members of "
+                  "%(program)s."),
+            ),
+            "enroll": (
+                _("Enroll eligible"),
+                _("%(draft)s draft, %(not_eligible)s not eligible and %(enrolled)s enrolled members are decided on: who "
+                  "meets the conditions is enrolled, the others become not eligible. Paused, exited and duplicated "
+                  "members stay as they are."),
+            ),
+            "verify": (
+                _("Verify eligibility"),
+                _("%(enrolled)s enrolled and %(not_eligible)s not eligible members are checked again: who no longer meets "
+                  "the conditions becomes not eligible, and the other way round. Drafts stay drafts."),
+            ),
+            "deduplicate": (
+                _("Deduplicate"),
+                _("%(members)s members are compared. Of those who look like the same person or household one stays, the "
+                  "others are marked as duplicated. You can undo it for each set under Duplicates."),
+            ),
+            "cycle": (
+                _("Create new cycle"),
+                _("The next cycle is created for %(enrolled)s enrolled members. Nothing is promised to anybody yet, and "
+                  "the cycle can be cancelled."),
+            ),
+            "end": (
+                _("End program"),
+                _("%(program)s ends: nobody is enrolled and no cycle is created any more. Nothing is deleted, and you can "
+                  "re-activate it."),
+            ),
+        }
+        title, text = texts[step]
+        return title, text % {
+            "program": self.name,
+            "eligible": self._number(self._count_eligible()) if step == "import" else "",
+            "members": self._number(self.beneficiaries_count - self.exited_count - self.not_eligible_count),
+            "enrolled": self._number(self.eligible_beneficiaries_count),
+            "draft": self._number(self.draft_count),
+            "not_eligible": self._number(self.not_eligible_count),
+        }
+
+    def _count_eligible(self):
+        """How many registrants an import would bring in."""
+        [[count]] = self.env.execute_query(
+            SQL("SELECT COUNT(*) FROM (%s) AS eligible", self._bulk_source_import_eligible(None))
+        )
+        return count
+
+    def _number(self, value):
+        return formatLang(self.env, value, digits=0)
+
     # Links
+
+    def open_duplicate_membership_form(self):
+        """Stat button: sets of duplicates."""
+        action = super().open_duplicate_membership_form()
+        return action | {"context": {**action["context"], "default_program_id": self.id}}
 
     def action_open_members(self):
         """Link of a count: the members in the state that the context names."""
