@@ -110,6 +110,10 @@ class Cycle(models.Model):
             "own_preparation": (_("Prepared by the approver themself"), "skipped"),
         }
 
+    def _bulk_tables(self, step):
+        moves = ("prepare", "submit", "withdraw", "approve_entitlements", "cancel_entitlements", "expire")
+        return [*super()._bulk_tables(step), *(["g2p_entitlement"] if step in moves else [])]
+
     def _bulk_outcome_action(self, operation, outcome):
         if outcome == "fund_shortage":
             return self.action_view_left_out()

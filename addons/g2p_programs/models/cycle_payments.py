@@ -103,6 +103,11 @@ class Cycle(models.Model):
             "failed": (_("Marked as failed"), "done"),
         }
 
+    def _bulk_tables(self, step):
+        moves = ("prepare_payments", "send", "reconcile")
+        tables = ["g2p_payment", "g2p_payment_batch", "g2p_entitlement"] if step in moves else []
+        return [*super()._bulk_tables(step), *tables]
+
     # Prepare payments
 
     def _payable(self):

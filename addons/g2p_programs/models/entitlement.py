@@ -170,9 +170,12 @@ class Entitlement(models.Model):
     @api.depends("computation")
     def _compute_computation_text(self):
         for entitlement in self:
-            terms = entitlement.computation or {}
+            terms = dict(entitlement.computation or {})
+            items = [
+                f"{item['item']}: {plain(item['amount'])} × {plain(item['multiplier'])}" for item in terms.pop("items", [])
+            ]
             entitlement.computation_text = ", ".join(
-                f"{term.replace('_', ' ')}: {value}" for term, value in terms.items() if not isinstance(value, list | dict)
+                [*items, *(f"{term.replace('_', ' ')}: {plain(value)}" for term, value in terms.items())]
             )
 
     @api.depends("payment_ids.status")
@@ -458,3 +461,12 @@ class Entitlement(models.Model):
         )
         for [cycle_id] in self.env.cr.fetchall():
             self.env["g2p.cycle"].browse(cycle_id)._bulk_start("expire")
+
+
+def plain(value):
+    """A number of the computation as people write it.
+
+    >>> plain(100.0), plain(3.2), plain(5)
+    ('100', '3.2', '5')
+    """
+    return str(value).removesuffix(".0")

@@ -128,10 +128,11 @@ class BasePaymentManager(models.AbstractModel):
 
     # Preparation
 
-    def _prepare_chunk(self, cycle, low, high, operation=None, only=None):
+    def _prepare_chunk(self, cycle, low, high, operation=None, only=None, create_batch=None):
         """Insert the payments of one range of registrants, with their batches, in one statement.
 
         :param SQL only: a condition on `line.entitlement_id`, to prepare a part of the range.
+        :param create_batch: other than the manager's setting.
         :return: {outcome: payments}
         """
         self.ensure_one()
@@ -139,7 +140,7 @@ class BasePaymentManager(models.AbstractModel):
         self.env.flush_all()
         uid, now = self.env.uid, self.env.cr.now()
         batches, batch_id, batch_join = SQL(), SQL("NULL::integer"), SQL()
-        if self.create_batch:
+        if self.create_batch if create_batch is None else create_batch:
             batches = SQL(
                 """
                 slice AS MATERIALIZED (

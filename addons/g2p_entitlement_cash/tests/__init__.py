@@ -1,0 +1,2 @@
+from . import test_cash_entitlement
+from . import test_against_brute_force

@@ -1,0 +1,143 @@
+from odoo import Command
+from odoo.exceptions import UserError, ValidationError
+from odoo.tests import tagged
+
+from odoo.addons.g2p_entitlement_cash.hooks import uninstall_hook
+from odoo.addons.g2p_programs.tests.common import ProgramsCase
+
+
+@tagged("post_install", "-at_install")
+class TestCashEntitlement(ProgramsCase):
+    """Three people: incomes 10, 0 and unknown; two of them live in Adama."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.grant = cls.program()
+        cls.grant.entitlement_managers.unlink()
+        cls.number = cls.env["ir.model.fields"]._get("res.partner", "income")
+        cls.earner = cls.individual("Earner", income=10, birth_place="Adama")
+        cls.idle = cls.individual("Idle", income=0, birth_place="Adama")
+        cls.unknown = cls.individual("Unknown")
+        cls.people = cls.earner + cls.idle + cls.unknown
+        for person in cls.people:
+            cls.member(cls.grant, person, "enrolled")
+        cls.env.flush_all()
+        cls.env.cr.execute("UPDATE res_partner SET income = NULL WHERE id = %s", [cls.unknown.id])
+
+    def cash_manager(self, *items, **values):
+        return (
+            self.env["g2p.program.entitlement.manager.cash"]
+            .with_user(self.manager)
+            .create(
+                {
+                    "name": "Cash",
+                    "program_id": self.grant.id,
+                    "entitlement_item_ids": [Command.create({"name": "Item", **item}) for item in items],
+                    **values,
+                }
+            )
+        )
+
+    def prepared(self):
+        """{person: (amount, fee)} of a new cycle."""
+        self.grant.with_user(self.manager).create_new_cycle()
+        cycle = self.grant.cycle_ids.sorted("sequence")[-1].with_user(self.manager)
+        cycle.prepare_entitlement()
+        self.cycle = cycle
+        return {
+            entitlement.partner_id: (entitlement.initial_amount, entitlement.transfer_fee)
+            for entitlement in self.env["g2p.entitlement"].search([("cycle_id", "=", cycle.id)])
+        }
+
+    def test_items_add_up_where_their_condition_is_met(self):
+        self.cash_manager({"amount": 50}, {"amount": 7, "condition": "[('birth_place', '=', 'Adama')]"})
+        self.assertEqual(self.prepared(), {self.earner: (57, 0), self.idle: (57, 0), self.unknown: (50, 0)})
+
+    def test_the_first_match_is_the_only_one(self):
+        self.cash_manager(
+            {"amount": 7, "condition": "[('birth_place', '=', 'Adama')]", "sequence": 1},
+            {"amount": 50, "sequence": 2},
+            evaluate_one_item=True,
+        )
+        self.assertEqual(self.prepared(), {self.earner: (7, 0), self.idle: (7, 0), self.unknown: (50, 0)})
+
+    def test_a_multiplier_that_is_missing_or_zero_pays_nothing_and_the_reason_is_told(self):
+        self.cash_manager({"amount": 3, "multiplier_field": self.number.id, "max_multiplier": 4})
+        self.assertEqual(self.prepared(), {self.earner: (12, 0)})
+        self.assertEqual(self.operation(self.cycle, "prepare").counts, {"prepared": 1, "no_amount": 2})
+        reasons = {member.partner_id: member.reason for member in self.cycle.cycle_membership_ids}
+        self.assertEqual(reasons[self.unknown], "Nothing is due")
+
+    def test_without_a_maximum_the_number_counts_as_it_is(self):
+        self.cash_manager({"amount": 3, "multiplier_field": self.number.id})
+        self.assertEqual(self.prepared(), {self.earner: (30, 0)})
+
+    def test_the_maximum_is_a_cap_and_raises_nobody(self):
+        self.cash_manager(
+            {"amount": 50}, {"amount": 7, "condition": "[('birth_place', '=', 'Adama')]"}, max_amount=52, transfer_fee_pct=2
+        )
+        self.assertEqual(self.prepared(), {self.earner: (52, 1.04), self.idle: (52, 1.04), self.unknown: (50, 1)})
+
+    def test_a_fixed_fee_is_part_of_the_amount(self):
+        self.cash_manager({"amount": 50}, transfer_fee_amt=5)
+        self.assertEqual(self.prepared(), dict.fromkeys(self.people, (50, 5)))
+
+    def test_who_meets_no_condition_is_due_nothing(self):
+        self.cash_manager({"amount": 50, "condition": "[('birth_place', '=', 'Nowhere')]"})
+        self.assertEqual(self.prepared(), {})
+        self.assertEqual(self.operation(self.cycle, "prepare").counts, {"no_amount": 3})
+
+    def test_the_terms_are_kept_with_the_entitlement(self):
+        self.cash_manager({"amount": 3, "multiplier_field": self.number.id, "max_multiplier": 4, "name": "Per birr"})
+        self.prepared()
+        entitlement = self.env["g2p.entitlement"].search([("cycle_id", "=", self.cycle.id)])
+        self.assertEqual(entitlement.computation, {"items": [{"item": "Per birr", "amount": 3, "multiplier": 4}]})
+        self.assertEqual(entitlement.computation_text, "Per birr: 3 × 4")
+
+    def test_settings_that_cannot_work_are_refused(self):
+        with self.assertRaisesRegex(ValidationError, "can't be used"):
+            self.cash_manager({"amount": 1, "condition": "[('nothing', '=', 1)]"})
+        with self.assertRaisesRegex(ValidationError, "no number"):
+            self.cash_manager({"amount": 1, "multiplier_field": self.env["ir.model.fields"]._get("res.partner", "name").id})
+        manager = self.cash_manager({"amount": 1})
+        with self.assertRaisesRegex(ValidationError, "at least one item"):
+            manager.entitlement_item_ids = [Command.clear()]
+
+    def test_a_manager_without_items_prepares_nothing(self):
+        self.env["g2p.program.entitlement.manager.cash"].create({"name": "Bare", "program_id": self.grant.id})
+        with self.assertRaisesRegex(UserError, "no items"):
+            self.grant.get_manager(self.grant.MANAGER_ENTITLEMENT)._entitlement_lines(self.grant.cycle_ids, None, None)
+
+    def test_statements_do_not_grow_with_the_items_matched(self):
+        self.cash_manager(*[{"amount": number, "condition": "[('birth_place', '!=', 'x')]"} for number in range(1, 6)])
+        self.assertEqual(self.prepared()[self.earner], (15, 0))
+
+    def test_the_wizard_makes_the_manager(self):
+        wizard = (
+            self.env["g2p.program.create.wizard"]
+            .with_user(self.manager)
+            .create({"name": "Cash by wizard", "target_type": "individual", "entitlement_kind": "cash"})
+        )
+        with self.assertRaisesRegex(UserError, "at least one item"):
+            wizard.create_program()
+        wizard.write({"max_amount": 90, "cash_item_ids": [Command.create({"name": "All", "amount": 40})]})
+        program = self.env["g2p.program"].browse(wizard.create_program()["res_id"])
+        manager = program.get_manager(program.MANAGER_ENTITLEMENT)
+        self.assertEqual(manager._name, "g2p.program.entitlement.manager.cash")
+        self.assertEqual((manager.max_amount, manager.entitlement_item_ids.amount), (90, 40))
+        self.assertEqual(len(program.entitlement_managers), 1)
+
+    def test_a_copied_program_has_its_own_items(self):
+        manager = self.cash_manager({"amount": 3})
+        copied = self.grant.with_user(self.manager).copy()
+        other = copied.get_manager(copied.MANAGER_ENTITLEMENT)
+        self.assertNotEqual(other, manager)
+        self.assertEqual(other.entitlement_item_ids.amount, 3)
+
+    def test_uninstalling_leaves_no_dangling_manager(self):
+        self.cash_manager({"amount": 3})
+        self.assertTrue(self.grant.entitlement_managers)
+        uninstall_hook(self.env)
+        self.grant.invalidate_recordset()
+        self.assertFalse(self.grant.entitlement_managers)

@@ -1,0 +1,66 @@
+from odoo import Command, fields, models
+from odoo.exceptions import UserError
+
+
+class ProgramCreateWizard(models.TransientModel):
+    _inherit = "g2p.program.create.wizard"
+
+    entitlement_kind = fields.Selection(selection_add=[("cash", "Cash items")], ondelete={"cash": "set default"})
+    cash_item_ids = fields.One2many("g2p.program.create.wizard.cash.item", "wizard_id", string="Items")
+    evaluate_one_item = fields.Boolean("First match only")
+    max_amount = fields.Monetary("Maximum amount", help="Nobody gets more in a cycle. 0 means no maximum.")
+
+    def _check_entitlement_settings(self):
+        if self.entitlement_kind == "cash" and not self.cash_item_ids:
+            raise UserError(self.env._("Say what a beneficiary gets: add at least one item."))
+        return super()._check_entitlement_settings()
+
+    def _create_entitlement_manager(self, program):
+        if self.entitlement_kind != "cash":
+            return super()._create_entitlement_manager(program)
+        return self.env["g2p.program.entitlement.manager.cash"].create(
+            {
+                "name": self.env._("Cash"),
+                "program_id": program.id,
+                "evaluate_one_item": self.evaluate_one_item,
+                "max_amount": self.max_amount,
+                "transfer_fee_pct": self.transfer_fee_pct,
+                "transfer_fee_amt": self.transfer_fee_amt,
+                "entitlement_validation_group_id": self.entitlement_validation_group_id.id,
+                "entitlement_item_ids": [
+                    Command.create(
+                        {
+                            "sequence": item.sequence,
+                            "name": item.name,
+                            "amount": item.amount,
+                            "condition": item.condition,
+                            "multiplier_field": item.multiplier_field.id,
+                            "max_multiplier": item.max_multiplier,
+                        }
+                    )
+                    for item in self.cash_item_ids
+                ],
+            }
+        )
+
+
+class ProgramCreateWizardCashItem(models.TransientModel):
+    """An item of the cash manager that the wizard is going to make."""
+
+    _name = "g2p.program.create.wizard.cash.item"
+    _description = "Item of a cash entitlement, in the program wizard"
+    _order = "sequence, id"
+
+    wizard_id = fields.Many2one("g2p.program.create.wizard", required=True, ondelete="cascade")
+    currency_id = fields.Many2one(related="wizard_id.currency_id")
+    sequence = fields.Integer(default=10)
+    name = fields.Char(required=True)
+    amount = fields.Monetary(required=True)
+    condition = fields.Char("Who gets it", default="[]")
+    multiplier_field = fields.Many2one(
+        "ir.model.fields",
+        "Multiplied by",
+        domain=[("model", "=", "res.partner"), ("ttype", "in", ("integer", "float", "monetary")), ("store", "=", True)],
+        ondelete="cascade",
+    )
+    max_multiplier = fields.Integer("Maximum of the number")

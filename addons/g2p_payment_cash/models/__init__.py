@@ -1,0 +1,3 @@
+from . import payment_manager_cash
+from . import entitlement
+from . import payment_batch

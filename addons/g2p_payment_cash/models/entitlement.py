@@ -1,0 +1,76 @@
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError
+from odoo.tools import SQL
+
+from odoo.addons.g2p_programs.models.fund import FINANCE
+
+
+class Entitlement(models.Model):
+    _inherit = "g2p.entitlement"
+
+    show_payment_prepare = fields.Boolean(
+        compute="_compute_show_payment_prepare", help="Whether a cash payment can be recorded now."
+    )
+
+    @api.depends("state", "cycle_id.state", "program_id.payment_managers")
+    @api.depends_context("uid")
+    def _compute_show_payment_prepare(self):
+        may = self.env.su or self.env.user.has_group(FINANCE)
+        for entitlement in self:
+            entitlement.show_payment_prepare = may and entitlement._awaits_cash()
+
+    def _awaits_cash(self):
+        self.ensure_one()
+        # sudo: how a program pays is no secret of its manager
+        program = self.sudo().program_id
+        managers = program.get_managers(program.MANAGER_PAYMENT)
+        return bool(
+            managers
+            and managers[0]._is_cash_desk
+            and self.is_cash_entitlement
+            and self.state in ("approved", "trans2FSP")
+            and self.cycle_id.state == "approved"
+        )
+
+    def prepare_and_send_payment_cash(self):
+        """Button: the money was handed out. Makes the payment if there is none, and records it as paid, now."""
+        if not self.env.su and not self.env.user.has_group(FINANCE):
+            raise AccessError(
+                self.env._("Only members of the role “%s” may do this.", self.env.ref(FINANCE).sudo().display_name)
+            )
+        self.check_access("read")
+        for entitlement in self:
+            if not entitlement._awaits_cash():
+                raise UserError(
+                    self.env._(
+                        "%s is not waiting for a cash payment: it has to be approved, and its program has to pay in cash.",
+                        entitlement.display_name,
+                    )
+                )
+        recorded = 0
+        # sudo: the role, access to the entitlements and their state were checked above
+        for cycle, entitlements in self.sudo().grouped("cycle_id").items():
+            partners = entitlements.partner_id.ids
+            cycle._payment_manager()._prepare_chunk(
+                cycle,
+                min(partners) - 1,
+                max(partners),
+                only=SQL("line.entitlement_id = ANY(%s)", entitlements.ids),
+                create_batch=False,
+            )
+            recorded += self.env["g2p.payment"].sudo()._finalize_now(
+                SQL("SELECT id FROM g2p_payment WHERE entitlement_id = ANY(%s) AND status IS NULL", entitlements.ids),
+                "paid",
+                self.env._("Cash"),
+            )
+        if not recorded:
+            raise UserError(self.env._("Nothing was recorded: the entitlement is outside its validity."))
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "type": "success",
+                "message": self.env._("%s cash payments were recorded.", recorded),
+                "next": {"type": "ir.actions.client", "tag": "soft_reload"},
+            },
+        }

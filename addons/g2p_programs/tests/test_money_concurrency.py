@@ -1,0 +1,229 @@
+"""Two real connections that press at the same moment: money is promised once, and paid once."""
+
+import threading
+from contextlib import contextmanager
+from unittest.mock import patch
+
+from odoo import api, fields
+from odoo.exceptions import UserError
+from odoo.modules.registry import Registry
+from odoo.service.model import retrying
+from odoo.tests import TransactionCase, tagged
+from odoo.tools import mute_logger
+
+PREPARER, APPROVER = 2, 1
+PATIENCE = 20
+NAME = "Grant of two connections"
+
+
+@tagged("post_install", "-at_install")
+class TestMoneyConcurrency(TransactionCase):
+    """A committed program with two cycles of three people, 100 each; removed at the end."""
+
+    def setUp(self):
+        super().setUp()
+        with self.connection() as env:
+            self.clean(env)
+        self.addCleanup(self.clean_up)
+        with self.connection(PREPARER) as env:
+            partners = env["res.partner"].create(
+                [
+                    {"is_registrant": True, "name": f"{NAME} {number}", "family_name": NAME, "given_name": str(number)}
+                    for number in range(3)
+                ]
+            )
+            program = env["g2p.program"].create({"name": NAME, "target_type": "individual"})
+            program._transition("active")
+            terms = program.get_manager(program.MANAGER_ENTITLEMENT)
+            terms.amount_per_cycle = 100
+            env["g2p.program_membership"].create(
+                [{"program_id": program.id, "partner_id": partner.id} for partner in partners]
+            )._transition("enrolled")
+            today = fields.Date.today()
+            cycles = env["g2p.cycle"].create(
+                [
+                    {"name": name, "program_id": program.id, "sequence": number, "start_date": today, "end_date": today}
+                    for number, name in enumerate(("First", "Second"), 1)
+                ]
+            )
+            self.program_id, self.terms_id, self.cycle_ids = program.id, terms.id, cycles.ids
+        for cycle_id in self.cycle_ids:
+            with self.connection(PREPARER) as env:
+                cycle = env["g2p.cycle"].browse(cycle_id)
+                cycle.copy_beneficiaries_from_program()
+                cycle.prepare_entitlement()
+                cycle.to_approve()
+                cycle._transition("approved")
+
+    @contextmanager
+    def connection(self, user=APPROVER):
+        with self.registry.cursor() as cr:
+            yield api.Environment(cr, user, {"tracking_disable": True}, su=True)
+
+    def clean_up(self):
+        with self.connection() as env:
+            self.clean(env)
+
+    @staticmethod
+    def clean(env):
+        """Take away what was committed. The append-only tables need their trigger switched off for it."""
+        env.cr.execute("SELECT id, definition_id FROM g2p_program WHERE name = %s", [NAME])
+        rows = env.cr.fetchall()
+        programs, definitions = [row[0] for row in rows], [row[1] for row in rows]
+        env.cr.execute("SELECT id FROM g2p_cycle WHERE program_id = ANY(%s)", [programs])
+        cycles = [cycle_id for [cycle_id] in env.cr.fetchall()]
+        for table in ("g2p_fund_ledger", "g2p_state_history"):
+            env.cr.execute(f"ALTER TABLE {table} DISABLE TRIGGER {table}_append_only")
+        env.cr.execute(
+            """
+            DELETE FROM g2p_state_history AS history
+             WHERE (res_model = 'g2p.entitlement'
+                    AND res_id IN (SELECT id FROM g2p_entitlement WHERE cycle_id = ANY(%(cycles)s)))
+                OR (res_model = 'g2p.payment' AND res_id IN (SELECT id FROM g2p_payment WHERE cycle_id = ANY(%(cycles)s)))
+                OR (res_model = 'g2p.cycle' AND res_id = ANY(%(cycles)s))
+                OR (res_model = 'g2p.cycle.membership'
+                    AND res_id IN (SELECT id FROM g2p_cycle_membership WHERE cycle_id = ANY(%(cycles)s)))
+                OR (res_model = 'g2p.program' AND res_id = ANY(%(programs)s))
+                OR (res_model = 'g2p.program_membership'
+                    AND res_id IN (SELECT id FROM g2p_program_membership WHERE program_id = ANY(%(programs)s)));
+            DELETE FROM g2p_fund_hold
+             WHERE account_id IN (SELECT id FROM g2p_fund_account WHERE program_id = ANY(%(programs)s));
+            DELETE FROM g2p_fund_ledger
+             WHERE account_id IN (SELECT id FROM g2p_fund_account WHERE program_id = ANY(%(programs)s));
+            DELETE FROM g2p_fund_account WHERE program_id = ANY(%(programs)s);
+            DELETE FROM g2p_program_fund WHERE program_id = ANY(%(programs)s);
+            DELETE FROM g2p_payment WHERE cycle_id = ANY(%(cycles)s);
+            DELETE FROM g2p_payment_batch WHERE cycle_id = ANY(%(cycles)s);
+            DELETE FROM g2p_entitlement WHERE cycle_id = ANY(%(cycles)s);
+            DELETE FROM g2p_cycle_membership WHERE cycle_id = ANY(%(cycles)s);
+            DELETE FROM g2p_bulk_operation WHERE res_model = 'g2p.cycle' AND res_id = ANY(%(cycles)s);
+            DELETE FROM mail_message WHERE model = 'g2p.cycle' AND res_id = ANY(%(cycles)s);
+            DELETE FROM mail_followers WHERE res_model = 'g2p.cycle' AND res_id = ANY(%(cycles)s);
+            DELETE FROM g2p_cycle WHERE id = ANY(%(cycles)s);
+            DELETE FROM g2p_program_membership WHERE program_id = ANY(%(programs)s);
+            """,
+            {"cycles": cycles, "programs": programs},
+        )
+        for table in ("g2p_fund_ledger", "g2p_state_history"):
+            env.cr.execute(f"ALTER TABLE {table} ENABLE TRIGGER {table}_append_only")
+        env.invalidate_all()
+        env["g2p.program"].browse(programs)._refresh_counters()
+        env["g2p.program"].browse(programs).unlink()
+        env["g2p.program.definition"].browse(definitions).exists().unlink()
+        env["res.partner"].search([("family_name", "=", NAME)]).unlink()
+
+    def at_once(self, *functions):
+        """Run each in a thread with its own connection, as a request would: conflicts are tried again."""
+        results = [None] * len(functions)
+        barrier = threading.Barrier(len(functions))
+
+        def call(number, function):
+            try:
+                with self.connection() as env:
+                    barrier.wait(PATIENCE)
+                    results[number] = retrying(lambda: function(env), env)
+            except Exception as error:
+                results[number] = error
+
+        threads = [threading.Thread(target=call, args=pair, daemon=True) for pair in enumerate(functions)]
+        # The main thread may hold the registry's lock, when it tests at the end of loading modules.
+        with patch.object(Registry, "_lock", threading.RLock()), mute_logger("odoo.sql_db", "odoo.service.model"):
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(PATIENCE)
+                self.assertFalse(thread.is_alive(), "a connection hangs")
+        return results
+
+    def deposit(self, amount):
+        with self.connection() as env:
+            env["g2p.program.fund"].create({"program_id": self.program_id, "amount": amount}).post_fund()
+
+    def outcome(self):
+        """(reserved, approved in the first cycle, approved in the second), after the balance was verified."""
+        with self.connection() as env:
+            account = env["g2p.fund.account"].search([("program_id", "=", self.program_id)])
+            self.assertEqual(account._verify_balance(), [])
+            counts = [
+                env["g2p.entitlement"].search_count([("cycle_id", "=", cycle_id), ("state", "=", "approved")])
+                for cycle_id in self.cycle_ids
+            ]
+            return account.reserved, counts
+
+    def approve(self, number):
+        return lambda env: env["g2p.cycle"].browse(self.cycle_ids[number]).validate_entitlement()
+
+    def test_two_approvals_never_promise_more_than_the_fund(self):
+        self.deposit(500)
+        results = self.at_once(self.approve(0), self.approve(1))
+        refusals = [result for result in results if isinstance(result, Exception)]
+        self.assertEqual(len(refusals), 1, results)
+        self.assertIsInstance(refusals[0], UserError)
+        self.assertIn("short by", str(refusals[0]))
+        reserved, counts = self.outcome()
+        self.assertEqual((reserved, sorted(counts)), (300, [0, 3]))
+
+    def test_two_approvals_by_priority_share_what_is_there(self):
+        self.deposit(500)
+        with self.connection() as env:
+            env["g2p.program.entitlement.manager.default"].browse(self.terms_id).shortage_policy = "priority"
+        results = self.at_once(self.approve(0), self.approve(1))
+        self.assertFalse([result for result in results if isinstance(result, Exception)], results)
+        reserved, counts = self.outcome()
+        self.assertEqual((reserved, sorted(counts)), (500, [2, 3]))
+
+    def test_the_same_approval_twice_at_once_approves_once(self):
+        self.deposit(500)
+        self.at_once(self.approve(0), self.approve(0))
+        self.assertEqual(self.outcome(), (300, [3, 0]))
+
+    def test_two_sessions_prepare_one_payment_for_each_entitlement(self):
+        self.deposit(600)
+        self.at_once(self.approve(0))
+
+        def press(env):
+            return env["g2p.cycle"].browse(self.cycle_ids[0]).prepare_payment()
+
+        results = self.at_once(press, press)
+        for result in results:
+            # One may be told that the other runs; nobody sees a database error.
+            if isinstance(result, Exception):
+                self.assertIsInstance(result, UserError)
+        self.assert_one_payment_each()
+
+    def test_even_without_the_lock_of_the_step_there_is_one_payment(self):
+        self.deposit(600)
+        self.at_once(self.approve(0))
+
+        def prepare(env):
+            cycle = env["g2p.cycle"].browse(self.cycle_ids[0])
+            return cycle._payment_manager()._prepare_chunk(cycle, None, None)
+
+        results = self.at_once(prepare, prepare, prepare)
+        self.assertEqual(sorted(sum(result.values()) for result in results), [0, 0, 3])
+        self.assert_one_payment_each()
+
+    def assert_one_payment_each(self):
+        with self.connection() as env:
+            payments = env["g2p.payment"].search([("cycle_id", "=", self.cycle_ids[0])])
+            entitlements = env["g2p.entitlement"].search([("cycle_id", "=", self.cycle_ids[0])])
+            self.assertEqual(payments.entitlement_id, entitlements)
+            self.assertEqual(len(payments), 3)
+            self.assertEqual(sum(payments.batch_id.mapped("stats_issued_transactions")), 3)
+
+    def test_two_confirmations_of_one_payment_charge_the_fund_once(self):
+        self.deposit(600)
+        self.at_once(self.approve(0))
+        with self.connection() as env:
+            env["g2p.cycle"].browse(self.cycle_ids[0]).prepare_payment()
+
+        def mark(status):
+            return lambda env: env["g2p.cycle"].browse(self.cycle_ids[0])._mark_payments(status, "Answer of the bank")
+
+        self.at_once(mark("paid"), mark("failed"))
+        with self.connection() as env:
+            account = env["g2p.fund.account"].search([("program_id", "=", self.program_id)])
+            self.assertEqual(account._verify_balance(), [])
+            self.assertEqual(account.reserved + account.disbursed, 300)
+            payments = env["g2p.payment"].search([("cycle_id", "=", self.cycle_ids[0])])
+            self.assertEqual(account.disbursed, 100 * len(payments.filtered(lambda payment: payment.status == "paid")))

@@ -1,0 +1,73 @@
+from odoo.tests import tagged
+from odoo.tools import SQL
+
+from .money import MoneyCase
+
+
+@tagged("post_install", "-at_install")
+class TestMoneyStatements(MoneyCase):
+    """What a step costs in statements does not depend on how many beneficiaries one chunk holds."""
+
+    def pipeline(self, count):
+        """{step: statements} of the whole job for so many households, everything in one chunk."""
+        low, high = self.many_registrants(count, is_group=True, prefix=f"House {count} ")
+        people_low, _people_high = self.many_registrants(count * 2, prefix=f"Person {count} ")
+        self.env.cr.execute(
+            SQL(
+                """
+                INSERT INTO g2p_group_membership ("group", individual, start_date)
+                SELECT %(low)s + number / 2, %(people)s + number, now() AT TIME ZONE 'UTC'
+                  FROM generate_series(0, %(count)s * 2 - 1) AS number;
+                ANALYZE g2p_group_membership; ANALYZE res_partner;
+                """,
+                low=low,
+                people=people_low,
+                count=count,
+            )
+        )
+        program = self.program(f"Grant for {count}", "group")
+        program.get_manager(program.MANAGER_ENTITLEMENT).write(
+            {"amount_per_cycle": 10, "amount_per_individual_in_group": 1, "transfer_fee_pct": 1}
+        )
+        self.env.flush_all()
+        self.env.cr.execute(
+            SQL(
+                """
+                INSERT INTO g2p_program_membership (partner_id, program_id, state, enrollment_date)
+                SELECT id, %s, 'enrolled', now() AT TIME ZONE 'UTC' FROM res_partner WHERE id BETWEEN %s AND %s
+                """,
+                program.id,
+                low,
+                high,
+            )
+        )
+        program._refresh_counters()
+        self.deposit(count * 12, program)
+        cycle = self.new_cycle([], program)
+        if not cycle.members_count:
+            cycle.copy_beneficiaries_from_program()
+        self.assertEqual(cycle.members_count, count)
+        finance = cycle.with_user(self.finance)
+        statements = {
+            "prepare": self.statements(cycle, "prepare_entitlement", "prepare"),
+            "prepare again": self.statements(cycle, "prepare_entitlement", "prepare"),
+            "submit": self.statements(cycle, "to_approve", "submit"),
+        }
+        cycle.with_user(self.approver).approve()
+        statements |= {
+            "approve": self.statements(finance, "validate_entitlement", "approve_entitlements"),
+            "prepare payments": self.statements(cycle, "prepare_payment", "prepare_payments"),
+            "send": self.statements(cycle, "send_payment", "send"),
+            "mark": self.statements(finance, "_mark_payments", "reconcile", "paid"),
+        }
+        self.assertEqual((cycle.paid_count, cycle.state), (count, "distributed"))
+        self.assertEqual(self.figures(program), (count * 12, 0, count * 12))
+        self.assertEqual(len(cycle.payment_batch_ids), -(-count // 500))
+        return statements
+
+    def test_a_chunk_of_twenty_thousand_costs_what_one_of_a_thousand_does(self):
+        self.pipeline(1_000)  # fills the caches of the registry
+        small = self.pipeline(1_001)
+        large = self.pipeline(20_000)
+        self.assertEqual(small, large)
+        self.assertLess(max(large.values()), 120)
