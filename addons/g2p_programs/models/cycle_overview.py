@@ -161,6 +161,7 @@ class Cycle(models.Model):
                 "count": number(count),
                 "amount": amount,
                 "note": remark,
+                "warning": bool(remark) and (position != 3 or bool(self.left_out_count)),
                 "action": action,
             }
             for position, (label, count, amount, remark, action) in enumerate(steps, 1)
