@@ -102,8 +102,8 @@ class Camera:
             page.wait_for_selector(".o_action_manager > .o_action, .o_action_manager .o_view_controller")
         for kind, selector, *text in actions:
             getattr(page, {"click": "click", "fill": "fill", "wait": "wait_for_selector"}[kind])(selector, *text)
-        page.wait_for_load_state("networkidle")
-        page.wait_for_timeout(400)
+        page.wait_for_function("!document.querySelector('.o_loading_indicator')")
+        page.wait_for_timeout(900)
         broken = page.query_selector(".o_error_dialog, .modal .o_error_detail")
         page.screenshot(path=self.folder / f"{name}.png")
         if broken:

@@ -6,6 +6,7 @@ def post_init_hook(env):
 
     The environment variable G2P_DEMO_HOUSEHOLDS sets another size than 2,500 households; 0 makes none.
     """
+    env["g2p.demo.users"]._name_company()
     env["g2p.demo.users"]._create_users()
     households = int(os.environ.get("G2P_DEMO_HOUSEHOLDS") or 2500)
     registrants = (

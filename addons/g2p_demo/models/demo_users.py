@@ -60,6 +60,13 @@ class DemoUsers(models.AbstractModel):
     _description = "Users of the demo country"
 
     @api.model
+    def _name_company(self):
+        """Give the company of a new database a name that fits the demo country; a company with a name keeps it."""
+        company = self.env.ref("base.main_company")
+        if company.name in ("My Company", "YourCompany"):
+            company.name = "Ministry of Social Protection"
+
+    @api.model
     def _create_users(self):
         """Create the users that are missing, give all of them their groups and their login as password."""
         users = self.env["res.users"].with_context(no_reset_password=True, active_test=False)

@@ -1,0 +1,48 @@
+"""The main job of `make run`, on 300 households, and that its check can fail."""
+
+import subprocess
+import uuid
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SCRIPT = ROOT / "scripts/database.sh"
+
+
+@pytest.fixture
+def database(environment, demo_template):
+    name = f"{demo_template}_{uuid.uuid4().hex[:8]}"
+    subprocess.run([SCRIPT, "copy", demo_template, name], check=True, env={**environment, "FAST": "1"})
+    yield name
+    subprocess.run([SCRIPT, "drop", name], check=True, env=environment)
+
+
+def main_job(environment, database):
+    command = [ROOT / "scripts/python", ROOT / "scripts/main_job.py", "--database", database, "--once"]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT)
+
+
+def test_the_main_job_adds_up_and_is_done_once(environment, database):
+    first = main_job(environment, database)
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "Households with exactly what is due to them" in first.stdout
+    assert " NO" not in first.stdout
+    assert "done on this database already" in main_job(environment, database).stdout
+
+
+def test_a_figure_that_is_wrong_ends_it_with_an_error(environment, database):
+    with psycopg2.connect(dbname=database) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            """
+            CREATE FUNCTION one_too_many() RETURNS trigger LANGUAGE plpgsql AS
+                $$ BEGIN NEW.paid_count := NEW.paid_count + 1; RETURN NEW; END $$;
+            CREATE TRIGGER one_too_many BEFORE UPDATE ON g2p_cycle
+                FOR EACH ROW WHEN (NEW.paid_count > OLD.paid_count) EXECUTE FUNCTION one_too_many();
+            """
+        )
+    connection.close()
+    result = main_job(environment, database)
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert "DOES NOT ADD UP: Paid after statement 1" in result.stderr
