@@ -32,7 +32,7 @@ class GenderType(models.Model):
     @tools.ormcache()
     def _values_by_name(self):
         """The value of each gender type in use, by its code and by itself, in lower case: as files may name it."""
-        genders = self.search([])
+        genders = self.search([("active", "=", True)])
         return {g.code.lower(): g.value for g in genders} | {g.value.lower(): g.value for g in genders}
 
     @api.model_create_multi

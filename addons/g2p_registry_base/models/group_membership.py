@@ -144,7 +144,7 @@ class GroupMembership(models.Model):
         domain=[("is_registrant", "=", True), ("is_group", "=", False)],
     )
     kind = fields.Many2many("g2p.group.membership.kind", string="Roles", ondelete="restrict")
-    start_date = fields.Datetime(default=fields.Datetime.now)
+    start_date = fields.Datetime(string="Start date", default=fields.Datetime.now)
     ended_date = fields.Datetime(string="End date")
     status = fields.Selection(
         [("active", "Active"), ("inactive", "Inactive")], compute="_compute_is_ended", search="_search_status"
@@ -280,12 +280,12 @@ class GroupMembership(models.Model):
             SQL(
                 """
                 SELECT one.group_id, one.kind_id
-                FROM g2p_group_role_holder one
+                FROM unnest(%s::integer[]) AS touched (id)
+                JOIN g2p_group_role_holder one ON one.group_id = touched.id
                 JOIN g2p_group_role_holder other ON other.group_id = one.group_id
                     AND other.kind_id = one.kind_id
                     AND other.membership_id > one.membership_id
                     AND other.period && one.period
-                WHERE one.group_id = ANY(%s)
                 LIMIT 1
                 """,
                 group_ids,
@@ -306,12 +306,12 @@ class GroupMembership(models.Model):
             SQL(
                 """
                 SELECT one.id
-                FROM g2p_group_membership one
+                FROM unnest(%s::integer[]) AS touched (id)
+                JOIN g2p_group_membership one ON one."group" = touched.id
                 JOIN g2p_group_membership other ON other."group" = one."group"
                     AND other.individual = one.individual
                     AND other.id > one.id
                     AND tsrange(other.start_date, other.ended_date) && tsrange(one.start_date, one.ended_date)
-                WHERE one."group" = ANY(%s)
                 LIMIT 1
                 """,
                 group_ids,

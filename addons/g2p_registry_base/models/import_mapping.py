@@ -42,7 +42,7 @@ class RegistrantImportMapping(models.Model):
         [("individual", "Individuals"), ("group", "Groups")], string="Imports", default="individual", required=True
     )
     encoding = fields.Selection(import_file.ENCODINGS, default="utf-8", required=True)
-    date_format = fields.Selection(import_file.DATE_FORMATS, default="%Y-%m-%d", required=True)
+    date_format = fields.Selection(import_file.DATE_FORMATS, string="Date format", default="%Y-%m-%d", required=True)
     delimiter = fields.Selection(
         [(",", "Comma"), (";", "Semicolon"), ("\t", "Tab"), ("|", "Vertical bar")],
         help="What stands between the cells of a CSV file; empty: found from the first row.",

@@ -36,9 +36,9 @@ class PhoneNumber(models.Model):
         precompute=True,
         help="The number exists in its country's numbering plan. Others are kept as they were given.",
     )
-    date_collected = fields.Date(default=fields.Date.context_today)
+    date_collected = fields.Date(string="Collected on", default=fields.Date.context_today)
     disabled = fields.Datetime(string="Disabled on", readonly=True, copy=False)
-    disabled_by = fields.Many2one("res.users", readonly=True, copy=False)
+    disabled_by = fields.Many2one("res.users", string="Disabled by", readonly=True, copy=False)
 
     @api.depends("phone_no", "country_id")
     def _compute_phone_sanitized(self):
@@ -96,7 +96,7 @@ class PhoneNumber(models.Model):
                 SET phone = numbers.phone
                 FROM (
                     SELECT partner.id, string_agg(number.phone_no, ', ' ORDER BY number.id) AS phone
-                    FROM unnest(%s) AS partner (id)
+                    FROM unnest(%s::integer[]) AS partner (id)
                     LEFT JOIN g2p_phone_number number ON number.partner_id = partner.id AND number.disabled IS NULL
                     GROUP BY partner.id
                 ) numbers

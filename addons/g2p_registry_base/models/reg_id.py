@@ -26,14 +26,14 @@ class RegId(models.Model):
     id_type = fields.Many2one("g2p.id.type", string="ID type", required=True, ondelete="restrict", index=True)
     id_type_as_str = fields.Char(related="id_type.name", string="ID type name")
     value = fields.Char(size=100)
-    expiry_date = fields.Date()
-    collection_date = fields.Date()
+    expiry_date = fields.Date(string="Expiry date")
+    collection_date = fields.Date(string="Collection date")
     status = fields.Selection([("valid", "Valid"), ("invalid", "Invalid")], default="valid")
     description = fields.Char()
     is_unique = fields.Boolean(
         readonly=True, copy=False, help="Copied from the type by the database; the unique index reads it."
     )
-    is_expired = fields.Boolean(compute="_compute_is_expired", search="_search_is_expired")
+    is_expired = fields.Boolean(string="Expired", compute="_compute_is_expired", search="_search_is_expired")
 
     def init(self):
         self.env.cr.execute(

@@ -21,10 +21,10 @@ class RegRel(models.Model):
     destination = fields.Many2one("res.partner", required=True, ondelete="cascade", index=True)
     relation = fields.Many2one("g2p.relationship", required=True, ondelete="restrict", index=True)
     relation_as_str = fields.Char(related="relation.name", string="Relation name")
-    start_date = fields.Datetime(default=fields.Datetime.now)
-    end_date = fields.Datetime()
+    start_date = fields.Datetime(string="Start date", default=fields.Datetime.now)
+    end_date = fields.Datetime(string="End date")
     disabled = fields.Datetime(string="Disabled on", readonly=True, copy=False)
-    disabled_by = fields.Many2one("res.users", readonly=True, copy=False)
+    disabled_by = fields.Many2one("res.users", string="Disabled by", readonly=True, copy=False)
 
     @api.depends("source.name", "relation.name", "destination.name")
     def _compute_display_name(self):

@@ -48,7 +48,13 @@ class RegistrantImport(models.Model):
         import_file.ENCODINGS, compute="_compute_options", store=True, precompute=True, readonly=False, required=True
     )
     date_format = fields.Selection(
-        import_file.DATE_FORMATS, compute="_compute_options", store=True, precompute=True, readonly=False, required=True
+        import_file.DATE_FORMATS,
+        string="Date format",
+        compute="_compute_options",
+        store=True,
+        precompute=True,
+        readonly=False,
+        required=True,
     )
     company_id = fields.Many2one(
         "res.company", required=True, index=True, default=lambda self: self.env.company, readonly=True
@@ -164,7 +170,7 @@ class RegistrantImport(models.Model):
                     batch = []
             self._insert_rows(batch)
         except FileError as error:
-            raise UserError(self.env._(str(error))) from error  # pylint: disable=gettext-variable
+            raise UserError(self.env._(str(error))) from error
         except csv.Error as error:
             raise UserError(self.env._("The file can't be read as CSV: %s", error)) from error
 
@@ -176,7 +182,7 @@ class RegistrantImport(models.Model):
             raise UserError(self.env._("These columns stand twice in the file: %s", ", ".join(sorted(twice))))
         lines = self.mapping_id.line_ids
         if not self.mapping_id:
-            lines = self.mapping_id._columns_by_name(header, self.env["g2p.id.type"].search([]))
+            lines = self.mapping_id._columns_by_name(header, self.env["g2p.id.type"].search([("active", "=", True)]))
         if missing := [line.column for line in lines if line.column.strip() not in header]:
             raise UserError(self.env._("These columns are missing in the file: %s", ", ".join(missing)))
         if not set(NAME_TARGETS) & set(lines.mapped("target")):
@@ -198,7 +204,7 @@ class RegistrantImport(models.Model):
             self._take_names(data)
         except CellError as error:
             # the templates are listed for translators in _reasons()
-            reason = self.env._(error.template, **error.values)  # pylint: disable=gettext-variable
+            reason = self.env._(error.template, **error.values)
             data = {}
         return (
             self.id,
@@ -561,24 +567,23 @@ class RegistrantImport(models.Model):
 
     def _reasons(self):
         """The reasons of `import_file`, spelled out so that they can be translated."""
-        _ = self.env._
         return [
-            _("is empty"),
-            _("is empty: a registrant needs a name"),
-            _("has more cells than the first row"),
-            _("is not text in the chosen encoding"),
-            _("is too long: %(length)s characters, at most %(limit)s are taken"),
-            _("starts like a spreadsheet formula: %(value)s"),
-            _("is not an e-mail address: %(value)s"),
-            _("is not a number: %(value)s"),
-            _("is negative: %(value)s"),
-            _("is not a date in the form %(form)s: %(value)s"),
-            _("is in the future: %(value)s"),
-            _("is before 1900: %(value)s"),
-            _("is no gender of the registry: %(value)s"),
-            _("does not match the pattern of %(type)s: %(value)s"),
-            _("The file is not an XLSX workbook."),
-            _("The file is UTF-16, not UTF-8. Choose its encoding."),
-            _("The file can't be read in this encoding. Choose another one."),
-            _("The first row is not text in this encoding. Choose another one."),
+            self.env._("is empty"),
+            self.env._("is empty: a registrant needs a name"),
+            self.env._("has more cells than the first row"),
+            self.env._("is not text in the chosen encoding"),
+            self.env._("is too long: %(length)s characters, at most %(limit)s are taken"),
+            self.env._("starts like a spreadsheet formula: %(value)s"),
+            self.env._("is not an e-mail address: %(value)s"),
+            self.env._("is not a number: %(value)s"),
+            self.env._("is negative: %(value)s"),
+            self.env._("is not a date in the form %(form)s: %(value)s"),
+            self.env._("is in the future: %(value)s"),
+            self.env._("is before 1900: %(value)s"),
+            self.env._("is no gender of the registry: %(value)s"),
+            self.env._("does not match the pattern of %(type)s: %(value)s"),
+            self.env._("The file is not an XLSX workbook."),
+            self.env._("The file is UTF-16, not UTF-8. Choose its encoding."),
+            self.env._("The file can't be read in this encoding. Choose another one."),
+            self.env._("The first row is not text in this encoding. Choose another one."),
         ]

@@ -10,7 +10,7 @@ DISABLE_FIELDS = ("disabled", "disabled_by", "disabled_reason")
 class ResPartner(models.Model):
     """A registrant: an individual or a group (household, family …) known to the registry."""
 
-    _inherit = "res.partner"
+    _inherit = "res.partner"  # pylint: disable=consider-merging-classes-inherited
 
     # Lists and managers ask: registrants of one type, in the order of their names, of one area, disabled or not.
     _registrant_idx = models.Index("(is_group, id) WHERE is_registrant")
@@ -26,7 +26,6 @@ class ResPartner(models.Model):
     _no_registrant_idx = models.Index("(id) WHERE is_registrant IS NOT TRUE")
     _registrant_disabled_idx = models.Index("(disabled) WHERE is_registrant AND disabled IS NOT NULL")
     _registrant_registered_idx = models.Index("(registration_date) WHERE is_registrant")
-    _registrant_no_phone_idx = models.Index("(is_group, id) WHERE is_registrant AND phone IS NULL")
 
     _income_positive = models.Constraint("CHECK (income >= 0)", "An income can't be negative.")
     _registered_after_birth = models.Constraint(
@@ -36,11 +35,11 @@ class ResPartner(models.Model):
     name = fields.Char(compute="_compute_name", store=True, readonly=False, precompute=True)
     is_registrant = fields.Boolean(copy=True)
     is_group = fields.Boolean(string="Group")
-    registration_date = fields.Date(copy=False)
+    registration_date = fields.Date(string="Registration date", copy=False)
     area_id = fields.Many2one("g2p.area", string="Area", ondelete="restrict")
     address = fields.Text(help="The address as people write it, where street and city don't serve.")
     tags_ids = fields.Many2many("g2p.registrant.tags", string="Registrant tags")
-    civil_status = fields.Char()
+    civil_status = fields.Char(string="Civil status")
     occupation = fields.Char()
     income = fields.Float(digits=(16, 2))
     additional_g2p_info = fields.Json(string="Additional info (data)")
@@ -59,8 +58,8 @@ class ResPartner(models.Model):
     import_line_ids = fields.One2many("g2p.registrant.import.line", "partner_id", string="Imported from")
 
     disabled = fields.Datetime(string="Disabled on", readonly=True, copy=False)
-    disabled_by = fields.Many2one("res.users", readonly=True, copy=False)
-    disabled_reason = fields.Text(readonly=True, copy=False)
+    disabled_by = fields.Many2one("res.users", string="Disabled by", readonly=True, copy=False)
+    disabled_reason = fields.Text(string="Reason for disabling", readonly=True, copy=False)
 
     @api.depends("additional_g2p_info")
     def _compute_additional_g2p_info_text(self):

@@ -1,3 +1,5 @@
+from contextlib import suppress
+
 import schwifty
 
 from odoo import api, fields, models
@@ -16,7 +18,10 @@ class ResPartnerBank(models.Model):
     _sanitized_idx = models.Index("(sanitized_acc_number)")
 
     account_type = fields.Selection(
-        [("bank", "Bank account"), ("mobile_wallet", "Mobile wallet")], default="bank", required=True
+        [("bank", "Bank account"), ("mobile_wallet", "Mobile wallet")],
+        string="Account type",
+        default="bank",
+        required=True,
     )
     provider = fields.Char(help="Who keeps the wallet, such as M-Pesa.")
     is_primary = fields.Boolean(
@@ -33,10 +38,8 @@ class ResPartnerBank(models.Model):
         """The account number as IBAN, or False: not every country, bank code or number makes one."""
         self.ensure_one()
         number = (self.acc_number or "").replace(" ", "")
-        try:
+        with suppress(ValueError):
             return str(schwifty.IBAN(number))
-        except ValueError:
-            pass
         try:
             bic = schwifty.BIC(self.bank_id.bic or "")
             # a BIC that stands for several bank codes tells no IBAN; the clearing number then must
@@ -83,39 +86,48 @@ class ResPartnerBank(models.Model):
         """Each registrant of `self` ends with one primary account: the last of `wanted`, else the one it had, else the
         first. Two statements, whatever the number of accounts."""
         self.flush_model()
-        registrants = SQL(
-            """
-            SELECT DISTINCT account.partner_id
-            FROM res_partner_bank account
-            JOIN res_partner partner ON partner.id = account.partner_id AND partner.is_registrant
-            WHERE account.id = ANY(%s)
-            """,
-            self.ids,
-        )
         chosen = SQL(
             """
-            SELECT DISTINCT ON (partner_id) id
-            FROM res_partner_bank
-            WHERE active AND partner_id IN (%s)
-            ORDER BY partner_id, (id = ANY(%s)) DESC,
-                CASE WHEN id = ANY(%s) THEN -id END,
-                COALESCE(is_primary, FALSE) DESC,
-                sequence, id
+            WITH registrant AS MATERIALIZED (
+                SELECT DISTINCT account.partner_id
+                FROM unnest(%s::integer[]) AS changed (id)
+                JOIN res_partner_bank account ON account.id = changed.id
+                JOIN res_partner partner ON partner.id = account.partner_id AND partner.is_registrant
+            ), chosen AS MATERIALIZED (
+                SELECT DISTINCT ON (account.partner_id) account.partner_id, account.id
+                FROM registrant
+                JOIN res_partner_bank account ON account.partner_id = registrant.partner_id AND account.active
+                LEFT JOIN unnest(%s::integer[]) AS wanted (id) ON wanted.id = account.id
+                ORDER BY account.partner_id, wanted.id DESC NULLS LAST, COALESCE(account.is_primary, FALSE) DESC,
+                    account.sequence, account.id
+            )
             """,
-            registrants,
-            wanted.ids,
+            self.ids,
             wanted.ids,
         )
         # first the old ones go, then the new ones come: the unique index is checked row by row
         self.env.cr.execute(
             SQL(
-                "UPDATE res_partner_bank SET is_primary = FALSE "
-                "WHERE is_primary AND partner_id IN (%s) AND id NOT IN (%s)",
-                registrants,
+                """
+                %s
+                UPDATE res_partner_bank account
+                SET is_primary = FALSE
+                FROM chosen
+                WHERE account.partner_id = chosen.partner_id AND account.id <> chosen.id AND account.is_primary
+                """,
                 chosen,
             )
         )
         self.env.cr.execute(
-            SQL("UPDATE res_partner_bank SET is_primary = TRUE WHERE is_primary IS NOT TRUE AND id IN (%s)", chosen)
+            SQL(
+                """
+                %s
+                UPDATE res_partner_bank account
+                SET is_primary = TRUE
+                FROM chosen
+                WHERE account.id = chosen.id AND account.is_primary IS NOT TRUE
+                """,
+                chosen,
+            )
         )
         self.invalidate_model(["is_primary"], flush=False)

@@ -10,14 +10,15 @@ NAME_PARTS = ("family_name", "given_name", "addl_name")
 class ResPartner(models.Model):
     """What only individuals have."""
 
-    _inherit = "res.partner"
+    # a file is one thing: individuals and groups stand apart from what both share
+    _inherit = "res.partner"  # pylint: disable=consider-merging-classes-inherited
 
     _registrant_birthdate_idx = models.Index("(birthdate) WHERE is_registrant")
 
-    family_name = fields.Char()
-    given_name = fields.Char()
+    family_name = fields.Char(string="Family name")
+    given_name = fields.Char(string="Given name")
     addl_name = fields.Char(string="Additional name")
-    birth_place = fields.Char()
+    birth_place = fields.Char(string="Birth place")
     birthdate = fields.Date(string="Date of birth")
     birthdate_not_exact = fields.Boolean(string="Approximate birth date")
     age = fields.Char(compute="_compute_age", search="_search_age")

@@ -98,7 +98,7 @@ class TestRegistrants(TransactionCase):
         self.assertFalse(self.almaz.disabled or self.almaz.disabled_by or self.almaz.disabled_reason)
 
     def test_the_disabled_fields_are_not_written_by_hand(self):
-        registrar = new_test_user(self.env, "clara", groups="g2p_registry_base.group_g2p_registrar")
+        registrar = new_test_user(self.env, "t_clara", groups="g2p_registry_base.group_g2p_registrar")
         almaz = self.almaz.with_user(registrar)
         with self.assertRaises(AccessError):
             almaz.write({"disabled": fields.Datetime.now()})
