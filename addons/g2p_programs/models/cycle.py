@@ -48,9 +48,7 @@ class Cycle(models.Model):
         index=True,
         tracking=True,
     )
-    auto_approve_entitlements = fields.Boolean(
-        help="Approving the cycle approves its entitlements too.", copy=False
-    )
+    auto_approve_entitlements = fields.Boolean(help="Approving the cycle approves its entitlements too.", copy=False)
     prepared_by = fields.Many2one(
         "res.users", readonly=True, copy=False, help="Who prepared the entitlements or asked for approval."
     )
@@ -144,7 +142,9 @@ class Cycle(models.Model):
                 # sudo: what is in the cycle counts whether or not the user may see it; only the refusal is shown
                 if self.env[model].sudo().search_count([("cycle_id", "=", cycle.id)], limit=1):
                     raise UserError(
-                        self.env._("%(cycle)s has %(what)s: remove them before you delete it.", cycle=cycle.name, what=what)
+                        self.env._(
+                            "%(cycle)s has %(what)s: remove them before you delete it.", cycle=cycle.name, what=what
+                        )
                     )
 
     # Guards

@@ -13,9 +13,7 @@ class CycleMembership(models.Model):
 
     _protected_fields = ("state", "reason")
 
-    _cycle_partner_uniq = models.Constraint(
-        "UNIQUE (cycle_id, partner_id)", "The registrant is in the cycle already."
-    )
+    _cycle_partner_uniq = models.Constraint("UNIQUE (cycle_id, partner_id)", "The registrant is in the cycle already.")
 
     partner_id = fields.Many2one("res.partner", "Registrant", required=True, index=True, ondelete="restrict")
     cycle_id = fields.Many2one("g2p.cycle", required=True, ondelete="restrict")
@@ -84,8 +82,10 @@ class CycleMembership(models.Model):
         for cycle in self.cycle_id:
             cycle._require_state("draft")
         # sudo: an entitlement counts whether or not the user may see it; only the refusal is shown
-        used = self.env["g2p.entitlement"].sudo().search_count(
-            [("cycle_id", "in", self.cycle_id.ids), ("partner_id", "in", self.partner_id.ids)], limit=1
+        used = (
+            self.env["g2p.entitlement"]
+            .sudo()
+            .search_count([("cycle_id", "in", self.cycle_id.ids), ("partner_id", "in", self.partner_id.ids)], limit=1)
         )
         if used:
             raise UserError(self.env._("A beneficiary who has an entitlement in the cycle can't be removed from it."))

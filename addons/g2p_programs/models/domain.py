@@ -26,7 +26,7 @@ def parse_domain(env, text):
             "False": False,
         },
     )
-    if not isinstance(value, (list, tuple)):
+    if not isinstance(value, list | tuple):
         raise ValueError("a list of conditions is expected")
     return Domain(list(value))
 

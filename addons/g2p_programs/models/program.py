@@ -174,9 +174,7 @@ class Program(models.Model):
             return
         for kind, model, values in self._default_managers():
             field = constants.MANAGER_FIELDS[kind]
-            self.env[model].create(
-                [{**values, "program_id": program.id} for program in self if not program[field]]
-            )
+            self.env[model].create([{**values, "program_id": program.id} for program in self if not program[field]])
 
     def write(self, vals):
         if not self.env.su and vals:
@@ -326,9 +324,7 @@ class Program(models.Model):
         self.ensure_one()
         managers = self.get_managers(self.MANAGER_ELIGIBILITY)
         if not managers:
-            raise UserError(
-                self.env._("%s has no eligibility manager: add one on the Configuration tab.", self.name)
-            )
+            raise UserError(self.env._("%s has no eligibility manager: add one on the Configuration tab.", self.name))
         return SQL(" INTERSECT ").join(SQL("(%s)", manager._eligible_registrants(low, high)) for manager in managers)
 
     def _eligibility_verdicts(self, candidates, low, high):
@@ -339,9 +335,7 @@ class Program(models.Model):
         """
         managers = self.get_managers(self.MANAGER_ELIGIBILITY)
         if not managers:
-            raise UserError(
-                self.env._("%s has no eligibility manager: add one on the Configuration tab.", self.name)
-            )
+            raise UserError(self.env._("%s has no eligibility manager: add one on the Configuration tab.", self.name))
         # Each set is asked as a hashed subquery: unlike a join, its cost does not hang on the planner's guess of how many
         # rows a set has, which is wrong just after a bulk load.
         cases = [

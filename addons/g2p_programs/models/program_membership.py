@@ -106,9 +106,7 @@ class ProgramMembership(models.Model):
             if registrant.disabled:
                 raise UserError(self.env._("%s is disabled and can't become a member.", registrant.name))
             if registrant.company_id and registrant.company_id != program.company_id:
-                raise UserError(
-                    self.env._("%s is a registrant of another company than the program.", registrant.name)
-                )
+                raise UserError(self.env._("%s is a registrant of another company than the program.", registrant.name))
 
     # CRUD
 

@@ -20,9 +20,7 @@ class ProgramsCase(TransactionCase):
     def setUpClass(cls):
         super().setUpClass()
         cls.env = cls.env(context=dict(cls.env.context, tracking_disable=True, no_reset_password=True))
-        cls.users = {
-            role: new_test_user(cls.env, login=f"test_{role}", groups=group) for role, group in ROLES.items()
-        }
+        cls.users = {role: new_test_user(cls.env, login=f"test_{role}", groups=group) for role, group in ROLES.items()}
         cls.outsider = new_test_user(cls.env, login="test_outsider", groups="base.group_user")
         cls.portal = new_test_user(cls.env, login="test_portal", groups="base.group_portal")
         cls.manager = cls.users["manager"]
@@ -110,7 +108,9 @@ class ProgramsCase(TransactionCase):
     def operation(self, record, step):
         """The last operation of a step on a record."""
         return self.env["g2p.bulk.operation"].search(
-            [("res_model", "=", record._name), ("res_id", "=", record.id), ("step", "=", step)], limit=1, order="id DESC"
+            [("res_model", "=", record._name), ("res_id", "=", record.id), ("step", "=", step)],
+            limit=1,
+            order="id DESC",
         )
 
     def statements(self, record, method, step, *args):

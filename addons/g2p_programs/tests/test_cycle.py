@@ -43,9 +43,9 @@ class TestCycle(ProgramsCase):
         self.grant.with_user(self.manager).create_new_cycle()
         other = self.grant.cycle_ids - self.cycle
         other.cycle_membership_ids.filtered(lambda m: m.partner_id == self.people[0])._transition("exited")
-        self.grant.get_managers(self.grant.MANAGER_ELIGIBILITY)[0].eligibility_domain = (
-            f"[('id', '!=', {self.people[1].id})]"
-        )
+        self.grant.get_managers(self.grant.MANAGER_ELIGIBILITY)[
+            0
+        ].eligibility_domain = f"[('id', '!=', {self.people[1].id})]"
         before = self.cycle_states(other), self.states(self.grant)
         self.cycle.check_eligibility()
         self.assertEqual(self.cycle_states(self.cycle)[self.people[1]], "not_eligible")
@@ -55,9 +55,9 @@ class TestCycle(ProgramsCase):
 
     def test_who_is_not_eligible_any_more_loses_the_draft_entitlement(self):
         self.cycle.prepare_entitlement()
-        self.grant.get_managers(self.grant.MANAGER_ELIGIBILITY)[0].eligibility_domain = (
-            f"[('id', '!=', {self.people[1].id})]"
-        )
+        self.grant.get_managers(self.grant.MANAGER_ELIGIBILITY)[
+            0
+        ].eligibility_domain = f"[('id', '!=', {self.people[1].id})]"
         self.cycle.check_eligibility()
         entitlements = self.env["g2p.entitlement"].search([("cycle_id", "=", self.cycle.id)])
         self.assertEqual(
@@ -147,9 +147,9 @@ class TestCycle(ProgramsCase):
         for size in (10, 1_000, 20_000):  # the first run fills caches
             program = self.program(f"Size {size}")
             low, high = self.many_registrants(size)
-            program.get_managers(program.MANAGER_ELIGIBILITY)[0].eligibility_domain = (
-                f"[('id', '>=', {low}), ('id', '<=', {high})]"
-            )
+            program.get_managers(program.MANAGER_ELIGIBILITY)[
+                0
+            ].eligibility_domain = f"[('id', '>=', {low}), ('id', '<=', {high})]"
             program.get_manager(program.MANAGER_PROGRAM).copy_last_cycle_on_new_cycle = False
             self.statements(program, "import_eligible_registrants", "import_eligible")
             program.create_new_cycle()

@@ -13,8 +13,10 @@ class TestCycleRecurrence(ProgramsCase):
     """The dates of the first two cycles, for each kind of recurrence."""
 
     def periods(self, **recurrence):
-        wizard = self.env["g2p.program.create.wizard"].with_user(self.manager).create(
-            {"name": "Recurrence", "amount_per_cycle": 1.0, **recurrence}
+        wizard = (
+            self.env["g2p.program.create.wizard"]
+            .with_user(self.manager)
+            .create({"name": "Recurrence", "amount_per_cycle": 1.0, **recurrence})
         )
         program = self.env["g2p.program"].browse(wizard.create_program()["res_id"])
         manager = program.get_manager(program.MANAGER_PROGRAM)

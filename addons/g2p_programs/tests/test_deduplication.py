@@ -85,9 +85,7 @@ class TestDeduplication(ProgramsCase):
             program, self.individual("Third", reg_ids=[(0, 0, {"id_type": self.id_type.id, "value": "A1"})])
         )
         program.deduplicate_beneficiaries()
-        self.assertEqual(
-            sorted([first.state, second.state, third.state]), ["draft", "duplicated", "exited"]
-        )
+        self.assertEqual(sorted([first.state, second.state, third.state]), ["draft", "duplicated", "exited"])
 
     def test_expired_and_empty_documents_are_not_compared(self):
         program, members = self.by_id("A1", "A1")
@@ -136,7 +134,10 @@ class TestDeduplication(ProgramsCase):
     def test_two_documents_within_one_household_are_no_duplicates(self):
         program, __ = self.by_id(target_type="group")
         ids = [(0, 0, {"id_type": self.id_type.id, "value": "A1"})]
-        self.member(program, self.household("One", self.individual("Parent", reg_ids=ids) | self.individual("Child", reg_ids=ids)))
+        self.member(
+            program,
+            self.household("One", self.individual("Parent", reg_ids=ids) | self.individual("Child", reg_ids=ids)),
+        )
         program.deduplicate_beneficiaries()
         self.assertFalse(self.sets(program))
 

@@ -119,7 +119,10 @@ class TestEnrollment(ProgramsCase):
         officer = self.users["validator"]
         officer.g2p_area_ids = areas[0]
         self.assertEqual(
-            self.env["g2p.program_membership"].with_user(officer).search([("program_id", "=", self.grant.id)]).partner_id,
+            self.env["g2p.program_membership"]
+            .with_user(officer)
+            .search([("program_id", "=", self.grant.id)])
+            .partner_id,
             self.in_adama,
         )
         self.grant.with_user(officer).enroll_eligible_registrants()
@@ -157,9 +160,9 @@ class TestEnrollment(ProgramsCase):
         for size in (10, 1_000, 20_000):  # the first run fills caches
             program = self.program(f"Size {size}")
             low, high = self.many_registrants(size + 1)
-            program.get_managers(program.MANAGER_ELIGIBILITY)[0].eligibility_domain = (
-                f"[('id', '>=', {low}), ('id', '<=', {high}), ('id', '!=', {low})]"
-            )
+            program.get_managers(program.MANAGER_ELIGIBILITY)[
+                0
+            ].eligibility_domain = f"[('id', '>=', {low}), ('id', '<=', {high}), ('id', '!=', {low})]"
             counts[size] = [
                 self.statements(program, "import_eligible_registrants", "import_eligible", "draft"),
                 self.statements(program, "enroll_eligible_registrants", "enroll"),

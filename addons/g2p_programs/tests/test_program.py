@@ -77,7 +77,9 @@ class TestProgram(ProgramsCase):
         for kind in MANAGER_FIELDS:
             originals, copies = program.get_managers(kind), copied.get_managers(kind)
             self.assertEqual([m._name for m in originals], [m._name for m in copies])
-            self.assertFalse({m.id for m in originals} & {m.id for m in copies if m._name in {o._name for o in originals}})
+            self.assertFalse(
+                {m.id for m in originals} & {m.id for m in copies if m._name in {o._name for o in originals}}
+            )
         self.assertEqual(
             copied.get_managers(program.MANAGER_ELIGIBILITY)[0].eligibility_domain, "[('birth_place', '=', 'Adama')]"
         )

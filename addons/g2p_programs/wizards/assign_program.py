@@ -75,7 +75,9 @@ class AssignProgramWizard(models.TransientModel):
             parts.append(self.env._("Already members: %s.", reachable - added))
         if len(self.partner_ids) > reachable:
             parts.append(
-                self.env._("Left out because disabled, archived or of another company: %s.", len(self.partner_ids) - reachable)
+                self.env._(
+                    "Left out because disabled, archived or of another company: %s.", len(self.partner_ids) - reachable
+                )
             )
         return {
             "type": "ir.actions.client",

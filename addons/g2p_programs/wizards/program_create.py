@@ -17,9 +17,7 @@ class ProgramCreateWizard(models.TransientModel):
     description = fields.Text()
     target_type = fields.Selection([("group", "Group"), ("individual", "Individual")], required=True, default="group")
     company_id = fields.Many2one("res.company", required=True, default=lambda self: self.env.company)
-    currency_id = fields.Many2one(
-        "res.currency", required=True, default=lambda self: self.env.company.currency_id
-    )
+    currency_id = fields.Many2one("res.currency", required=True, default=lambda self: self.env.company.currency_id)
     benefit_code_id = fields.Many2one("g2p.benefit.codes", "Benefit code")
 
     # Eligibility
@@ -36,7 +34,9 @@ class ProgramCreateWizard(models.TransientModel):
     auto_approve_entitlements = fields.Boolean()
 
     # Entitlements
-    entitlement_kind = fields.Selection([("default", "Default")], "Entitlement manager", required=True, default="default")
+    entitlement_kind = fields.Selection(
+        [("default", "Default")], "Entitlement manager", required=True, default="default"
+    )
     amount_per_cycle = fields.Monetary(help="What each beneficiary gets in a cycle.")
     amount_per_individual_in_group = fields.Monetary(help="Added for each member of a group.")
     max_individual_in_group = fields.Integer(help="So many members count at the most; 0 means all.")
@@ -49,7 +49,9 @@ class ProgramCreateWizard(models.TransientModel):
     )
 
     import_beneficiaries = fields.Selection(
-        [("yes", "Yes, enrol everybody who matches now"), ("no", "No, I will do that later")], default="no", required=True
+        [("yes", "Yes, enrol everybody who matches now"), ("no", "No, I will do that later")],
+        default="no",
+        required=True,
     )
 
     @api.onchange("transfer_fee_pct")

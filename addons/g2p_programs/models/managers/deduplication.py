@@ -92,9 +92,7 @@ class IDDocumentDeduplicationManager(models.Model):
     _description = "Deduplication by ID document"
     _inherit = "g2p.base.deduplication.manager"
 
-    supported_id_document_types = fields.Many2many(
-        "g2p.id.type", string="ID types", help="Empty means all types."
-    )
+    supported_id_document_types = fields.Many2many("g2p.id.type", string="ID types", help="Empty means all types.")
 
     def _collision_keys(self, members):
         return SQL(

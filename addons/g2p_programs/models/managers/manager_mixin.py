@@ -107,7 +107,9 @@ class ManagerSourceMixin(models.AbstractModel):
         if not self._manager_reference or self.env.context.get("g2p_keep_reference"):
             return
         references = self.env[self._manager_reference]
-        known = {ref.manager_ref_id.id for ref in references.search([("manager_ref_id", "in", self._reference_values())])}
+        known = {
+            ref.manager_ref_id.id for ref in references.search([("manager_ref_id", "in", self._reference_values())])
+        }
         references.create(
             [
                 {"program_id": manager.program_id.id, "manager_ref_id": f"{manager._name},{manager.id}"}
