@@ -1,0 +1,175 @@
+import base64
+
+from odoo.exceptions import AccessError, UserError
+from odoo.tests import tagged
+
+from .money import MoneyCase
+
+HEADER = "Payment reference,Status,Amount,Date,Bank reference"
+
+
+@tagged("post_install", "-at_install")
+class TestMoneyReconciliation(MoneyCase):
+    """Three payments on their way: 156.80, 117.60 and 98.00."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.cycle = cls.paid_out()
+        cls.large_payment, cls.small_payment, cls.empty_payment = cls.env["g2p.payment"].search(
+            [("cycle_id", "=", cls.cycle.id)], order="id"
+        )
+
+    def upload(self, *lines, header=HEADER, **values):
+        content = "\n".join([header, *lines]) if header else "\n".join(lines)
+        record = (
+            self.env["g2p.payment.reconciliation"]
+            .with_user(self.finance)
+            .create({"file": base64.b64encode(content.encode()), "filename": "bank.csv", **values})
+        )
+        record.action_check()
+        return record
+
+    def outcomes(self, record):
+        return record.line_ids.sorted("row_number").mapped("outcome")
+
+    def line(self, payment, status="paid", amount=None, date="2024-03-01", reference="MT-1"):
+        amount = payment.amount_issued if amount is None else amount
+        return f"{payment.name},{status},{amount},{date},{reference}"
+
+    def test_matched_lines_make_payments_final(self):
+        record = self.upload(
+            self.line(self.large_payment), self.line(self.small_payment, "FAILED", ""), self.line(self.empty_payment, "success")
+        )
+        self.assertEqual(self.outcomes(record), ["matched"] * 3)
+        self.assertEqual(record.matched_amount, 254.8)
+        self.assertFalse(self.large_payment.status)
+        record.action_apply()
+        self.assertEqual(record.state, "applied")
+        self.assertEqual(self.counts(record, "reconcile"), {"paid": 2, "failed": 1})
+        self.assertEqual(self.large_payment.bank_reference, "MT-1")
+        self.assertEqual(str(self.large_payment.payment_datetime), "2024-03-01 00:00:00")
+        self.assertEqual((self.small_payment.status, self.small_payment.entitlement_id.state), ("failed", "approved"))
+        self.assertEqual(self.empty_payment.entitlement_id.state, "rdpd2ben")
+        self.assertEqual(self.figures(), (1000, 120, 260))
+        self.assertEqual((self.cycle.state, self.cycle.paid_count, self.cycle.failed_count), ("approved", 2, 1))
+        self.assertEqual(self.cycle.payment_batch_ids.stats_paid_transactions, 2)
+        with self.assertRaises(UserError):
+            record.action_apply()
+        with self.assertRaisesRegex(UserError, "evidence"):
+            record.unlink()
+
+    def test_a_file_that_pays_everything_ends_the_cycle(self):
+        payments = self.large_payment + self.small_payment + self.empty_payment
+        self.upload(*[self.line(payment) for payment in payments]).action_apply()
+        self.assertEqual(self.cycle.state, "distributed")
+        self.assertEqual(self.figures(), (1000, 0, 380))
+
+    def test_every_line_that_does_not_match_has_its_outcome(self):
+        self.env["g2p.payment"]._finalize_now(
+            self.env["g2p.payment"]._search([("id", "=", self.empty_payment.id)]).select(), "paid"
+        )
+        record = self.upload(
+            self.line(self.large_payment, amount=156.79),
+            "no-such-reference,paid,10,2024-03-01,MT-1",
+            self.line(self.small_payment),
+            self.line(self.small_payment),
+            self.line(self.empty_payment),
+            self.line(self.large_payment, status="perhaps"),
+            self.line(self.large_payment, date="31/02/2024"),
+            self.line(self.large_payment, amount="ten"),
+            self.line(self.large_payment, amount=""),
+            f",paid,1,2024-03-01,{'x' * 3}",
+            self.line(self.large_payment, reference="x" * 501),
+        )
+        self.assertEqual(
+            self.outcomes(record),
+            [
+                "amount_mismatch",
+                "unmatched",
+                "matched",
+                "duplicate",
+                "already_final",
+                *["bad"] * 6,
+            ],
+        )
+        self.assertEqual(
+            (
+                record.matched_count,
+                record.unmatched_count,
+                record.amount_mismatch_count,
+                record.duplicate_count,
+                record.already_final_count,
+                record.bad_count,
+                record.lines_count,
+            ),
+            (1, 1, 1, 1, 1, 6, 11),
+        )
+        self.assertTrue(all(line.note for line in record.line_ids if line.outcome == "bad"))
+        record.action_apply()
+        self.assertEqual((self.large_payment.status, self.small_payment.status), (False, "paid"))
+        self.assertEqual(self.figures(), (1000, 160, 220))
+
+    def test_lines_that_contradict_each_other_are_not_applied(self):
+        record = self.upload(self.line(self.large_payment), self.line(self.large_payment, "failed"))
+        self.assertEqual(self.outcomes(record), ["duplicate", "duplicate"])
+        self.assertEqual(record.matched_count, 0)
+
+    def test_the_same_file_is_noticed_and_pays_nothing_twice(self):
+        first = self.upload(self.line(self.large_payment))
+        first.action_apply()
+        second = self.upload(self.line(self.large_payment))
+        self.assertEqual(second.same_file_id, first)
+        self.assertEqual(self.outcomes(second), ["already_final"])
+        self.assertEqual(self.figures(), (1000, 220, 160))
+
+    def test_only_the_chosen_cycle_is_matched(self):
+        other = self.new_cycle()
+        record = self.upload(self.line(self.large_payment), cycle_id=other.id)
+        self.assertEqual(self.outcomes(record), ["unmatched"])
+        self.assertEqual(record.line_ids.note, "Belongs to another cycle")
+
+    def test_payments_of_another_company_are_not_matched(self):
+        company = self.env["res.company"].create({"name": "Other ministry"})
+        record = self.upload(self.line(self.large_payment)).sudo()
+        record.company_id = company
+        record.action_check()
+        self.assertEqual(self.outcomes(record), ["unmatched"])
+
+    def test_other_separators_byte_order_marks_and_spellings_are_read(self):
+        content = f"\ufeffAMOUNT;payment_ref;Status\n156,80;{self.large_payment.name.upper()};Completed\n"
+        record = (
+            self.env["g2p.payment.reconciliation"]
+            .with_user(self.finance)
+            .create({"file": base64.b64encode(content.encode()), "filename": "bank.csv"})
+        )
+        record.action_check()
+        self.assertEqual(self.outcomes(record), ["matched"])
+
+    def test_files_that_cannot_be_read_are_refused(self):
+        with self.assertRaisesRegex(UserError, "no column for: reference"):
+            self.upload("a,b,c", header="one,status,amount")
+        record = self.env["g2p.payment.reconciliation"].with_user(self.finance).create({"filename": "bank.csv"})
+        with self.assertRaisesRegex(UserError, "Choose a CSV file"):
+            record.action_check()
+        record.file = base64.b64encode("Référence,é".encode("latin-1"))
+        with self.assertRaisesRegex(UserError, "UTF-8"):
+            record.action_check()
+
+    def test_the_outcome_is_downloaded_without_formulas(self):
+        record = self.upload("=HYPERLINK(1),paid,1,2024-03-01,+1", self.line(self.large_payment))
+        text = base64.b64decode(record.outcome_file).decode("utf-8-sig")
+        self.assertIn("'=hyperlink(1)", text)
+        self.assertIn("'+1", text)
+        self.assertIn("No payment has this reference", text)
+        self.assertEqual(text.count("\r\n"), 3)
+
+    def test_only_finance_reconciles(self):
+        record = self.upload(self.line(self.large_payment))
+        for role in ("manager", "validator", "approver", "registrar", "support", "auditor"):
+            with self.assertRaises(AccessError):
+                record.with_user(self.users[role]).action_apply()
+        with self.assertRaises(AccessError):
+            record.state = "applied"
+        with self.assertRaises(AccessError):
+            record.line_ids.write({"outcome": "matched"})
