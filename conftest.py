@@ -1,6 +1,7 @@
 """An honest test run: a test that did not run is not a test that passed."""
 
 import fnmatch
+import resource
 
 # Odoo's set-up comes first; pytest-odoo expects these to be loaded without importing them itself.
 import odoo.cli
@@ -31,6 +32,9 @@ if not hasattr(TestCaseFunction, "addSubTest"):
 @pytest.fixture(scope="session", autouse=True)
 def http_server(load_registry):
     """Odoo's HTTP server in this process, for every HttpCase (pytest-odoo's own --odoo-http does not start on Odoo 19)."""
+    # Odoo limited the memory of this process, which a browser started from it would inherit.
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
     odoo.service.server.server = odoo.service.server.ThreadedServer(odoo.http.root)
     odoo.service.server.server.http_spawn()
     yield

@@ -2,6 +2,8 @@
 # Databases with the suite in them.
 #   scripts/database.sh ensure NAME MODULE…   create NAME with the modules, or update it when the addons changed since
 #   scripts/database.sh fresh NAME MODULE…    the same, but from nothing whenever the addons changed
+#   scripts/database.sh base                  all addons, no people: the database g2p_base
+#   scripts/database.sh demo NAME HOUSEHOLDS  all addons and a demo country of that size (kept while the addons stay the same)
 #   scripts/database.sh copy FROM TO          TO becomes a copy of FROM, filestore included
 #   scripts/database.sh drop NAME
 # What an installation was made of is noted inside the database as a hash of the addons, so nothing is done twice.
@@ -86,10 +88,34 @@ copy() { # FROM TO
   if [ -d "$ODOO_DATA_DIR/filestore/$1" ]; then cp -rl "$ODOO_DATA_DIR/filestore/$1" "$ODOO_DATA_DIR/filestore/$2"; fi
 }
 
+# All addons without people: what tests and benchmarks copy. Named once, so that it is installed once.
+base() {
+  local modules=() manifest
+  for manifest in addons/*/__manifest__.py; do modules+=("$(basename "$(dirname "$manifest")")"); done
+  G2P_DEMO_HOUSEHOLDS=0 ensure fresh "$base" "${modules[@]}"
+}
+
+demo() { # NAME HOUSEHOLDS
+  local hash
+  base
+  hash=$(noted_hash "$base")-$2
+  if exists "$1" && [ "$(noted_hash "$1")" = "$hash" ]; then
+    say "database $1 is up to date"
+    return
+  fi
+  say "creating database $1 with $2 households"
+  copy "$base" "$1"
+  scripts/python scripts/demo.py --database "$1" --households "$2"
+  note_hash "$1" "$hash"
+}
+
+base=${BASE:-g2p_base}
 case "${1:-}" in
+  base) base ;;
+  demo) demo "$2" "$3" ;;
   ensure) shift; ensure update "$@" ;;
   fresh) shift; ensure fresh "$@" ;;
   copy) copy "$2" "$3" ;;
   drop) drop "$2" || true ;;
-  *) die "usage: $0 ensure|fresh NAME MODULE… | copy FROM TO | drop NAME" ;;
+  *) die "usage: $0 ensure|fresh NAME MODULE… | base | demo NAME HOUSEHOLDS | copy FROM TO | drop NAME" ;;
 esac

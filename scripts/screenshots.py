@@ -32,6 +32,7 @@ PERSON = """
      WHERE partner.is_registrant AND NOT partner.is_group AND partner.phone IS NOT NULL AND partner.birthdate < '1990-01-01'
      ORDER BY partner.id LIMIT 1
 """
+DUPLICATE = "SELECT id FROM g2p_program_membership_duplicate ORDER BY id DESC LIMIT 1"
 BATCH = "SELECT id FROM g2p_payment_batch ORDER BY id LIMIT 1"
 OPERATION = "SELECT id FROM g2p_bulk_operation ORDER BY planned DESC, id LIMIT 1"
 RECONCILIATION = "SELECT id FROM g2p_payment_reconciliation ORDER BY id LIMIT 1"
@@ -44,7 +45,16 @@ SCREENS = (
     ("household", "registrar", ("res.partner", HOUSEHOLD, "g2p_registry_base.g2p_group_action"), ()),
     ("areas", "registrar", "g2p_registry_base.g2p_area_action", ()),
     ("programs", "manager", "g2p_programs.g2p_program_action", ()),
+    (
+        "new-program",
+        "manager",
+        "g2p_programs.g2p_program_action",
+        (("click", "button:has-text('New program')"), ("wait", ".modal .o_form_view")),
+    ),
     ("program", "manager", ("g2p.program", PROGRAM), ()),
+    ("managers", "manager", ("g2p.program", PROGRAM), (("click", ".o_notebook .nav-link[name=managers]"),)),
+    ("duplicates", "validator", "g2p_programs.g2p_program_membership_duplicate_action", ()),
+    ("duplicate", "validator", ("g2p.program.membership.duplicate", DUPLICATE), ()),
     ("beneficiaries", "manager", "g2p_programs.g2p_program_membership_action", ()),
     ("cycles", "manager", "g2p_programs.g2p_cycle_action", ()),
     ("cycle", "manager", ("g2p.cycle", CYCLE), ()),
@@ -52,6 +62,7 @@ SCREENS = (
     ("payments", "finance", "g2p_programs.g2p_payment_action", ()),
     ("batch", "finance", ("g2p.payment.batch", BATCH), ()),
     ("funds", "finance", "g2p_programs.g2p_program_fund_action", ()),
+    ("ledger", "finance", "g2p_programs.g2p_fund_ledger_action", ()),
     ("fund-report", "finance", "g2p_programs.g2p_program_fund_report_action", ()),
     ("reconciliation", "finance", ("g2p.payment.reconciliation", RECONCILIATION), ()),
     ("operation", "manager", ("g2p.bulk.operation", OPERATION), ()),

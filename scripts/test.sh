@@ -6,11 +6,9 @@ database=${DATABASE:-g2p_test}
 scripts/install.sh --dev
 scripts/postgres.sh start
 use_postgres
-export FAST=1 G2P_DEMO_HOUSEHOLDS=0
-modules=()
-for manifest in addons/*/__manifest__.py; do modules+=("$(basename "$(dirname "$manifest")")"); done
-scripts/database.sh fresh "$database" "${modules[@]}"
-unset G2P_DEMO_HOUSEHOLDS
+export FAST=1
+scripts/database.sh base
+scripts/database.sh copy g2p_base "$database"
 
 free_port() { .venv/bin/python -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 paths=()

@@ -62,9 +62,7 @@ def environment():
 def demo_template(environment):
     """The database the servers' own databases are copied from; built once, and again only when the addons change."""
     subprocess.run(
-        [ROOT / "scripts/database.sh", "fresh", TEMPLATE, "g2p_pbms", "g2p_demo"],
-        check=True,
-        env={**environment, "FAST": "1", "G2P_DEMO_HOUSEHOLDS": HOUSEHOLDS},
+        [ROOT / "scripts/database.sh", "demo", TEMPLATE, HOUSEHOLDS], check=True, env={**environment, "FAST": "1"}
     )
     return TEMPLATE
 

@@ -17,12 +17,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / ".run/bench"
 TEMPLATE = "bench_template"
-MODULES = ("g2p_pbms", "g2p_demo")
 TARGETS = ("individual", "group")
 
 
-def database(*arguments, **environment):
-    subprocess.run([ROOT / "scripts/database.sh", *arguments], check=True, env={**os.environ, **environment}, cwd=ROOT)
+def database(*arguments):
+    subprocess.run([ROOT / "scripts/database.sh", *arguments], check=True, cwd=ROOT)
 
 
 def runs_for(people):
@@ -32,7 +31,7 @@ def runs_for(people):
 def registry(people):
     """A database with so many people, made once for each state of the addons."""
     name = f"{TEMPLATE}_{people}"
-    database("fresh", name, *MODULES, G2P_DEMO_HOUSEHOLDS=str(max(people // 4, 1)))
+    database("demo", name, str(max(people // 4, 1)))
     subprocess.run(["psql", "-q", "-d", name, "-c", "VACUUM ANALYZE"], check=True)
     return name
 
