@@ -6,3 +6,10 @@ from . import test_deduplication
 from . import test_enrollment
 from . import test_managers
 from . import test_program
+from . import test_money_approval
+from . import test_money_concurrency
+from . import test_money_entitlement
+from . import test_money_fund
+from . import test_money_payment
+from . import test_money_reconciliation
+from . import test_money_statements
