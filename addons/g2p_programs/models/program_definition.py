@@ -1,7 +1,7 @@
 import re
 
 from odoo import api, fields, models
-from odoo.exceptions import ValidationError
+from odoo.exceptions import UserError, ValidationError
 
 FREQUENCIES = [
     ("Daily", "Daily"),
@@ -60,6 +60,23 @@ class ProgramDefinition(models.Model):
     def _compute_benefit_code_ids(self):
         for definition in self:
             definition.benefit_code_ids = definition.benefit_code_line_ids.benefit_code_id
+
+    def write(self, vals):
+        for field in ("currency_id", "company_id"):
+            changed = self.filtered(
+                lambda definition, field=field: field in vals and definition[field].id != vals[field]
+            )
+            # sudo: a cycle counts whether or not the user may see it; only the refusal is shown
+            if changed and self.env["g2p.cycle"].sudo().search_count(
+                [("program_id.definition_id", "in", changed.ids)], limit=1
+            ):
+                raise UserError(
+                    self.env._(
+                        "The currency and the company of a program can't be changed once it has cycles: "
+                        "make a new program."
+                    )
+                )
+        return super().write(vals)
 
     @api.constrains("program_mnemonic")
     def _check_program_mnemonic(self):

@@ -106,6 +106,16 @@ class TestProgram(ProgramsCase):
         with self.assertRaises(UserError):
             program.write({"target_type": "group"})
 
+    def test_currency_and_company_are_fixed_once_there_are_cycles(self):
+        program = self.program()
+        other = self.env["res.currency"].with_context(active_test=False).search([("name", "=", "ETB")])
+        program.currency_id = other
+        self.member(program, self.individual("Abebe"), "enrolled")
+        program.create_new_cycle()
+        for values in ({"currency_id": self.env.company.currency_id.id}, {"company_id": self.env.company.id + 1}):
+            with self.subTest(values), self.assertRaisesRegex(UserError, "once it has cycles"):
+                program.write(values)
+
     def test_wizard(self):
         wizard = self.env["g2p.program.create.wizard"].with_user(self.manager).create({"name": "By wizard"})
         with self.assertRaisesRegex(UserError, "what a beneficiary gets"):
