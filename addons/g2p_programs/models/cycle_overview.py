@@ -147,7 +147,7 @@ class Cycle(models.Model):
              or (self.state != "draft" and note(_("%s waiting"), self.pending_count)) or "", "action_view_approved"),
             (_("Payments"), self.payments_count, money(self.payments_amount),
              note(_("%s without an account"), self.exceptions_count), "action_view_payments"),
-            (_("Reconciled"), self.paid_count, money(self.paid_amount), note(_("%s failed"), self.failed_count),
+            (_("Reconciled"), self.paid_count, money(self.paid_amount), note(_("%s failed attempts"), self.failed_count),
              "action_view_reconciled"),
         ]
         return [
