@@ -11,4 +11,4 @@ say "ruff"
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .
 say "pylint-odoo"
-.venv/bin/pylint --jobs=2 addons/*/
+.venv/bin/pylint addons/*/
