@@ -96,11 +96,16 @@ class Cycle(models.Model):
             return _("Look at the beneficiaries and the amounts, then approve the cycle or send it back.")
         if self.can_validate and self.pending_count > self.left_out_count:
             if self._has_field_access(self._fields["fund_short"], "read") and self.fund_short:
-                return _("The fund is short by %s: post a deposit, then approve the entitlements.", self._money(self.fund_short))
+                return _(
+                    "The fund is short by %s: post a deposit, then approve the entitlements.",
+                    self._money(self.fund_short),
+                )
             return _("Approve the entitlements: their money is reserved in the fund.")
         sentences = {
             "submit": _("Send the cycle for approval."),
-            "validate": _("The fund did not reach everybody: post a deposit and approve the entitlements that were left out.")
+            "validate": _(
+                "The fund did not reach everybody: post a deposit and approve the entitlements that were left out."
+            )
             if self.left_out_count
             else _("Somebody of the validation group, not who prepared them, approves the entitlements."),
             "prepare_payments": _("Prepare the payments of the approved entitlements."),
@@ -139,24 +144,48 @@ class Cycle(models.Model):
             return text % number(value) if value else ""
 
         steps = [
-            (_("Beneficiaries"), self.members_count, "", note(_("%s not eligible"), self.not_eligible_count),
-             "action_view_members"),
+            (
+                _("Beneficiaries"),
+                self.members_count,
+                "",
+                note(_("%s not eligible"), self.not_eligible_count),
+                "action_view_members",
+            ),
             (_("Entitlements"), self.entitlements_count, money(self.total_amount), "", "action_view_entitlements"),
-            (_("Approval"), self.approved_count, money(self.approved_amount),
-             note(_("%s left out"), self.left_out_count)
-             or (self.state != "draft" and note(_("%s waiting"), self.pending_count)) or "", "action_view_approved"),
-            (_("Payments"), self.payments_count, money(self.payments_amount),
-             note(_("%s without an account"), self.exceptions_count), "action_view_payments"),
-            (_("Reconciled"), self.paid_count, money(self.paid_amount), note(_("%s failed attempts"), self.failed_count),
-             "action_view_reconciled"),
+            (
+                _("Approval"),
+                self.approved_count,
+                money(self.approved_amount),
+                note(_("%s left out"), self.left_out_count)
+                or (self.state != "draft" and note(_("%s waiting"), self.pending_count))
+                or "",
+                "action_view_approved",
+            ),
+            (
+                _("Payments"),
+                self.payments_count,
+                money(self.payments_amount),
+                note(_("%s without an account"), self.exceptions_count),
+                "action_view_payments",
+            ),
+            (
+                _("Reconciled"),
+                self.paid_count,
+                money(self.paid_amount),
+                note(_("%s failed attempts"), self.failed_count),
+                "action_view_reconciled",
+            ),
         ]
         return [
             {
                 "number": position,
                 "label": label,
-                "state": "stopped" if self.state == "cancelled"
-                else "done" if position < current
-                else "now" if position == current
+                "state": "stopped"
+                if self.state == "cancelled"
+                else "done"
+                if position < current
+                else "now"
+                if position == current
                 else "todo",
                 "count": number(count),
                 "amount": amount,
@@ -226,29 +255,39 @@ class Cycle(models.Model):
         texts = {
             "copy": (
                 _("Copy beneficiaries"),
-                _("%(program)s has %(enrolled)s enrolled members. Those who are not in %(cycle)s yet are copied into it. "
-                  "While the cycle is a draft you can remove them again."),
+                _(
+                    "%(program)s has %(enrolled)s enrolled members. Those who are not in %(cycle)s yet are copied into it. "
+                    "While the cycle is a draft you can remove them again."
+                ),
             ),
             "verify": (
                 _("Verify eligibility"),
-                _("The conditions are checked again for the beneficiaries of %(cycle)s (%(members)s are eligible now). "
-                  "Who does not meet them any more becomes not eligible and loses the draft entitlement of this cycle. "
-                  "Running it again after a change turns it back."),
+                _(
+                    "The conditions are checked again for the beneficiaries of %(cycle)s (%(members)s are eligible now). "
+                    "Who does not meet them any more becomes not eligible and loses the draft entitlement of this cycle. "
+                    "Running it again after a change turns it back."
+                ),
             ),
             "prepare": (
                 _("Prepare entitlements"),
-                _("What is due to each of %(members)s beneficiaries is computed. Who has an entitlement in this cycle "
-                  "already keeps it. Nothing is promised or paid yet; drafts can be deleted."),
+                _(
+                    "What is due to each of %(members)s beneficiaries is computed. Who has an entitlement in this cycle "
+                    "already keeps it. Nothing is promised or paid yet; drafts can be deleted."
+                ),
             ),
             "submit": (
                 _("Send for approval"),
-                _("%(count)s entitlements of %(amount)s go to approval. Somebody else than you has to approve them. "
-                  "“Reset to draft” takes the cycle back."),
+                _(
+                    "%(count)s entitlements of %(amount)s go to approval. Somebody else than you has to approve them. "
+                    "“Reset to draft” takes the cycle back."
+                ),
             ),
             "approve": (
                 _("Approve cycle"),
-                _("%(cycle)s is approved with %(members)s beneficiaries. Its %(count)s entitlements of %(amount)s are "
-                  "approved in the next step, and nothing is paid before."),
+                _(
+                    "%(cycle)s is approved with %(members)s beneficiaries. Its %(count)s entitlements of %(amount)s are "
+                    "approved in the next step, and nothing is paid before."
+                ),
             ),
             "reset": (
                 _("Reset to draft"),
@@ -256,13 +295,17 @@ class Cycle(models.Model):
             ),
             "validate": (
                 _("Approve entitlements"),
-                _("Approve %(count)s entitlements of %(amount)s. The money is reserved for them in the fund; rejecting or "
-                  "cancelling an entitlement releases it."),
+                _(
+                    "Approve %(count)s entitlements of %(amount)s. The money is reserved for them in the fund; rejecting or "
+                    "cancelling an entitlement releases it."
+                ),
             ),
             "prepare_payments": (
                 _("Prepare payments"),
-                _("A payment is made for each of %(count)s approved entitlements that has none, and put in a batch. "
-                  "Nothing is sent yet."),
+                _(
+                    "A payment is made for each of %(count)s approved entitlements that has none, and put in a batch. "
+                    "Nothing is sent yet."
+                ),
             ),
             "send": (
                 _("Send payments"),
@@ -275,13 +318,17 @@ class Cycle(models.Model):
             "end": (_("End cycle"), _("%(cycle)s is closed. It stays readable, and nothing in it changes any more.")),
             "cancel": (
                 _("Cancel cycle"),
-                _("%(cycle)s and its entitlements are cancelled, and the money reserved for them is released. "
-                  "A cancelled cycle can't be opened again."),
+                _(
+                    "%(cycle)s and its entitlements are cancelled, and the money reserved for them is released. "
+                    "A cancelled cycle can't be opened again."
+                ),
             ),
         }
         title, text = texts[step]
         if step == "approve" and self.auto_approve_entitlements:
-            text = _("%(cycle)s and its %(count)s entitlements of %(amount)s are approved. The money is reserved for them.")
+            text = _(
+                "%(cycle)s and its %(count)s entitlements of %(amount)s are approved. The money is reserved for them."
+            )
         if step in ("approve", "validate") and self._has_field_access(self._fields["fund_available"], "read"):
             text += " " + _("The fund has %s left.", self._money(self.fund_available))
             if self.fund_short:
@@ -330,7 +377,9 @@ class Cycle(models.Model):
     def action_view_left_out(self):
         """Stat button: who waits because the fund was short."""
         return self._open_list(
-            "g2p.entitlement", self.env._("Left out of %s", self.display_name), domain=[("left_out_reason", "!=", False)]
+            "g2p.entitlement",
+            self.env._("Left out of %s", self.display_name),
+            domain=[("left_out_reason", "!=", False)],
         )
 
     def action_view_payments(self):

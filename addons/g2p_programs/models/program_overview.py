@@ -100,34 +100,46 @@ class Program(models.Model):
         texts = {
             "import": (
                 _("Import eligible registrants"),
-                _("%(eligible)s registrants meet the conditions and are not members yet. They become enrolled members of "
-                  "%(program)s."),
+                _(
+                    "%(eligible)s registrants meet the conditions and are not members yet. They become enrolled members of "
+                    "%(program)s."
+                ),
             ),
             "enroll": (
                 _("Enroll eligible"),
-                _("%(draft)s draft, %(not_eligible)s not eligible and %(enrolled)s enrolled members are decided on: who "
-                  "meets the conditions is enrolled, the others become not eligible. Paused, exited and duplicated "
-                  "members stay as they are."),
+                _(
+                    "%(draft)s draft, %(not_eligible)s not eligible and %(enrolled)s enrolled members are decided on: who "
+                    "meets the conditions is enrolled, the others become not eligible. Paused, exited and duplicated "
+                    "members stay as they are."
+                ),
             ),
             "verify": (
                 _("Verify eligibility"),
-                _("%(enrolled)s enrolled and %(not_eligible)s not eligible members are checked again: who no longer meets "
-                  "the conditions becomes not eligible, and the other way round. Drafts stay drafts."),
+                _(
+                    "%(enrolled)s enrolled and %(not_eligible)s not eligible members are checked again: who no longer meets "
+                    "the conditions becomes not eligible, and the other way round. Drafts stay drafts."
+                ),
             ),
             "deduplicate": (
                 _("Deduplicate"),
-                _("%(members)s members are compared. Of those who look like the same person or household one stays, the "
-                  "others are marked as duplicated. You can undo it for each set under Duplicates."),
+                _(
+                    "%(members)s members are compared. Of those who look like the same person or household one stays, the "
+                    "others are marked as duplicated. You can undo it for each set under Duplicates."
+                ),
             ),
             "cycle": (
                 _("Create new cycle"),
-                _("The next cycle is created for %(enrolled)s enrolled members. Nothing is promised to anybody yet, and "
-                  "the cycle can be cancelled."),
+                _(
+                    "The next cycle is created for %(enrolled)s enrolled members. Nothing is promised to anybody yet, and "
+                    "the cycle can be cancelled."
+                ),
             ),
             "end": (
                 _("End program"),
-                _("%(program)s ends: nobody is enrolled and no cycle is created any more. Nothing is deleted, and you can "
-                  "re-activate it."),
+                _(
+                    "%(program)s ends: nobody is enrolled and no cycle is created any more. Nothing is deleted, and you can "
+                    "re-activate it."
+                ),
             ),
         }
         title, text = texts[step]
@@ -170,9 +182,7 @@ class Program(models.Model):
 
     def action_open_funds(self):
         """Stat button: deposits and withdrawals of the program."""
-        return self._open(
-            "g2p.program.fund", self.env._("Funds of %s", self.name), {"default_program_id": self.id}
-        )
+        return self._open("g2p.program.fund", self.env._("Funds of %s", self.name), {"default_program_id": self.id})
 
     def action_open_current_cycle(self):
         """Link: the cycle that is not over yet."""

@@ -13,3 +13,4 @@ from . import test_money_fund
 from . import test_money_payment
 from . import test_money_reconciliation
 from . import test_money_statements
+from . import test_screens
