@@ -226,7 +226,7 @@ class Pipeline:
                    AND product.state <> membership.state
                 """,
             ],
-            **self.both("g2p_program_membership", "program_id = %(program)s AND state = 'duplicated'"),
+            **self.both("g2p_program_membership", "program_id = %(program)s"),
         )
         self.step(
             "enrol",
@@ -271,10 +271,14 @@ class Pipeline:
             self.cycle.check_eligibility,
             [
                 """
+                WITH candidate AS MATERIALIZED (
+                    SELECT partner_id FROM plain_cycle_membership
+                     WHERE cycle_id = %(cycle)s AND state IN ('draft', 'enrolled', 'not_eligible')
+                       FOR NO KEY UPDATE
+                )
                 SELECT COUNT(*) FILTER (WHERE registrant.disabled IS NULL AND registrant.active)
-                  FROM plain_cycle_membership AS membership
-                  JOIN res_partner AS registrant ON registrant.id = membership.partner_id
-                 WHERE membership.cycle_id = %(cycle)s AND membership.state = 'enrolled'
+                  FROM candidate
+                  JOIN res_partner AS registrant ON registrant.id = candidate.partner_id
                 """
             ],
             **self.both("g2p_cycle_membership", "cycle_id = %(cycle)s AND state = 'enrolled'"),
