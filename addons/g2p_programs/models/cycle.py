@@ -14,7 +14,37 @@ class Cycle(models.Model):
     _order = "sequence desc, id desc"
     _check_company_auto = True
 
-    _protected_fields = ("state", "approved_by", "approved_date", "prepared_by")
+    _protected_fields = (
+        "state",
+        "company_id",
+        "approved_by",
+        "approved_date",
+        "prepared_by",
+        "submitted_by",
+        # Counters: what an approver reads is what the database holds.
+        "members_count",
+        "not_eligible_count",
+        "entitlements_count",
+        "total_amount",
+        "pending_count",
+        "pending_amount",
+        "approved_count",
+        "approved_amount",
+        "left_out_count",
+        "left_out_amount",
+        "payments_count",
+        "payments_amount",
+        "sent_count",
+        "sent_amount",
+        "unsent_count",
+        "paid_count",
+        "paid_amount",
+        "fee_amount",
+        "failed_count",
+        "failed_amount",
+        "unpaid_count",
+        "exceptions_count",
+    )
 
     _name_program_uniq = models.Constraint(
         "UNIQUE (name, program_id)", "The program has a cycle of this name already: choose another name."
@@ -50,7 +80,10 @@ class Cycle(models.Model):
     )
     auto_approve_entitlements = fields.Boolean(help="Approving the cycle approves its entitlements too.", copy=False)
     prepared_by = fields.Many2one(
-        "res.users", readonly=True, copy=False, help="Who prepared the entitlements or asked for approval."
+        "res.users", readonly=True, copy=False, help="Who prepared the entitlements. They can't approve."
+    )
+    submitted_by = fields.Many2one(
+        "res.users", readonly=True, copy=False, help="Who asked for approval. They can't approve."
     )
     approved_by = fields.Many2one("res.users", readonly=True, copy=False, tracking=True)
     approved_date = fields.Datetime(readonly=True, copy=False)
@@ -68,7 +101,7 @@ class Cycle(models.Model):
             managers = cycle.program_id.get_managers(cycle.program_id.MANAGER_CYCLE) if cycle.program_id else []
             cycle.approver_group_id = managers[0].approver_group_id if managers else False
 
-    @api.depends("state", "approver_group_id", "prepared_by")
+    @api.depends("state", "approver_group_id", "prepared_by", "submitted_by")
     @api.depends_context("uid")
     def _compute_can_approve(self):
         for cycle in self:
@@ -117,7 +150,7 @@ class Cycle(models.Model):
             # Validators, approvers and finance press buttons on a cycle, for which they have write access; only a
             # program manager edits it.
             self.program_id._check_can(GROUP_MANAGER)
-        fixed = {"start_date", "end_date", "program_id", "name"} & set(vals)
+        fixed = {"start_date", "end_date", "program_id", "name", "auto_approve_entitlements"} & set(vals)
         if fixed and any(cycle.state != "draft" for cycle in self) and not self.env.su:
             raise UserError(self.env._("Only a draft cycle can be edited: reset it to draft first."))
         if "program_id" in vals and any(cycle.program_id.id != vals["program_id"] for cycle in self):
@@ -181,9 +214,14 @@ class Cycle(models.Model):
         # sudo: who is in the group is asked of all users; only the answer about the user themself is used
         if self.env.user not in group.sudo().all_user_ids:
             return self.env._("Only members of “%s” may approve this cycle.", group.sudo().display_name)
-        if self._maker_checker() and self.prepared_by == self.env.user:
+        if self._is_own_work():
             return self.env._("You prepared this cycle, so somebody else has to approve it.")
         return False
+
+    def _is_own_work(self):
+        """Whether the user prepared or submitted this cycle, where preparer and approver must differ."""
+        self.ensure_one()
+        return self._maker_checker() and self.env.user in self.prepared_by | self.submitted_by
 
     # Counters
 
@@ -225,12 +263,15 @@ class Cycle(models.Model):
         self._check_can(GROUP_MANAGER)
         self._require_state("draft")
         self.program_id._check_active()
-        if not self.env["g2p.entitlement"].search_count(
-            [("cycle_id", "=", self.id), ("state", "in", ("draft", "pending_validation"))], limit=1
+        # sudo: an entitlement counts whether or not the user may see it; only the refusal is shown
+        if (
+            not self.env["g2p.entitlement"]
+            .sudo()
+            .search_count([("cycle_id", "=", self.id), ("state", "in", ("draft", "pending_validation"))], limit=1)
         ):
             raise UserError(self.env._("%s has no entitlements yet: prepare them first.", self.name))
-        # sudo: role, access and state were checked above; `prepared_by` is protected
-        self.sudo().write({"prepared_by": self.env.uid})
+        # sudo: role, access and state were checked above; `submitted_by` is protected
+        self.sudo().write({"submitted_by": self.env.uid})
         self._transition("to_approve")
         return self._bulk_start("submit")._notification()
 
@@ -284,11 +325,11 @@ class Cycle(models.Model):
         self.ensure_one()
         self._check_can(GROUP_MANAGER)
         self._require_state("draft", "to_approve", "approved")
-        if self.env["g2p.payment"].search_count(
-            [("cycle_id", "=", self.id), ("state", "=", "sent"), ("status", "=", False)], limit=1
-        ):
+        # sudo: a payment counts whether or not the user may see it; only the refusal is shown
+        payments = self.env["g2p.payment"].sudo()
+        if payments.search_count([("cycle_id", "=", self.id), ("state", "=", "sent"), ("status", "=", False)], limit=1):
             raise UserError(self.env._("Payments of %s are on their way: reconcile them first.", self.name))
-        if self.env["g2p.payment"].search_count([("cycle_id", "=", self.id), ("status", "=", "paid")], limit=1):
+        if payments.search_count([("cycle_id", "=", self.id), ("status", "=", "paid")], limit=1):
             raise UserError(
                 self.env._("Payments of %s were made already, so it can't be cancelled any more.", self.name)
             )

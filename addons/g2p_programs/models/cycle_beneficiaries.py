@@ -123,6 +123,7 @@ class Cycle(models.Model):
              WHERE membership.cycle_id = %(cycle)s
                AND membership.state IN ('draft', 'enrolled', 'not_eligible')
                AND %(range)s
+               AND EXISTS (SELECT FROM g2p_cycle WHERE id = %(cycle)s AND state = 'draft')
                FOR NO KEY UPDATE
             """,
             cycle=self.id,
@@ -168,6 +169,7 @@ class Cycle(models.Model):
                 """
                 t.cycle_id = %(cycle)s AND t.state IN ('draft', 'pending_validation')
                 AND t.partner_id > %(low)s AND t.partner_id <= %(high)s
+                AND EXISTS (SELECT FROM g2p_cycle WHERE id = %(cycle)s AND state = 'draft')
                 AND EXISTS (
                     SELECT FROM g2p_cycle_membership AS membership
                      WHERE membership.cycle_id = t.cycle_id AND membership.partner_id = t.partner_id

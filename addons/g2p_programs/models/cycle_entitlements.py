@@ -29,7 +29,7 @@ class Cycle(models.Model):
     def _validation_refusal(self):
         """Why the user may not approve the entitlements of this cycle, in words; False when they may."""
         self.ensure_one()
-        if self._maker_checker() and self.prepared_by == self.env.user:
+        if self._is_own_work():
             return self.env._("You prepared these entitlements, so somebody else has to approve them.")
         if self.auto_approve_entitlements and self.approved_by == self.env.user:
             # Approving the cycle approved its entitlements too: the approver answers for both.

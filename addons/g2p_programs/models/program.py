@@ -24,6 +24,19 @@ class Program(models.Model):
     MANAGER_NOTIFICATION = constants.MANAGER_NOTIFICATION
     MANAGER_PAYMENT = constants.MANAGER_PAYMENT
 
+    _protected_fields = (
+        "state",
+        "date_ended",
+        "last_deduplication",
+        "beneficiaries_count",
+        "eligible_beneficiaries_count",
+        "draft_count",
+        "not_eligible_count",
+        "duplicated_count",
+        "paused_count",
+        "exited_count",
+    )
+
     _name_company_uniq = models.UniqueIndex(
         "(name, company_id) WHERE active", "The company has a program of this name already: choose another name."
     )
@@ -180,10 +193,6 @@ class Program(models.Model):
         if not self.env.su and vals:
             # Validators may press buttons on a program, for which they have write access, but not change its settings.
             self._check_can(constants.GROUP_MANAGER)
-        if "target_type" in vals and any(
-            program.target_type != vals["target_type"] and program.have_members for program in self
-        ):
-            raise UserError(self.env._("The target type can't be changed once a program has members."))
         return super().write(vals)
 
     def copy_data(self, default=None):

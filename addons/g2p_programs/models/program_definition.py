@@ -62,20 +62,24 @@ class ProgramDefinition(models.Model):
             definition.benefit_code_ids = definition.benefit_code_line_ids.benefit_code_id
 
     def write(self, vals):
-        for field in ("currency_id", "company_id"):
-            changed = self.filtered(
-                lambda definition, field=field: field in vals and definition[field].id != vals[field]
+        changed = self.filtered(
+            lambda definition: any(
+                name in vals and self._fields[name].convert_to_write(definition[name], definition) != vals[name]
+                for name in ("target_type", "currency_id", "company_id")
             )
-            # sudo: a cycle counts whether or not the user may see it; only the refusal is shown
-            if changed and self.env["g2p.cycle"].sudo().search_count(
-                [("program_id.definition_id", "in", changed.ids)], limit=1
-            ):
-                raise UserError(
-                    self.env._(
-                        "The currency and the company of a program can't be changed once it has cycles: "
-                        "make a new program."
-                    )
+        )
+        # sudo: what hangs on a program counts whether or not the user may see it; only the refusal is shown
+        used = [
+            self.env[model].sudo().search_count([("program_id.definition_id", "in", changed.ids)], limit=1)
+            for model in ("g2p.program_membership", "g2p.cycle", "g2p.program.fund")
+        ]
+        if any(used):
+            raise UserError(
+                self.env._(
+                    "Target type, currency and company of a program can't be changed once it has members, cycles or "
+                    "funds: make a new program."
                 )
+            )
         return super().write(vals)
 
     @api.constrains("program_mnemonic")

@@ -13,7 +13,7 @@ class ProgramMembership(models.Model):
     _order = "id desc"
     _rec_name = "partner_id"
 
-    _protected_fields = ("state", "enrollment_date", "exit_date", "reason", "deduplication_status")
+    _protected_fields = ("state", "enrollment_date", "exit_date", "reason", "deduplication_status", "duplicate_ids")
 
     _program_partner_uniq = models.Constraint(
         "UNIQUE (program_id, partner_id)", "The registrant is in the program already."

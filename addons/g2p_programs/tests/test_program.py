@@ -106,14 +106,14 @@ class TestProgram(ProgramsCase):
         with self.assertRaises(UserError):
             program.write({"target_type": "group"})
 
-    def test_currency_and_company_are_fixed_once_there_are_cycles(self):
+    def test_currency_and_company_are_fixed_once_people_or_money_depend_on_them(self):
         program = self.program()
         other = self.env["res.currency"].with_context(active_test=False).search([("name", "=", "ETB")])
         program.currency_id = other
         self.member(program, self.individual("Abebe"), "enrolled")
         program.create_new_cycle()
         for values in ({"currency_id": self.env.company.currency_id.id}, {"company_id": self.env.company.id + 1}):
-            with self.subTest(values), self.assertRaisesRegex(UserError, "once it has cycles"):
+            with self.subTest(values), self.assertRaisesRegex(UserError, "once it has members, cycles or funds"):
                 program.write(values)
 
     def test_wizard(self):

@@ -6,7 +6,7 @@ from dateutil import rrule
 from dateutil.relativedelta import relativedelta
 
 from odoo import api, fields, models
-from odoo.exceptions import ValidationError
+from odoo.exceptions import UserError, ValidationError
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -36,6 +36,31 @@ class BaseCycleManager(models.AbstractModel):
         default=lambda self: self.env.ref("g2p_programs.g2p_program_cycle_approver", raise_if_not_found=False),
         help="Whose members approve a cycle. Who prepared a cycle can't approve it.",
     )
+
+    def write(self, vals):
+        for manager in self:
+            if "approver_group_id" in vals and vals["approver_group_id"] != manager.approver_group_id.id:
+                manager._change_of_approvers(self.env["res.groups"].browse(vals["approver_group_id"] or []))
+        return super().write(vals)
+
+    def _change_of_approvers(self, group):
+        """Who approves is settled before there is anything to approve, and a change is noted on the program."""
+        # sudo: a cycle counts whether or not the user may see it, and the note is written for whoever may write here
+        program = self.sudo().program_id
+        if program.cycle_ids.filtered(lambda cycle: cycle.state == "to_approve"):
+            raise UserError(
+                self.env._(
+                    "A cycle of %s waits for approval: the approver group can be changed when none does.", program.name
+                )
+            )
+        program.message_post(
+            body=self.env._(
+                "The group that approves cycles was changed from “%(old)s” to “%(new)s”.",
+                old=self.approver_group_id.sudo().display_name or "",
+                new=group.sudo().display_name or "",
+            ),
+            author_id=self.env.user.partner_id.id,
+        )
 
     def _next_period(self, after=None):
         """The period that follows a date.
