@@ -141,7 +141,8 @@ def new_page(browser, pbms_server):
         page.fill("input[name=login]", login)
         page.fill("input[name=password]", password or login)
         page.click("button[type=submit]")
-        page.wait_for_selector(".o_main_navbar")
+        # The first page of a new database has its assets compiled.
+        page.wait_for_selector(".o_main_navbar", timeout=120_000)
         return page
 
     yield open_page

@@ -9,7 +9,6 @@ from odoo import fields
 from odoo.fields import Domain
 from odoo.tools.safe_eval import safe_eval
 
-
 # What would make a domain say one thing to who writes it and another to who runs it.
 FORBIDDEN = (ast.IfExp, ast.BoolOp, ast.Compare, ast.Lambda, ast.comprehension, ast.NamedExpr)
 
