@@ -110,6 +110,10 @@ demo() { # NAME HOUSEHOLDS
 }
 
 base=${BASE:-g2p_base}
+# Two runs at once must not build the same database.
+mkdir -p .run
+exec 9>.run/database.lock
+flock 9
 case "${1:-}" in
   base) base ;;
   demo) demo "$2" "$3" ;;
