@@ -6,149 +6,18 @@
 """
 
 import contextlib
-import http.cookiejar
-import itertools
-import json
-import re
-import urllib.request
-from decimal import Decimal
+import importlib.util
+import resource
+import subprocess
+from pathlib import Path
 
 import psycopg2
+import psycopg2.extensions
 import psycopg2.extras
 import pytest
-from playwright.sync_api import Error, expect
+from people import Job, Screen, Session
 
-APP = "PBMS"
-# Odoo's mail module names a file that the Debian package does not hold.
-KNOWN_CONSOLE_ERRORS = ("selfie_segmentation",)
-MENU = ".o-dropdown--menu"
-
-
-def number(text):
-    """The number in a text of the screen: ``$ 1,234.50`` is ``Decimal("1234.50")``."""
-    return Decimal(re.sub(r"[^\d.-]", "", text))
-
-
-class Screen:
-    """One person's browser: menus, buttons, questions and messages by the words on them."""
-
-    def __init__(self, page):
-        self.page = page
-        self.errors = []
-        page.on("console", self._on_console)
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-
-    def _on_console(self, message):
-        if message.type == "error" and not any(known in message.text for known in KNOWN_CONSOLE_ERRORS):
-            self.errors.append(message.text)
-
-    def check_errors(self, where=""):
-        """Fail when the page complained since the last check: an error dialog, or an error in the console."""
-        dialog = self.page.locator(".o_error_dialog, .modal:has(.o_error_detail)")
-        if dialog.count():
-            self.errors.append(dialog.first.inner_text())
-        assert not self.errors, f"{where}: {self.errors}"
-
-    # Going somewhere
-
-    @contextlib.contextmanager
-    def new_action(self):
-        """Wait, after what is done inside, until the web client shows another action."""
-        self.page.evaluate(
-            "document.querySelectorAll('.o_action_manager > *').forEach((e) => (e.dataset.before = '1'))"
-        )
-        yield
-        self.page.wait_for_selector(".o_action_manager > .o_action:not([data-before])")
-
-    def open_app(self):
-        """The product, from Odoo's menu of apps."""
-        with self.new_action():
-            self.page.get_by_title("Home Menu").click()
-            self.page.locator(MENU).get_by_role("menuitem", name=APP, exact=True).click()
-        expect(self.page.locator(".o_menu_brand")).to_have_text(APP)
-
-    def menu(self, section, item):
-        """An entry of the menu bar."""
-        if self.page.locator(".o_menu_brand").inner_text() != APP:
-            self.open_app()
-        self.page.locator(".o_menu_sections").get_by_role("button", name=section, exact=True).click()
-        with self.new_action():
-            self.page.locator(MENU).get_by_role("menuitem", name=item, exact=True).click()
-
-    def open_row(self, *texts):
-        """The form of the one row of a list (or card of a kanban) that holds all texts."""
-        rows = self.page.locator(".o_data_row, .o_kanban_record:not(.o_kanban_ghost)")
-        for text in texts:
-            rows = rows.filter(has_text=text)
-        expect(rows).to_have_count(1)
-        cell = rows.locator("td.o_data_cell:not(.o_list_record_selector)")
-        (cell.first if cell.count() else rows).click()
-        expect(self.page.locator(".o_form_view")).to_be_visible()
-
-    # The form
-
-    def field(self, name):
-        return self.page.locator(f".o_field_widget[name={name}]").first
-
-    def fill(self, name, value):
-        self.field(name).locator("input, textarea").first.fill(str(value))
-
-    def choose(self, name, value):
-        """Type into a many2one and take the suggestion."""
-        self.fill(name, value)
-        self.page.locator(".o-autocomplete--dropdown-item").get_by_text(value, exact=True).click()
-
-    def button(self, label):
-        """A button of the form's header."""
-        return self.page.locator(".o_statusbar_buttons").get_by_role("button", name=label, exact=True)
-
-    def press(self, label):
-        self.button(label).click()
-
-    def confirm(self, label, *texts):
-        """Say yes to the question on screen, which names these texts."""
-        dialog = self.page.get_by_role("dialog")
-        for text in texts:
-            expect(dialog).to_contain_text(text)
-        dialog.locator("footer").get_by_role("button", name=label, exact=True).click()
-        expect(dialog).to_have_count(0)
-
-    def step(self, label, *texts):
-        """Press a button, say yes to its question, which names these texts, and read the message that follows."""
-        self.press(label)
-        self.confirm(label, *texts)
-        return self.message()
-
-    def message(self):
-        """The notification that is there, which is closed then."""
-        notification = self.page.locator(".o_notification").first
-        text = notification.inner_text()
-        notification.get_by_role("button", name="Close").click()
-        expect(self.page.locator(".o_notification")).to_have_count(0)
-        return text
-
-    def shows_state(self, label):
-        expect(self.page.locator(".o_form_view .o_statusbar_status [aria-current=step]")).to_have_text(label)
-
-    def shows(self, name, value):
-        """The field's number on the form is ``value``."""
-        expect(self.field(name)).to_have_text(figure(value))
-
-    def shows_stat(self, button, value):
-        expect(self.page.locator(f"button[name={button}] .o_stat_value").first).to_have_text(figure(value))
-
-    def shows_pipeline(self, label, count, amount=None):
-        """A step of the cycle's pipeline has this count and amount."""
-        step = self.page.locator(".o_g2p_pipeline_step").filter(has=self.page.get_by_text(label, exact=True))
-        expect(step.locator(":scope > span").nth(1)).to_have_text(figure(count))
-        if amount is not None:
-            expect(step.locator(":scope > span").nth(2)).to_have_text(figure(amount))
-
-
-def figure(value):
-    """How a number looks on the screen, with its currency or without."""
-    text = f"{value:,.2f}" if isinstance(value, Decimal) else f"{value:,}"
-    return re.compile(rf"(?<![\d.,]){re.escape(text)}(?![\d.,])")
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 @pytest.fixture
@@ -164,47 +33,6 @@ def screen(new_page):
         opened.check_errors("at the end")
 
 
-class Refused(Exception):
-    """The server's answer was an error; ``name`` is the exception's."""
-
-    def __init__(self, name, message):
-        super().__init__(message)
-        self.name = name
-
-
-class Session:
-    """A person at the HTTP interface, with the session cookie that a browser would have."""
-
-    def __init__(self, server, login):
-        self.server, self.login = server, login
-        jar = http.cookiejar.CookieJar()
-        self.opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
-        self.uid = self.post("/web/session/authenticate", {"db": server.database, "login": login, "password": login})[
-            "uid"
-        ]
-        assert self.uid, f"{login} can't log in"
-
-    def post(self, path, params):
-        body = json.dumps({"jsonrpc": "2.0", "method": "call", "params": params}).encode()
-        request = urllib.request.Request(self.server.url + path, body, {"Content-Type": "application/json"})
-        with self.opener.open(request, timeout=60) as response:
-            answer = json.load(response)
-        if "error" in answer:
-            data = answer["error"]["data"]
-            raise Refused(data["name"].rpartition(".")[2], data["message"])
-        return answer["result"]
-
-    def call(self, model, method, *args, **kwargs):
-        """As the web client calls a method."""
-        params = {"model": model, "method": method, "args": list(args), "kwargs": kwargs}
-        return self.post(f"/web/dataset/call_kw/{model}/{method}", params)
-
-    def execute(self, model, method, *args, **kwargs):
-        """As a program outside calls a method, with login and password."""
-        args = [self.server.database, self.uid, self.login, model, method, list(args), kwargs]
-        return self.post("/jsonrpc", {"service": "object", "method": "execute_kw", "args": args})
-
-
 @pytest.fixture
 def session(pbms_server):
     return lambda login: Session(pbms_server, login)
@@ -215,6 +43,8 @@ def sql(pbms_server):
     """``sql(query, **parameters)``: all rows, as committed by now."""
     connection = psycopg2.connect(dbname=pbms_server.database)
     connection.autocommit = True
+    # Odoo makes floats of amounts in the whole process.
+    psycopg2.extensions.register_type(psycopg2.extensions.DECIMAL, connection)
 
     def rows(query, **parameters):
         with connection.cursor(cursor_factory=psycopg2.extras.NamedTupleCursor) as cursor:
@@ -225,63 +55,49 @@ def sql(pbms_server):
     connection.close()
 
 
-@pytest.fixture(scope="module", autouse=True)
-def warm_server(pbms_server, browser):
-    """Have the web client's bundles built before any page waits for them."""
-    context = browser.new_context(base_url=pbms_server.url)
-    page = context.new_page()
-    page.set_default_timeout(90_000)
-    page.goto("/web/login")
-    page.fill("input[name=login]", "admin")
-    page.fill("input[name=password]", "admin")
-    page.click("button[type=submit]")
-    with contextlib.suppress(Error):
-        page.wait_for_selector(".o_main_navbar")
-    context.close()
+@pytest.fixture(scope="session", autouse=True)
+def address_space():
+    """Odoo limits the address space of the process that runs the tests; a browser started by it needs more."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
 
 
-# The job over HTTP, for tests that begin somewhere in the middle of it
+@pytest.fixture(scope="session")
+def pbms_server(environment, demo_template):
+    """One server for all browser tests: each test works on a program of its own."""
+    spec = importlib.util.spec_from_file_location("servers", ROOT / "tests/conftest.py")
+    servers = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(servers)
+    with servers.running_server(environment, demo_template) as server:
+        yield server
 
-NAMES = itertools.count(1)
+
+BUNDLES = ("web.assets_frontend", "web.assets_web", "web.assets_backend_lazy")
+BUILD = """
+import sys
+from odoo_environment import environment
+with environment(sys.argv[1]) as env:
+    for name in sys.argv[2:]:
+        bundle = env["ir.qweb"]._get_asset_bundle(name)
+        bundle.js(), bundle.css()
+    env.cr.commit()
+"""
 
 
-class Job:
-    """A program made by the manager, brought as far as a test needs it."""
-
-    def __init__(self, session):
-        self.manager, self.approver, self.finance = (session(login) for login in ("manager", "approver", "finance"))
-        wizard = self.manager.call(
-            "g2p.program.create.wizard",
-            "create",
-            {
-                "name": f"Prepared {next(NAMES)}",
-                "target_type": "group",
-                "amount_per_cycle": 100,
-                "import_beneficiaries": "yes",
-            },
+@pytest.fixture(scope="session")
+def demo_template(demo_template, environment):
+    """The web client's bundles are built in the template, so that no page of a copy waits for them."""
+    with contextlib.closing(psycopg2.connect(dbname=demo_template)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT name FROM ir_attachment WHERE name = ANY(%s)", [[f"{name}.min.js" for name in BUNDLES]])
+        built = cursor.rowcount == len(BUNDLES)
+    if not built:
+        subprocess.run(
+            ["scripts/python", "-c", BUILD, demo_template, *BUNDLES],
+            check=True,
+            cwd=ROOT,
+            env={**environment, "PYTHONPATH": "scripts"},
         )
-        self.manager.call("g2p.program.create.wizard", "next_step", [wizard])
-        self.program = self.manager.call("g2p.program.create.wizard", "create_program", [wizard])["res_id"]
-
-    def submit(self):
-        """A cycle that waits for approval, prepared by the manager."""
-        self.cycle = self.manager.call("g2p.program", "create_new_cycle", [self.program])["res_id"]
-        for step in ("copy_beneficiaries_from_program", "prepare_entitlement", "to_approve"):
-            self.manager.call("g2p.cycle", step, [self.cycle])
-        return self
-
-    def deposit(self, amount):
-        fund = self.finance.call("g2p.program.fund", "create", {"program_id": self.program, "amount": amount})
-        self.finance.call("g2p.program.fund", "post_fund", [fund])
-
-    def approve(self):
-        self.approver.call("g2p.cycle", "approve", [self.cycle])
-        self.finance.call("g2p.cycle", "validate_entitlement", [self.cycle])
-
-    def pay(self):
-        """Payments are sent."""
-        for step in ("prepare_payment", "send_payment"):
-            self.manager.call("g2p.cycle", step, [self.cycle])
+    return demo_template
 
 
 @pytest.fixture
