@@ -136,7 +136,7 @@ python_environment() {
   wanted=$(cat "$root"/requirements*.txt "$odoo_dir/SOURCE" | sha256sum)
   if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
     say "installing Python packages"
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "${requirements[@]}"
+    "$venv/bin/python" -m pip install -qq --disable-pip-version-check "${requirements[@]}"
     printf '%s' "$wanted" >"$stamp"
   fi
   "$venv/bin/python" -c 'import odoo.release as r; assert r.version.startswith("19.0"), r.version' || die "the Odoo found is not 19.0"
