@@ -1,5 +1,6 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
+from odoo.tools import SQL
 
 from . import fund_account, fund_ledger  # noqa: F401
 
@@ -59,9 +60,7 @@ class ProgramFund(models.Model):
     # CRUD
 
     def write(self, vals):
-        if {"program_id", "currency_id", "amount", "kind"} & set(vals) and any(
-            fund.state != "draft" for fund in self
-        ):
+        if {"program_id", "currency_id", "amount", "kind"} & set(vals) and any(fund.state != "draft" for fund in self):
             raise UserError(self.env._("A fund that is posted or cancelled can't be edited. Make a new one."))
         return super().write(vals)
 
@@ -70,37 +69,44 @@ class ProgramFund(models.Model):
         for fund in self:
             if fund.state == "posted":
                 raise UserError(
-                    self.env._("%s is posted and can't be deleted: make a withdrawal to take the money back.", fund.name)
+                    self.env._(
+                        "%s is posted and can't be deleted: make a withdrawal to take the money back.", fund.name
+                    )
                 )
 
     # Buttons
 
     def post_fund(self):
         """draft → posted: the money is in the program's account, or taken back from what is available there."""
+        self = self.union()  # a caller may name a fund twice
         self._check_can_post()
         self._require_state("draft")
-        for fund in self:
-            number = self.env["ir.sequence"].sudo().next_by_code("program.fund.ref.num")  # sudo: numbers for all roles
+        # sudo: numbers for all roles
+        numbers = {fund: self.env["ir.sequence"].sudo().next_by_code("program.fund.ref.num") for fund in self}
+        for fund, number in numbers.items():
             # sudo: role, access and state were checked above; the fields are protected
-            fund.sudo().write({"name": number, "date_posted": fields.Date.context_today(fund), "posted_by": self.env.uid})
+            fund.sudo().write(
+                {"name": number, "date_posted": fields.Date.context_today(fund), "posted_by": self.env.uid}
+            )
+        self._move_state("draft", "posted")
+        for fund, number in numbers.items():
             account = self.env["g2p.fund.account"]._of(fund.program_id, fund.currency_id)
             move = account._deposit if fund.kind == "deposit" else account._withdraw
             move(fund.amount, reference=number)
-        self._transition("posted")
         return True
 
     def cancel_fund(self):
         """draft → cancelled."""
+        self = self.union()
         self._check_can_post()
-        self._require_state("draft")
-        self._transition("cancelled")
+        self._move_state("draft", "cancelled")
         return True
 
     def reset_draft(self):
         """cancelled → draft."""
+        self = self.union()
         self._check_can_post()
-        self._require_state("cancelled")
-        self._transition("draft")
+        self._move_state("cancelled", "draft")
         return True
 
     def _check_can_post(self):
@@ -109,6 +115,15 @@ class ProgramFund(models.Model):
                 self.env._("Only members of the role “%s” may do this.", self.env.ref(FINANCE).sudo().display_name)
             )
         self.check_access("write")
+
+    def _move_state(self, from_state, to_state):
+        """All of these funds, or none: one that is not in `from_state` any more refuses them all."""
+        self._require_state(from_state)
+        # sudo: role and access were checked by the button
+        moved = self.sudo()._transition_where(SQL("t.id = ANY(%s)", self.ids), to_state, from_state=from_state)
+        self.modified(["state"])
+        if moved != len(self):
+            raise UserError(self.env._("One of these funds was moved by somebody else meanwhile. Nothing was done."))
 
     def _require_state(self, state):
         for fund in self:

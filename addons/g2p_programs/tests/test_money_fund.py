@@ -62,6 +62,21 @@ class TestMoneyFund(MoneyCase):
         fund.with_user(self.users["admin"]).post_fund()
         self.assertEqual(fund.state, "posted")
 
+    def test_all_of_some_funds_are_moved_or_none(self):
+        funds = self.env["g2p.program.fund"].with_user(self.finance)
+        first = funds.create({"program_id": self.grant.id, "amount": 10})
+        second = funds.create({"program_id": self.grant.id, "amount": 20})
+        (first + first + second).cancel_fund()
+        (second + first + first).reset_draft()
+        self.assertEqual((first + second).mapped("state"), ["draft"] * 2)
+        # Posted by somebody else since the form was read.
+        self.env.cr.execute("UPDATE g2p_program_fund SET state = 'cancelled' WHERE id = %s", [second.id])
+        with self.assertRaisesRegex(UserError, "by somebody else"), self.cr.savepoint():
+            (first + second).post_fund()
+        self.assertEqual(self.figures(), (0, 0, 0))
+        first.post_fund()
+        self.assertEqual(self.figures(), (10, 0, 0))
+
     def test_amounts_are_above_zero(self):
         with self.assertRaises(psycopg2.Error), self.cr.savepoint(), mute_logger("odoo.sql_db"):
             self.env["g2p.program.fund"].create({"program_id": self.grant.id, "amount": 0}).flush_recordset()
@@ -78,10 +93,14 @@ class TestMoneyFund(MoneyCase):
         for move, amount in (("_reserve", 86), ("_withdraw", 86), ("_release", 31), ("_disburse", 31), ("_refund", 16)):
             with self.assertRaises(UserError):
                 getattr(account, move)(amount)
-        self.env.cr.execute("SELECT posted::text, reserved::text, disbursed::text FROM g2p_fund_account WHERE id = %s", [account.id])
+        self.env.cr.execute(
+            "SELECT posted::text, reserved::text, disbursed::text FROM g2p_fund_account WHERE id = %s", [account.id]
+        )
         self.assertEqual(self.env.cr.fetchone(), ("100", "30", "15"))
         last = account.ledger_ids[0]
-        self.assertEqual((last.kind, last.posted_after, last.reserved_after, last.disbursed_after), ("release", 100, 30, 15))
+        self.assertEqual(
+            (last.kind, last.posted_after, last.reserved_after, last.disbursed_after), ("release", 100, 30, 15)
+        )
 
     def test_the_database_refuses_overspending(self):
         account = self.account()
