@@ -1,11 +1,14 @@
 """Entitlement managers answer: what is due to whom, and why? Their answer is a query; the step inserts its rows."""
 
 from odoo import api, fields, models
-from odoo.exceptions import ValidationError
+from odoo.exceptions import UserError, ValidationError
 from odoo.tools import SQL
 
 from ..benefit_codes import CASH_TYPES
 from ..money import decimal, round_sql
+
+# Who approves, and whom the money reaches when it is short.
+APPROVAL_TERMS = ("entitlement_validation_group_id", "shortage_policy", "priority_order")
 
 
 class EntitlementManager(models.Model):
@@ -72,6 +75,48 @@ class BaseEntitlementManager(models.AbstractModel):
         default=365,
         help="So many days after the end of the cycle the money can still be paid; then the entitlement expires.",
     )
+
+    def write(self, vals):
+        for manager in self:
+            manager._change_of_approval(
+                {
+                    name: vals[name]
+                    for name in APPROVAL_TERMS
+                    if name in vals and vals[name] != self._fields[name].convert_to_write(manager[name], manager)
+                }
+            )
+        return super().write(vals)
+
+    def _change_of_approval(self, changes):
+        """Who approves, and in which order, is settled before there is anything to approve; a change is noted."""
+        if not changes:
+            return
+        # sudo: a cycle counts whether or not the user may see it, and the note is written for whoever may write here
+        program = self.sudo().program_id
+        waiting = program.cycle_ids.filtered(
+            lambda cycle: cycle.state == "to_approve" or (cycle.state == "approved" and cycle.pending_count)
+        )
+        if waiting:
+            raise UserError(
+                self.env._(
+                    "Entitlements of %s wait for approval: who approves them, and what happens when the fund is short, "
+                    "can be changed when none do.",
+                    waiting[0].display_name,
+                )
+            )
+        after = self.new(changes, origin=self)
+        for name in changes:
+            field = self._fields[name]
+            program.message_post(
+                body=self.env._(
+                    "%(manager)s: “%(setting)s” was changed from “%(old)s” to “%(new)s”.",
+                    manager=self.display_name,
+                    setting=field._description_string(self.env),
+                    old=field.convert_to_export(self.sudo()[name], self) or "",
+                    new=field.convert_to_export(after.sudo()[name], self) or "",
+                ),
+                author_id=self.env.user.partner_id.id,
+            )
 
     @api.onchange("transfer_fee_pct")
     def _onchange_transfer_fee_pct(self):
@@ -143,7 +188,9 @@ class BaseEntitlementManager(models.AbstractModel):
         amount = round_sql(self.currency_id, SQL("LEAST(raw.amount, raw.cap, %s::numeric)", self._maximum(line)))
         if self.transfer_fee_pct:
             fee = round_sql(self.currency_id, SQL("due.amount * %s / 100", decimal(self.transfer_fee_pct)))
-            fee_terms = SQL("jsonb_build_object('fee_pct', %s::numeric, 'fee', priced.fee)", decimal(self.transfer_fee_pct))
+            fee_terms = SQL(
+                "jsonb_build_object('fee_pct', %s::numeric, 'fee', priced.fee)", decimal(self.transfer_fee_pct)
+            )
         else:
             fee = SQL("%s::numeric", decimal(self.transfer_fee_amt))
             fee_terms = SQL("jsonb_build_object('fee', priced.fee)")
@@ -312,6 +359,4 @@ class BaseEntitlementManager(models.AbstractModel):
     def _check_fee(self):
         for manager in self:
             if manager.transfer_fee_pct and manager.transfer_fee_amt:
-                raise ValidationError(
-                    self.env._("Give the transfer fee as a percentage or as an amount, not both.")
-                )
+                raise ValidationError(self.env._("Give the transfer fee as a percentage or as an amount, not both."))
