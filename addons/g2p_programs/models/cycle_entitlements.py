@@ -21,7 +21,9 @@ class Cycle(models.Model):
     pending_amount = fields.Monetary("Amount not approved yet", readonly=True, copy=False)
     approved_count = fields.Integer("Entitlements approved", readonly=True, copy=False)
     approved_amount = fields.Monetary("Amount approved", readonly=True, copy=False)
-    left_out_count = fields.Integer("Left out", readonly=True, copy=False, help="Not approved: the fund was short.")
+    left_out_count = fields.Integer(
+        "Left out", readonly=True, copy=False, help="Not approved: the fund was short, or the beneficiary is disabled."
+    )
     left_out_amount = fields.Monetary("Amount left out", readonly=True, copy=False)
 
     # Guards
@@ -121,11 +123,28 @@ class Cycle(models.Model):
 
     def _entitlement_keys(self, condition):
         """The registrants of this cycle's entitlements `t` that meet a condition: column `key`."""
-        return SQL("SELECT t.partner_id AS key FROM g2p_entitlement AS t WHERE t.cycle_id = %s AND %s", self.id, condition)
+        return SQL(
+            "SELECT t.partner_id AS key FROM g2p_entitlement AS t WHERE t.cycle_id = %s AND %s", self.id, condition
+        )
 
     def _entitlement_range(self, low, high):
         """This cycle's entitlements `t` of one range of registrants, as a condition."""
         return SQL("t.cycle_id = %s AND t.partner_id > %s AND t.partner_id <= %s", self.id, low, high)
+
+    def _cycle_is(self, state):
+        """Whether this cycle is still in the state that a step is for: one that is resumed later moves nothing."""
+        return SQL("EXISTS (SELECT FROM g2p_cycle AS still WHERE still.id = %s AND still.state = %s)", self.id, state)
+
+    def _disabled(self):
+        """Over `t`: the beneficiary is disabled or archived."""
+        return SQL(
+            """
+            EXISTS (
+                SELECT FROM res_partner AS beneficiary
+                 WHERE beneficiary.id = t.partner_id AND (beneficiary.disabled IS NOT NULL OR NOT beneficiary.active)
+            )
+            """
+        )
 
     # Prepare
 
@@ -154,7 +173,10 @@ class Cycle(models.Model):
 
     def _bulk_chunk_submit(self, operation, low, high):
         moved = self.env["g2p.entitlement"]._transition_where(
-            self._entitlement_range(low, high), "pending_validation", operation=operation, from_state="draft"
+            SQL("%s AND %s", self._entitlement_range(low, high), self._cycle_is("to_approve")),
+            "pending_validation",
+            operation=operation,
+            from_state="draft",
         )
         return {"submitted": moved}
 
@@ -166,7 +188,7 @@ class Cycle(models.Model):
 
     def _bulk_chunk_withdraw(self, operation, low, high):
         moved = self.env["g2p.entitlement"]._transition_where(
-            self._entitlement_range(low, high),
+            SQL("%s AND %s", self._entitlement_range(low, high), self._cycle_is("draft")),
             "draft",
             operation=operation,
             from_state="pending_validation",
@@ -183,17 +205,19 @@ class Cycle(models.Model):
         """Over `t`: what this operation is to approve, whatever the fund says."""
         selection = (operation.params or {}).get("entitlement_ids")
         return SQL(
-            "t.cycle_id = %s AND t.state = 'pending_validation' AND t.currency_id = %s AND %s",
+            "t.cycle_id = %s AND t.state = 'pending_validation' AND t.currency_id = %s AND %s AND %s",
             self.id,
             self.currency_id.id,
+            self._cycle_is("approved"),
             SQL("t.id = ANY(%s)", selection) if selection is not None else SQL("TRUE"),
         )
 
     def _others_preparation(self, operation):
-        """Over `t`: not prepared by the approver."""
+        """Over `t`: neither prepared by the approver, nor is the amount theirs."""
         if not self._maker_checker():
             return SQL("TRUE")
-        return SQL("t.create_uid IS DISTINCT FROM %s", operation.user_id.id)
+        approver = operation.user_id.id
+        return SQL("t.create_uid IS DISTINCT FROM %s AND t.amount_set_by IS DISTINCT FROM %s", approver, approver)
 
     def _hold_key(self, operation):
         return f"operation-{operation.id}"
@@ -202,25 +226,30 @@ class Cycle(models.Model):
         """Reserve the money for what is going to be approved, under the lock of the account.
 
         `all`: everything that waits, or nothing (raises). `priority`: the longest run of entitlements, in the manager's
-        order, that the available money covers; the others are marked as left out.
+        order, that the available money covers; the others are marked as left out. So is, under both, who is disabled.
         """
         self._require_state("approved")
         manager = self._entitlement_manager()
         account = self.env["g2p.fund.account"]._of(self.program_id, self.currency_id)
         available = account._lock()
         waiting = SQL("%s AND %s", self._waiting_entitlements(operation), self._others_preparation(operation))
-        # A new attempt: who was left out before is tried again.
+        # A new attempt: who was left out before is tried again, unless they are disabled.
         self.env.cr.execute(
             SQL(
                 """
-                UPDATE g2p_entitlement AS t SET left_out_reason = NULL
-                 WHERE t.left_out_reason IS NOT NULL AND %s
+                UPDATE g2p_entitlement AS t SET left_out_reason = CASE WHEN %(disabled)s THEN 'disabled' END
+                 WHERE (t.left_out_reason IS NOT NULL OR %(disabled)s) AND %(waiting)s
                 """,
-                waiting,
+                disabled=self._disabled(),
+                waiting=waiting,
             )
         )
+        waiting = SQL("t.left_out_reason IS NULL AND %s", waiting)
         [[total]] = self.env.execute_query(
-            SQL("SELECT SUM(t.initial_amount)::text FROM g2p_entitlement AS t WHERE t.is_cash_entitlement AND %s", waiting)
+            SQL(
+                "SELECT SUM(t.initial_amount)::text FROM g2p_entitlement AS t WHERE t.is_cash_entitlement AND %s",
+                waiting,
+            )
         )
         needed = decimal(total)
         if manager.shortage_policy == "priority" and needed > available:
@@ -257,7 +286,9 @@ class Cycle(models.Model):
         return decimal(amount)
 
     def _bulk_source_approve_entitlements(self, operation):
-        return SQL("SELECT t.partner_id AS key FROM g2p_entitlement AS t WHERE %s", self._waiting_entitlements(operation))
+        return SQL(
+            "SELECT t.partner_id AS key FROM g2p_entitlement AS t WHERE %s", self._waiting_entitlements(operation)
+        )
 
     def _bulk_chunk_approve_entitlements(self, operation, low, high):
         entitlement = self.env["g2p.entitlement"]
@@ -269,10 +300,11 @@ class Cycle(models.Model):
             self.env["g2p.fund.account"]._of(self.program_id, self.currency_id),
             operation,
         )
-        [[left_out, own]] = self.env.execute_query(
+        [[short, disabled, own]] = self.env.execute_query(
             SQL(
                 """
-                SELECT COUNT(*) FILTER (WHERE t.left_out_reason IS NOT NULL AND %(others)s),
+                SELECT COUNT(*) FILTER (WHERE t.left_out_reason = 'fund_shortage' AND %(others)s),
+                       COUNT(*) FILTER (WHERE t.left_out_reason = 'disabled' AND %(others)s),
                        COUNT(*) FILTER (WHERE NOT (%(others)s))
                   FROM g2p_entitlement AS t
                  WHERE %(waiting)s
@@ -281,7 +313,7 @@ class Cycle(models.Model):
                 waiting=waiting,
             )
         )
-        return {"approved": approved, "fund_shortage": left_out, "own_preparation": own}
+        return {"approved": approved, "fund_shortage": short, "disabled": disabled, "own_preparation": own}
 
     def _bulk_finish_approve_entitlements(self, operation):
         self.env["g2p.fund.hold"]._settle(self._hold_key(operation), reference=operation.name, operation=operation)
@@ -294,7 +326,7 @@ class Cycle(models.Model):
 
     def _bulk_chunk_cancel_entitlements(self, operation, low, high):
         cancelled = self.env["g2p.entitlement"]._leave_where(
-            self._entitlement_range(low, high),
+            SQL("%s AND %s", self._entitlement_range(low, high), self._cycle_is("cancelled")),
             ("draft", "pending_validation", "approved"),
             "cancelled",
             self._hold_key(operation),

@@ -55,6 +55,7 @@ class Entitlement(models.Model):
         "ern",
         "date_approved",
         "approved_by",
+        "amount_set_by",
         "left_out_reason",
         "computation",
         "item_id",
@@ -79,7 +80,11 @@ class Entitlement(models.Model):
     # Identity
     name = fields.Char(compute="_compute_name")
     code = fields.Char(
-        required=True, readonly=True, copy=False, default=lambda self: str(uuid.uuid4()), help="Unique and not guessable."
+        required=True,
+        readonly=True,
+        copy=False,
+        default=lambda self: str(uuid.uuid4()),
+        help="Unique and not guessable.",
     )
     ern = fields.Char(
         "Reference number", readonly=True, copy=False, help="Given at approval, with two check digits; never changed."
@@ -117,14 +122,16 @@ class Entitlement(models.Model):
         copy=False,
     )
     left_out_reason = fields.Selection(
-        [("fund_shortage", "The fund is short")],
+        [("fund_shortage", "The fund is short"), ("disabled", "The beneficiary is disabled or archived")],
         "Left out",
         readonly=True,
         copy=False,
         help="Why the last approval did not reach this entitlement. It still waits: the next approval tries again.",
     )
     valid_from = fields.Date(required=True, default=fields.Date.context_today)
-    valid_until = fields.Date(required=True, default=lambda self: fields.Date.add(fields.Date.context_today(self), years=1))
+    valid_until = fields.Date(
+        required=True, default=lambda self: fields.Date.add(fields.Date.context_today(self), years=1)
+    )
     date_approved = fields.Datetime("Approved on", readonly=True, copy=False)
     approved_by = fields.Many2one("res.users", readonly=True, copy=False)
 
@@ -135,6 +142,13 @@ class Entitlement(models.Model):
     )
     initial_amount = fields.Monetary("Amount", required=True)
     transfer_fee = fields.Monetary(default=0, help="Part of the amount: the beneficiary receives the rest.")
+    amount_set_by = fields.Many2one(
+        "res.users",
+        "Amount edited by",
+        readonly=True,
+        copy=False,
+        help="Who edited amount or fee last. They can't approve it.",
+    )
     balance = fields.Monetary("To be paid out", compute="_compute_balance")
     computation = fields.Json(readonly=True, copy=False, help="The terms the amount was computed from.")
     computation_text = fields.Char("How it was computed", compute="_compute_computation_text")
@@ -172,7 +186,8 @@ class Entitlement(models.Model):
         for entitlement in self:
             terms = dict(entitlement.computation or {})
             items = [
-                f"{item['item']}: {plain(item['amount'])} × {plain(item['multiplier'])}" for item in terms.pop("items", [])
+                f"{item['item']}: {plain(item['amount'])} × {plain(item['multiplier'])}"
+                for item in terms.pop("items", [])
             ]
             entitlement.computation_text = ", ".join(
                 [*items, *(f"{term.replace('_', ' ')}: {plain(value)}" for term, value in terms.items())]
@@ -234,7 +249,12 @@ class Entitlement(models.Model):
         edited = {"initial_amount", "transfer_fee", "valid_from", "valid_until"} & set(vals)
         if edited and any(entitlement.state != "draft" for entitlement in self):
             raise UserError(self.env._("Only draft entitlements can be edited."))
+        if edited:
+            self.cycle_id._require_state("draft")
         result = super().write(vals)
+        if {"initial_amount", "transfer_fee"} & edited:
+            # sudo: access and state were checked above; the field is protected
+            self.sudo().write({"amount_set_by": self.env.uid})
         if edited:
             self.cycle_id._refresh_counters()
         return result
@@ -310,7 +330,11 @@ class Entitlement(models.Model):
             cycle._check_can_approve_entitlements()
             key = str(uuid.uuid4())
             moved = self._leave_where(
-                SQL("t.id = ANY(%s)", entitlements.ids), ("pending_validation", "approved"), to_state, key, reason=reason
+                SQL("t.id = ANY(%s)", entitlements.ids),
+                ("pending_validation", "approved"),
+                to_state,
+                key,
+                reason=reason,
             )
             if moved != len(entitlements):
                 raise UserError(
@@ -371,7 +395,9 @@ class Entitlement(models.Model):
         if short > 0:
             # More was approved than was reserved beforehand (an operation resumed after its money was released).
             account._reserve(short, reference=operation.name, operation=operation)
-            self.env["g2p.fund.hold"]._add(key, account, "release", short, self.env["g2p.cycle"].browse(operation.res_id))
+            self.env["g2p.fund.hold"]._add(
+                key, account, "release", short, self.env["g2p.cycle"].browse(operation.res_id)
+            )
         return count
 
     @api.model

@@ -68,9 +68,7 @@ class TestMoneyApproval(MoneyCase):
         cycle = self.approved_cycle()
         cycle.with_user(self.finance).validate_entitlement()
         states = {entitlement.partner_id: entitlement.state for entitlement in self.entitlements(cycle)}
-        self.assertEqual(
-            states, {self.empty: "approved", self.small: "approved", self.large: "pending_validation"}
-        )
+        self.assertEqual(states, {self.empty: "approved", self.small: "approved", self.large: "pending_validation"})
         self.assertEqual(self.counts(cycle, "approve_entitlements"), {"approved": 2, "fund_shortage": 1})
         self.assertEqual(self.figures(), (250, 220, 0))
         left_out = self.entitlements(cycle).filtered("left_out_reason")
@@ -99,11 +97,16 @@ class TestMoneyApproval(MoneyCase):
         cycle.with_user(self.finance).validate_entitlement()
         approved = self.entitlements(cycle).filtered(lambda e: e.state == "approved")
         self.assertEqual(approved.partner_id, self.small)
+        with self.assertRaisesRegex(UserError, "wait for approval"):
+            self.terms.priority_order = "household_desc"
+        cycle.mark_cancelled()
         self.terms.priority_order = "household_desc"
-        self.deposit(160)
+        self.assertIn("Largest household first", self.grant.message_ids[0].body)
+        cycle = self.approved_cycle()
+        self.deposit(40)
         cycle.with_user(self.finance).validate_entitlement()
         approved = self.entitlements(cycle).filtered(lambda e: e.state == "approved")
-        self.assertEqual(approved.partner_id, self.small + self.large)
+        self.assertEqual(approved.partner_id, self.large)
 
     def test_who_was_left_out_is_tried_again(self):
         self.terms.write({"shortage_policy": "priority", "priority_order": "amount_asc"})
@@ -153,6 +156,54 @@ class TestMoneyApproval(MoneyCase):
         cycle.with_user(self.finance).validate_entitlement()
         self.assertEqual(self.counts(cycle, "approve_entitlements"), {"approved": 2, "own_preparation": 1})
         self.assertEqual(self.figures(), (1000, 220, 0))
+
+    def test_who_is_disabled_is_left_out_and_no_money_is_reserved(self):
+        self.deposit(220)
+        cycle = self.approved_cycle()
+        self.large._disable("Died")
+        cycle.with_user(self.finance).validate_entitlement()
+        self.assertEqual(self.counts(cycle, "approve_entitlements"), {"approved": 2, "disabled": 1})
+        self.assertEqual(self.entitlements(cycle).mapped("left_out_reason"), ["disabled", False, False])
+        self.assertEqual((self.figures(), cycle.left_out_count), ((220, 220, 0), 1))
+        self.env.cr.execute("UPDATE res_partner SET disabled = NULL WHERE id = %s", [self.large.id])
+        self.large.invalidate_recordset()
+        self.deposit(160)
+        cycle.with_user(self.finance).validate_entitlement()
+        self.assertEqual((self.states(cycle), cycle.left_out_count), (["approved"] * 3, 0))
+
+    def test_who_edited_an_amount_last_does_not_approve_it(self):
+        self.deposit(1000)
+        cycle = self.new_cycle()
+        cycle.prepare_entitlement()
+        entitlement = self.entitlements(cycle)[0]
+        with self.assertRaises(AccessError):
+            entitlement.with_user(self.manager).amount_set_by = self.users["admin"]
+        entitlement.with_user(self.users["admin"]).transfer_fee = 1
+        self.assertEqual(entitlement.amount_set_by, self.users["admin"])
+        cycle.to_approve()
+        cycle.with_user(self.approver).approve()
+        cycle.with_user(self.users["admin"]).validate_entitlement()
+        self.assertEqual(self.counts(cycle, "approve_entitlements"), {"approved": 2, "own_preparation": 1})
+        cycle.with_user(self.finance).validate_entitlement()
+        self.assertEqual(self.states(cycle), ["approved"] * 3)
+
+    def test_a_step_moves_nothing_once_the_cycle_has_moved_on(self):
+        self.deposit(1000)
+        cycle = self.new_cycle()
+        cycle.prepare_entitlement()
+        operation = self.operation(cycle, "prepare")
+
+        def run(step):
+            return sum(getattr(cycle.sudo(), f"_bulk_chunk_{step}")(operation, 0, 2**31 - 1).values())
+
+        self.assertEqual([run(step) for step in ("submit", "cancel_entitlements")], [0, 0])
+        cycle.to_approve()
+        steps = ("prepare", "withdraw", "approve_entitlements", "cancel_entitlements")
+        self.assertEqual([run(step) for step in steps], [0] * 4)
+        self.assertEqual(self.states(cycle), ["pending_validation"] * 3)
+        cycle.with_user(self.approver).approve()
+        self.assertEqual([run(step) for step in ("prepare", "withdraw", "cancel_entitlements")], [0] * 3)
+        self.assertEqual(self.states(cycle), ["pending_validation"] * 3)
 
     def test_maker_checker_can_be_switched_off(self):
         self.env["ir.config_parameter"].sudo().set_param("g2p_programs.maker_checker", "False")

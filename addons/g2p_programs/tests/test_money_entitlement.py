@@ -19,9 +19,7 @@ class TestMoneyEntitlement(MoneyCase):
     def test_a_household_gets_the_base_and_up_to_three_members_with_the_fee_inside(self):
         cycle = self.new_cycle()
         cycle.prepare_entitlement()
-        self.assertEqual(
-            self.amounts(cycle), {self.large: (160, 3.2), self.small: (120, 2.4), self.empty: (100, 2.0)}
-        )
+        self.assertEqual(self.amounts(cycle), {self.large: (160, 3.2), self.small: (120, 2.4), self.empty: (100, 2.0)})
         entitlement = self.entitlements(cycle)[0]
         self.assertEqual(entitlement.balance, 156.8)
         self.assertEqual(
