@@ -12,7 +12,9 @@ class Cycle(models.Model):
 
     payment_batch_ids = fields.One2many("g2p.payment.batch", "cycle_id", string="Payment batches")
     payment_ids = fields.One2many("g2p.payment", "cycle_id", string="Payments")
-    payments_count = fields.Integer("Number of payments", readonly=True, copy=False, help="Without failed ones that were tried again.")
+    payments_count = fields.Integer(
+        "Number of payments", readonly=True, copy=False, help="Without failed ones that were tried again."
+    )
     payments_amount = fields.Monetary("Amount of the payments", readonly=True, copy=False)
     sent_count = fields.Integer("Payments sent, not final", readonly=True, copy=False)
     sent_amount = fields.Monetary("Amount sent, not final", readonly=True, copy=False)
@@ -20,7 +22,9 @@ class Cycle(models.Model):
     paid_count = fields.Integer("Payments paid", readonly=True, copy=False)
     paid_amount = fields.Monetary("Amount paid", readonly=True, copy=False)
     fee_amount = fields.Monetary("Fees of paid payments", readonly=True, copy=False)
-    failed_count = fields.Integer("Payments failed", readonly=True, copy=False, help="Attempts, also of those paid later.")
+    failed_count = fields.Integer(
+        "Payments failed", readonly=True, copy=False, help="Attempts, also of those paid later."
+    )
     failed_amount = fields.Monetary("Amount failed", readonly=True, copy=False)
     unpaid_count = fields.Integer(
         "Approved, without a payment", readonly=True, copy=False, help="Prepare payments makes a payment for these."
@@ -98,6 +102,7 @@ class Cycle(models.Model):
             **super()._bulk_outcomes(),
             "no_account": (_("Prepared, without an account"), "done"),
             "not_in_validity": (_("Outside their validity"), "skipped"),
+            "not_due": (_("Entitlement not approved any more"), "failed"),
             "sent": (_("Sent"), "done"),
             "paid": (_("Paid"), "done"),
             "failed": (_("Marked as failed"), "done"),
@@ -128,19 +133,23 @@ class Cycle(models.Model):
     def _bulk_chunk_prepare_payments(self, operation, low, high):
         counts = self._payment_manager()._prepare_chunk(self, low, high, operation)
         today = fields.Date.context_today(self)
-        [[outside]] = self.env.execute_query(
+        [[disabled, outside]] = self.env.execute_query(
             SQL(
                 """
-                SELECT COUNT(*) FROM g2p_entitlement AS t
-                 WHERE %s AND %s AND (t.valid_from > %s OR t.valid_until < %s)
+                SELECT COUNT(*) FILTER (WHERE %(disabled)s),
+                       COUNT(*) FILTER (
+                        WHERE NOT %(disabled)s AND (t.valid_from > %(today)s OR t.valid_until < %(today)s)
+                       )
+                  FROM g2p_entitlement AS t
+                 WHERE %(range)s AND %(payable)s
                 """,
-                self._entitlement_range(low, high),
-                self._payable(),
-                today,
-                today,
+                disabled=self._disabled(),
+                today=today,
+                range=self._entitlement_range(low, high),
+                payable=self._payable(),
             )
         )
-        return {**counts, "not_in_validity": outside}
+        return {**counts, "disabled": disabled, "not_in_validity": outside}
 
     def _bulk_finish_prepare_payments(self, operation):
         self._refresh_counters()
@@ -182,7 +191,18 @@ class Cycle(models.Model):
         )
 
     def _bulk_chunk_send(self, operation, low, high):
-        return self._payment_manager()._send_chunk(self, low, high, operation)
+        counts = self._payment_manager()._send_chunk(self, low, high, operation)
+        [[not_due]] = self.env.execute_query(
+            SQL(
+                """
+                SELECT COUNT(*) FROM g2p_payment AS payment
+                  JOIN g2p_entitlement AS t ON t.id = payment.entitlement_id AND t.state <> 'approved'
+                 WHERE payment.id IN (%s)
+                """,
+                self._unsent_payments(low, high),
+            )
+        )
+        return {**counts, "not_due": not_due}
 
     def _bulk_finish_send(self, operation):
         self._finish_payments(operation)
@@ -194,7 +214,7 @@ class Cycle(models.Model):
 
     def _bulk_chunk_reconcile(self, operation, low, high):
         params = operation.params
-        paid, failed = self.env["g2p.payment"]._finalize(
+        paid, failed, not_due = self.env["g2p.payment"]._finalize(
             SQL(
                 """
                 SELECT payment.id AS payment_id, %(status)s::varchar AS status, %(reason)s::varchar AS reason,
@@ -214,7 +234,7 @@ class Cycle(models.Model):
             self._hold_key(operation),
             operation,
         )
-        return {"paid": paid, "failed": failed}
+        return {"paid": paid, "failed": failed, "not_due": not_due}
 
     def _bulk_finish_reconcile(self, operation):
         self._finish_payments(operation)
@@ -263,21 +283,30 @@ class Cycle(models.Model):
         Entitlements whose payments all failed don't stand in the way: a person decides that they are not tried again.
         """
         self.ensure_one()
-        [[open_payments, never_tried]] = self.env.execute_query(
+        [[open_payments, never_tried, disabled]] = self.env.execute_query(
             SQL(
                 """
                 SELECT (SELECT COUNT(*) FROM g2p_payment WHERE cycle_id = %(cycle)s AND status IS NULL),
-                       (SELECT COUNT(*) FROM g2p_entitlement AS t
-                         WHERE t.cycle_id = %(cycle)s AND t.state = 'approved' AND t.is_cash_entitlement
-                           AND NOT EXISTS (SELECT FROM g2p_payment AS tried WHERE tried.entitlement_id = t.id))
+                       COUNT(*), COUNT(*) FILTER (WHERE %(disabled)s)
+                  FROM g2p_entitlement AS t
+                 WHERE t.cycle_id = %(cycle)s AND t.state = 'approved' AND t.is_cash_entitlement
+                   AND NOT EXISTS (SELECT FROM g2p_payment AS tried WHERE tried.entitlement_id = t.id)
                 """,
                 cycle=self.id,
+                disabled=self._disabled(),
             )
         )
         if open_payments:
             return self.env._(
                 "%(count)s payments of %(cycle)s are not final: reconcile them first.",
                 count=open_payments,
+                cycle=self.display_name,
+            )
+        if disabled:
+            return self.env._(
+                "%(count)s approved entitlements of %(cycle)s are of beneficiaries who are disabled or archived: "
+                "reject them first.",
+                count=disabled,
                 cycle=self.display_name,
             )
         if never_tried:
@@ -303,7 +332,8 @@ class Cycle(models.Model):
                        failed_count = counted.failed, failed_amount = counted.failed_amount,
                        exceptions_count = counted.exceptions,
                        unpaid_count = (
-                        SELECT COUNT(*) FROM g2p_entitlement AS t WHERE t.cycle_id = cycle.id AND %(payable)s
+                        SELECT COUNT(*) FROM g2p_entitlement AS t
+                         WHERE t.cycle_id = cycle.id AND %(payable)s AND NOT %(disabled)s
                        )
                   FROM (
                         SELECT this.id,
@@ -331,6 +361,7 @@ class Cycle(models.Model):
                  WHERE cycle.id = counted.id
                 """,
                 payable=self._payable(),
+                disabled=self._disabled(),
                 cycles=self.ids,
             )
         )

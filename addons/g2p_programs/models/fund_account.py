@@ -177,7 +177,8 @@ class FundAccount(models.Model):
         if needs == "available":
             raise UserError(
                 self.env._(
-                    "The fund of %(program)s is short by %(short)s. Post a deposit, or approve in priority order.",
+                    "The fund of %(program)s is short by %(short)s. Post a deposit, or select some entitlements and "
+                    "approve these.",
                     program=self.program_id.name,
                     short=short,
                 )
@@ -196,7 +197,8 @@ class FundAccount(models.Model):
     def _verify_balance(self):
         """What is wrong with these accounts, in words; an empty list when every figure adds up.
 
-        Reserved money belongs to live entitlements (approved or sent, cash) and to what open operations hold.
+        Reserved money belongs to live entitlements (approved or sent, cash) and to what open operations hold. Disbursed
+        money belongs to redeemed ones, and these are the ones with a paid payment.
         """
         self.env.flush_all()
         _ = self.env._
@@ -207,8 +209,10 @@ class FundAccount(models.Model):
                        account.posted = COALESCE(ledger.posted, 0) AS posted_ok,
                        account.reserved = COALESCE(ledger.reserved, 0) AS reserved_ok,
                        account.disbursed = COALESCE(ledger.disbursed, 0) AS disbursed_ok,
-                       account.reserved = COALESCE(live.amount, 0) + COALESCE(hold.amount, 0) AS live_ok,
-                       account.reserved::text, COALESCE(live.amount, 0)::text, COALESCE(hold.amount, 0)::text
+                       account.reserved = COALESCE(due.live, 0) + COALESCE(hold.amount, 0) AS live_ok,
+                       account.reserved::text, COALESCE(due.live, 0)::text, COALESCE(hold.amount, 0)::text,
+                       account.disbursed = COALESCE(due.paid, 0) - COALESCE(hold.paid, 0) AS paid_ok,
+                       account.disbursed::text, COALESCE(due.paid, 0)::text, COALESCE(due.contradicting, 0)
                   FROM g2p_fund_account AS account
                   LEFT JOIN (
                         SELECT account_id,
@@ -221,17 +225,23 @@ class FundAccount(models.Model):
                          GROUP BY account_id
                        ) AS ledger ON ledger.account_id = account.id
                   LEFT JOIN (
-                        SELECT entitlement.program_id, entitlement.currency_id, SUM(entitlement.initial_amount) AS amount
-                          FROM g2p_entitlement AS entitlement
-                         WHERE entitlement.program_id IN (
+                        SELECT t.program_id, t.currency_id,
+                               SUM(t.initial_amount) FILTER (WHERE t.state IN ('approved', 'trans2FSP')) AS live,
+                               SUM(t.initial_amount) FILTER (WHERE t.state = 'rdpd2ben') AS paid,
+                               COUNT(*) FILTER (WHERE (t.state = 'rdpd2ben') <> (paid.id IS NOT NULL)) AS contradicting
+                          FROM g2p_entitlement AS t
+                          LEFT JOIN g2p_payment AS paid ON paid.entitlement_id = t.id AND paid.status = 'paid'
+                         WHERE t.program_id IN (
                                 SELECT program_id FROM g2p_fund_account WHERE id = ANY(%(accounts)s)
                                )
-                           AND entitlement.state IN ('approved', 'trans2FSP') AND entitlement.is_cash_entitlement
-                         GROUP BY entitlement.program_id, entitlement.currency_id
-                       ) AS live
-                    ON live.program_id = account.program_id AND live.currency_id = account.currency_id
+                           AND t.is_cash_entitlement
+                         GROUP BY t.program_id, t.currency_id
+                       ) AS due
+                    ON due.program_id = account.program_id AND due.currency_id = account.currency_id
                   LEFT JOIN (
-                        SELECT account_id, SUM(amount) AS amount FROM g2p_fund_hold
+                        SELECT account_id, SUM(amount) AS amount,
+                               SUM(amount) FILTER (WHERE purpose = 'disburse') AS paid
+                          FROM g2p_fund_hold
                          WHERE account_id = ANY(%(accounts)s) GROUP BY account_id
                        ) AS hold ON hold.account_id = account.id
                  WHERE account.id = ANY(%(accounts)s)
@@ -240,9 +250,20 @@ class FundAccount(models.Model):
             )
         )
         problems = []
-        for account_id, posted, reserved, disbursed, live, amount, due, held in self.env.cr.fetchall():
+        for (
+            account_id,
+            *sums,
+            live,
+            reserved,
+            due,
+            held,
+            paid,
+            disbursed,
+            redeemed,
+            contradicting,
+        ) in self.env.cr.fetchall():
             name = self.browse(account_id).display_name
-            for fine, part in ((posted, _("posted")), (reserved, _("reserved")), (disbursed, _("disbursed"))):
+            for fine, part in zip(sums, (_("posted"), _("reserved"), _("disbursed")), strict=True):
                 if not fine:
                     problems.append(
                         _("%(account)s: the ledger does not add up to the amount %(part)s.", account=name, part=part)
@@ -253,9 +274,26 @@ class FundAccount(models.Model):
                         "%(account)s: %(amount)s is reserved, but approved entitlements need %(due)s "
                         "and open operations hold %(held)s.",
                         account=name,
-                        amount=amount,
+                        amount=reserved,
                         due=due,
                         held=held,
+                    )
+                )
+            if not paid:
+                problems.append(
+                    _(
+                        "%(account)s: %(amount)s is disbursed, but entitlements that were paid come to %(redeemed)s.",
+                        account=name,
+                        amount=disbursed,
+                        redeemed=redeemed,
+                    )
+                )
+            if contradicting:
+                problems.append(
+                    _(
+                        "%(account)s: %(count)s entitlements contradict their payments: one says paid, the other does not.",
+                        account=name,
+                        count=contradicting,
                     )
                 )
         return problems

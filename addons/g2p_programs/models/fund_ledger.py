@@ -51,9 +51,7 @@ class FundLedger(models.Model):
     disbursed_after = fields.Monetary("Disbursed, after", required=True, readonly=True, aggregator=None)
     reference = fields.Char(readonly=True)
     cycle_id = fields.Many2one("g2p.cycle", readonly=True, ondelete="restrict", index="btree_not_null")
-    operation_id = fields.Many2one(
-        "g2p.bulk.operation", readonly=True, ondelete="restrict", index="btree_not_null"
-    )
+    operation_id = fields.Many2one("g2p.bulk.operation", readonly=True, ondelete="restrict", index="btree_not_null")
     user_id = fields.Many2one("res.users", required=True, readonly=True, ondelete="restrict")
     date = fields.Datetime(required=True, readonly=True)
 

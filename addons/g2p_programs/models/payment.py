@@ -42,20 +42,28 @@ class Payment(models.Model):
 
     # Identity
     name = fields.Char("Reference", required=True, readonly=True, copy=False, default=lambda self: str(uuid.uuid4()))
-    attempt = fields.Integer(readonly=True, default=1, aggregator=None, help="How many times this entitlement was tried.")
+    attempt = fields.Integer(
+        readonly=True, default=1, aggregator=None, help="How many times this entitlement was tried."
+    )
 
     # Relations
     entitlement_id = fields.Many2one("g2p.entitlement", required=True, readonly=True, index=True, ondelete="restrict")
     cycle_id = fields.Many2one("g2p.cycle", required=True, readonly=True, ondelete="restrict")
     program_id = fields.Many2one("g2p.program", required=True, readonly=True, ondelete="restrict")
     company_id = fields.Many2one(related="program_id.company_id")
-    partner_id = fields.Many2one("res.partner", "Beneficiary", required=True, readonly=True, index=True, ondelete="restrict")
+    partner_id = fields.Many2one(
+        "res.partner", "Beneficiary", required=True, readonly=True, index=True, ondelete="restrict"
+    )
     area_id = fields.Many2one(related="partner_id.area_id")
-    batch_id = fields.Many2one("g2p.payment.batch", readonly=True, index="btree_not_null", ondelete="restrict", copy=False)
+    batch_id = fields.Many2one(
+        "g2p.payment.batch", readonly=True, index="btree_not_null", ondelete="restrict", copy=False
+    )
     account_id = fields.Many2one(
         "res.partner.bank", readonly=True, index="btree_not_null", ondelete="restrict", copy=False
     )
-    account_number = fields.Char(readonly=True, copy=False, help="As it was when the payment was prepared: this is paid.")
+    account_number = fields.Char(
+        readonly=True, copy=False, help="As it was when the payment was prepared: this is paid."
+    )
 
     # State
     state = fields.Selection(
@@ -75,7 +83,9 @@ class Payment(models.Model):
 
     # Money
     currency_id = fields.Many2one("res.currency", required=True, readonly=True, ondelete="restrict")
-    amount_issued = fields.Monetary("Amount", required=True, readonly=True, help="The entitlement less the transfer fee.")
+    amount_issued = fields.Monetary(
+        "Amount", required=True, readonly=True, help="The entitlement less the transfer fee."
+    )
     amount_paid = fields.Monetary(readonly=True, default=0, copy=False)
     payment_fee = fields.Monetary("Fee", readonly=True, default=0)
 
@@ -139,7 +149,8 @@ class Payment(models.Model):
     def _send_where(self, payments, operation=None):
         """Issued → sent, with their entitlements (sent to the payer) and batches (started), in one statement.
 
-        :param SQL payments: one column, ids of payments; those that left already stay as they are.
+        :param SQL payments: one column, ids of payments; those that left already, and those whose entitlement is not
+            approved (any more), stay as they are.
         :return: how many left.
         """
         entitlement = self.env["g2p.entitlement"]
@@ -147,21 +158,23 @@ class Payment(models.Model):
         self.env.cr.execute(
             SQL(
                 """
-                WITH sent AS (
-                    UPDATE g2p_payment AS payment
-                       SET state = 'sent', write_uid = %(uid)s, write_date = %(now)s
-                     WHERE payment.id IN (%(payments)s) AND payment.state = 'issued' AND payment.status IS NULL
-                 RETURNING payment.id, payment.entitlement_id, payment.batch_id
-                ), logged AS (
-                    %(history)s
-                ), moved AS (
+                WITH moved AS (
                     UPDATE g2p_entitlement AS t
                        SET state = 'trans2FSP', write_uid = %(uid)s, write_date = %(now)s
-                      FROM sent
-                     WHERE t.id = sent.entitlement_id AND t.state = 'approved'
-                 RETURNING t.id
+                      FROM g2p_payment AS payment
+                     WHERE payment.id IN (%(payments)s) AND payment.state = 'issued' AND payment.status IS NULL
+                       AND t.id = payment.entitlement_id AND t.state = 'approved'
+                 RETURNING t.id, payment.id AS payment_id
                 ), moved_logged AS (
                     %(entitlement_history)s
+                ), sent AS (
+                    UPDATE g2p_payment AS payment
+                       SET state = 'sent', write_uid = %(uid)s, write_date = %(now)s
+                      FROM moved
+                     WHERE payment.id = moved.payment_id
+                 RETURNING payment.id, payment.batch_id
+                ), logged AS (
+                    %(history)s
                 ), started AS (
                     UPDATE g2p_payment_batch AS batch
                        SET batch_has_started = TRUE, write_uid = %(uid)s, write_date = %(now)s
@@ -190,8 +203,9 @@ class Payment(models.Model):
         goes back to approved, keeps its reservation, and can be paid again.
 
         :param SQL source: columns `payment_id`, `status` (paid, failed), `reason`, `date` (timestamp or NULL: now) and
-            `bank_reference`. Payments that are final already stay as they are.
-        :return: (paid, failed)
+            `bank_reference`. Payments that are final already stay as they are, and so are those said to be paid for
+            which no money is reserved: their entitlement ended.
+        :return: (paid, failed, said to be paid but not due)
         """
         entitlement = self.env["g2p.entitlement"]
         self.env.flush_all()
@@ -200,8 +214,12 @@ class Payment(models.Model):
                 """
                 WITH source AS MATERIALIZED (
                     %(source)s
-                ), open AS (
-                    SELECT payment.id, payment.state FROM g2p_payment AS payment
+                ), open AS MATERIALIZED (
+                    SELECT payment.id, payment.state, entitlement.id AS entitlement_id,
+                           entitlement.state AS entitlement_state,
+                           entitlement.state IN ('approved', 'trans2FSP') AS due
+                      FROM g2p_payment AS payment
+                      JOIN g2p_entitlement AS entitlement ON entitlement.id = payment.entitlement_id
                      WHERE payment.id IN (SELECT payment_id FROM source) AND payment.status IS NULL
                        FOR NO KEY UPDATE
                 ), final AS (
@@ -214,17 +232,16 @@ class Payment(models.Model):
                            write_uid = %(uid)s, write_date = %(now)s
                       FROM source
                       JOIN open ON open.id = source.payment_id
-                     WHERE payment.id = source.payment_id
-                 RETURNING payment.id, payment.entitlement_id, payment.status, payment.status_reason,
-                           open.state AS from_state
+                     WHERE payment.id = source.payment_id AND (open.due OR source.status = 'failed')
+                 RETURNING payment.id, payment.status, payment.status_reason, open.state AS from_state,
+                           open.entitlement_id, open.entitlement_state, open.due
                 ), logged AS (
                     %(history)s
                 ), reserved AS (
-                    SELECT entitlement.id, entitlement.state, final.status_reason,
-                           CASE final.status WHEN 'paid' THEN 'rdpd2ben' ELSE 'approved' END AS to_state
+                    SELECT entitlement_id AS id, entitlement_state AS state, status_reason,
+                           CASE status WHEN 'paid' THEN 'rdpd2ben' ELSE 'approved' END AS to_state
                       FROM final
-                      JOIN g2p_entitlement AS entitlement ON entitlement.id = final.entitlement_id
-                     WHERE entitlement.state IN ('approved', 'trans2FSP')
+                     WHERE due
                 ), moved AS (
                     UPDATE g2p_entitlement AS t
                        SET state = reserved.to_state, write_uid = %(uid)s, write_date = %(now)s
@@ -237,12 +254,17 @@ class Payment(models.Model):
                 ), held AS (
                     %(held)s
                 )
-                SELECT COUNT(*) FILTER (WHERE status = 'paid'), COUNT(*) FILTER (WHERE status = 'failed') FROM final
+                SELECT COUNT(*) FILTER (WHERE status = 'paid'), COUNT(*) FILTER (WHERE status = 'failed'),
+                       (SELECT COUNT(*) FROM source JOIN open ON open.id = source.payment_id
+                         WHERE source.status = 'paid' AND NOT open.due)
+                  FROM final
                 """,
                 source=source,
                 uid=self.env.uid,
                 now=self.env.cr.now(),
-                history=self._history_sql(SQL("SELECT id, from_state, 'reconciled', status_reason FROM final"), operation),
+                history=self._history_sql(
+                    SQL("SELECT id, from_state, 'reconciled', status_reason FROM final"), operation
+                ),
                 entitlement_history=entitlement._history_sql(
                     SQL("SELECT id, from_state, to_state, reason FROM moved"), operation
                 ),
@@ -261,9 +283,9 @@ class Payment(models.Model):
                 ),
             )
         )
-        paid, failed = self.env.cr.fetchone()
+        paid, failed, not_due = self.env.cr.fetchone()
         self._forget()
-        return paid, failed
+        return paid, failed, not_due
 
     @api.model
     def _finalize_now(self, payments, status, reason=None, date=None, bank_reference=None):
@@ -276,7 +298,7 @@ class Payment(models.Model):
         touched = self.env.execute_query(
             SQL("SELECT DISTINCT cycle_id, batch_id FROM g2p_payment WHERE id IN (%s) AND status IS NULL", payments)
         )
-        paid, failed = self._finalize(
+        paid, failed, _not_due = self._finalize(
             SQL(
                 """
                 SELECT payment.id AS payment_id, %(status)s::varchar AS status, %(reason)s::varchar AS reason,

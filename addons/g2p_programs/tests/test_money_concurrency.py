@@ -4,6 +4,8 @@ import threading
 from contextlib import contextmanager
 from unittest.mock import patch
 
+from psycopg2.errors import SerializationFailure
+
 from odoo import api, fields
 from odoo.exceptions import UserError
 from odoo.modules.registry import Registry
@@ -166,7 +168,11 @@ class TestMoneyConcurrency(TransactionCase):
     def test_two_approvals_by_priority_share_what_is_there(self):
         self.deposit(500)
         with self.connection() as env:
-            env["g2p.program.entitlement.manager.default"].browse(self.terms_id).shortage_policy = "priority"
+            # The cycles wait for approval already, when people can't change it any more.
+            env.cr.execute(
+                "UPDATE g2p_program_entitlement_manager_default SET shortage_policy = 'priority' WHERE id = %s",
+                [self.terms_id],
+            )
         results = self.at_once(self.approve(0), self.approve(1))
         self.assertFalse([result for result in results if isinstance(result, Exception)], results)
         reserved, counts = self.outcome()
@@ -210,6 +216,35 @@ class TestMoneyConcurrency(TransactionCase):
             self.assertEqual(payments.entitlement_id, entitlements)
             self.assertEqual(len(payments), 3)
             self.assertEqual(sum(payments.batch_id.mapped("stats_issued_transactions")), 3)
+
+    def test_a_payment_is_not_made_while_its_entitlement_ends(self):
+        """Whoever comes first: the other, who looked before, is refused, tries again and sees it."""
+        self.deposit(600)
+        self.at_once(self.approve(0))
+        self.at_once(self.approve(1))
+
+        def prepare(env, number):
+            cycle = env["g2p.cycle"].browse(self.cycle_ids[number])
+            cycle._payment_manager()._prepare_chunk(cycle, None, None)
+
+        def reject(env, number):
+            env["g2p.entitlement"].search([("cycle_id", "=", self.cycle_ids[number])])._reject("rejected3", "Fraud")
+
+        for number, (first, second) in enumerate([(prepare, reject), (reject, prepare)]):
+            with self.subTest(first.__name__), self.connection() as late:
+                late.cr.execute("SELECT COUNT(*) FROM g2p_entitlement")
+                with self.connection() as early:
+                    first(early, number)
+                with self.assertRaises(SerializationFailure), mute_logger("odoo.sql_db"):
+                    second(late, number)
+                late.cr.rollback()
+                late.transaction.reset()
+                second(late, number)
+        with self.connection() as env:
+            payments = env["g2p.payment"].search([("program_id", "=", self.program_id)])
+            self.assertEqual((len(payments), set(payments.mapped("status"))), (3, {"failed"}))
+            account = env["g2p.fund.account"].search([("program_id", "=", self.program_id)])
+            self.assertEqual((account._verify_balance(), account.reserved), ([], 0))
 
     def test_two_confirmations_of_one_payment_charge_the_fund_once(self):
         self.deposit(600)

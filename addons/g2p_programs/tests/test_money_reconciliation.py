@@ -39,7 +39,9 @@ class TestMoneyReconciliation(MoneyCase):
 
     def test_matched_lines_make_payments_final(self):
         record = self.upload(
-            self.line(self.large_payment), self.line(self.small_payment, "FAILED", ""), self.line(self.empty_payment, "success")
+            self.line(self.large_payment),
+            self.line(self.small_payment, "FAILED", ""),
+            self.line(self.empty_payment, "success"),
         )
         self.assertEqual(self.outcomes(record), ["matched"] * 3)
         self.assertEqual(record.matched_amount, 254.8)
@@ -131,10 +133,44 @@ class TestMoneyReconciliation(MoneyCase):
 
     def test_payments_of_another_company_are_not_matched(self):
         company = self.env["res.company"].create({"name": "Other ministry"})
-        record = self.upload(self.line(self.large_payment)).sudo()
-        record.company_id = company
+        content = f"{HEADER}\n{self.line(self.large_payment)}"
+        record = self.env["g2p.payment.reconciliation"].create(
+            {"file": base64.b64encode(content.encode()), "filename": "bank.csv", "company_id": company.id}
+        )
         record.action_check()
         self.assertEqual(self.outcomes(record), ["unmatched"])
+        with self.assertRaisesRegex(UserError, "stays in its company"):
+            record.company_id = self.env.company
+
+    def end_entitlement(self, payment):
+        """As if its entitlement had ended in another transaction, which did not see the payment."""
+        payment.entitlement_id._transition("rejected3")
+        self.account()._release(payment.entitlement_id.initial_amount)
+
+    def test_a_payment_that_is_not_due_any_more_is_listed_not_paid(self):
+        self.end_entitlement(self.large_payment)
+        record = self.upload(self.line(self.large_payment), self.line(self.small_payment))
+        self.assertEqual((self.outcomes(record), record.not_due_count), (["not_due", "matched"], 1))
+        self.end_entitlement(self.small_payment)
+        record.action_apply()
+        self.assertEqual(self.counts(record, "reconcile"), {"not_due": 1})
+        self.assertEqual((self.outcomes(record), record.not_due_count), (["not_due", "not_due"], 2))
+        self.assertFalse(self.large_payment.status or self.small_payment.status)
+        self.assertIn(b"not approved any more", base64.b64decode(record.with_context(bin_size=False).outcome_file))
+        self.assertEqual(self.figures(), (1000, 100, 0))
+
+    def test_a_payment_that_is_not_due_can_be_marked_as_failed_only(self):
+        self.end_entitlement(self.large_payment)
+        wizard = self.env["g2p.payment.mark.wizard"].with_user(self.finance)
+        action = wizard.create({"batch_id": self.large_payment.batch_id.id}).mark()
+        self.assertRegex(action["params"]["message"], "^2 payments were marked. 1 were not")
+        self.assertEqual((self.large_payment.status, self.cycle.state), (False, "approved"))
+        self.assertEqual(self.figures(), (1000, 0, 220))
+        wizard.create({"cycle_id": self.cycle.id}).mark()
+        self.assertEqual(self.counts(self.cycle, "reconcile"), {"not_due": 1})
+        wizard.create({"cycle_id": self.cycle.id, "status": "failed", "reason": "Rejected"}).mark()
+        self.assertEqual((self.large_payment.status, self.cycle.state), ("failed", "distributed"))
+        self.assertEqual(self.figures(), (1000, 0, 220))
 
     def test_other_separators_byte_order_marks_and_spellings_are_read(self):
         content = f"\ufeffAMOUNT;payment_ref;Status\n156,80;{self.large_payment.name.upper()};Completed\n"

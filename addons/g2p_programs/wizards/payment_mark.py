@@ -17,7 +17,9 @@ class PaymentMarkWizard(models.TransientModel):
     reason = fields.Char(help="Why the payments failed, or a remark.")
     date = fields.Datetime("Paid on", default=fields.Datetime.now)
     bank_reference = fields.Char()
-    open_count = fields.Integer("Payments that are not final", compute="_compute_open", help="Payments that are not final.")
+    open_count = fields.Integer(
+        "Payments that are not final", compute="_compute_open", help="Payments that are not final."
+    )
     open_amount = fields.Monetary("Amount", compute="_compute_open")
     currency_id = fields.Many2one("res.currency", compute="_compute_open")
 
@@ -74,12 +76,21 @@ class PaymentMarkWizard(models.TransientModel):
         payments = payment._search(self._domain()).subselect()
         # sudo: the role was checked above, and the set is what the user may see
         marked = payment.sudo()._finalize_now(payments, self.status, self.reason, date, self.bank_reference)
+        message = self.env._("%s payments were marked.", marked)
+        # What is open still could not be marked.
+        not_due = payment.search_count(self._domain())
+        if not_due:
+            message = self.env._(
+                "%(message)s %(count)s were not: their entitlements are not approved any more. Mark these as failed.",
+                message=message,
+                count=not_due,
+            )
         return {
             "type": "ir.actions.client",
             "tag": "display_notification",
             "params": {
-                "type": "success" if marked else "warning",
-                "message": self.env._("%s payments were marked.", marked),
+                "type": "success" if marked and not not_due else "warning",
+                "message": message,
                 "next": {"type": "ir.actions.act_window_close"},
             },
         }

@@ -17,6 +17,7 @@ OUTCOMES = [
     ("amount_mismatch", "Another amount"),
     ("duplicate", "Twice in the file"),
     ("already_final", "Final already"),
+    ("not_due", "Entitlement not approved any more"),
     ("bad", "Can't be read"),
 ]
 
@@ -36,7 +37,9 @@ class PaymentReconciliation(models.Model):
         "res.company", required=True, readonly=True, default=lambda self: self.env.company, index=True
     )
     cycle_id = fields.Many2one(
-        "g2p.cycle", help="Only payments of this cycle are matched. Empty: of any cycle of the company.", ondelete="restrict"
+        "g2p.cycle",
+        help="Only payments of this cycle are matched. Empty: of any cycle of the company.",
+        ondelete="restrict",
     )
     file = fields.Binary("CSV file", attachment=True, copy=False)
     filename = fields.Char(copy=False)
@@ -58,6 +61,9 @@ class PaymentReconciliation(models.Model):
     amount_mismatch_count = fields.Integer("Another amount", compute="_compute_counts")
     duplicate_count = fields.Integer("Twice in the file", compute="_compute_counts")
     already_final_count = fields.Integer("Final already", compute="_compute_counts")
+    not_due_count = fields.Integer(
+        "Not due", compute="_compute_counts", help="The entitlement is not approved any more."
+    )
     bad_count = fields.Integer("Can't be read", compute="_compute_counts")
     matched_amount = fields.Float("Amount paid, matched", compute="_compute_counts", digits=(16, 2))
     outcome_file = fields.Binary("Outcome (CSV)", compute="_compute_outcome_file")
@@ -72,7 +78,11 @@ class PaymentReconciliation(models.Model):
     def _compute_same_file_id(self):
         for record in self:
             record.same_file_id = bool(record.checksum) and self.search(
-                [("checksum", "=", record.checksum), ("id", "!=", record.id), ("company_id", "=", record.company_id.id)],
+                [
+                    ("checksum", "=", record.checksum),
+                    ("id", "!=", record.id),
+                    ("company_id", "=", record.company_id.id),
+                ],
                 order="id",
                 limit=1,
             )
@@ -108,7 +118,9 @@ class PaymentReconciliation(models.Model):
     # CRUD
 
     def write(self, vals):
-        if {"file", "cycle_id", "company_id"} & set(vals) and any(record.state == "applied" for record in self):
+        if "company_id" in vals and any(record.company_id.id != vals["company_id"] for record in self):
+            raise UserError(self.env._("A reconciliation stays in its company: upload the file as a new one."))
+        if {"file", "cycle_id"} & set(vals) and any(record.state == "applied" for record in self):
             raise UserError(self.env._("This file was applied: upload another one as a new reconciliation."))
         if "file" in vals and not self.env.su and any(record.state != "draft" for record in self):
             self._check_can()
@@ -224,6 +236,7 @@ class PaymentReconciliation(models.Model):
                                      AND (repeated.first_id <> line.id OR repeated.contradicting) THEN 'duplicate'
                                 WHEN payment.status IS NOT NULL THEN 'already_final'
                                 WHEN line.status = 'paid' AND line.amount <> payment.amount_issued THEN 'amount_mismatch'
+                                WHEN line.status = 'paid' AND due.state NOT IN ('approved', 'trans2FSP') THEN 'not_due'
                                 ELSE 'matched' END AS outcome,
                            CASE WHEN line.outcome = 'bad' THEN line.note
                                 WHEN elsewhere.id IS NOT NULL AND payment.id IS NULL THEN %(elsewhere)s
@@ -232,6 +245,7 @@ class PaymentReconciliation(models.Model):
                       LEFT JOIN g2p_payment AS elsewhere ON elsewhere.name = line.reference
                        AND elsewhere.program_id IN (SELECT id FROM g2p_program WHERE company_id = %(company)s)
                       LEFT JOIN g2p_payment AS payment ON payment.id = elsewhere.id AND %(cycle)s
+                      LEFT JOIN g2p_entitlement AS due ON due.id = payment.entitlement_id
                       LEFT JOIN (
                             SELECT reference, COUNT(*) AS times, MIN(id) AS first_id,
                                    MIN(status) <> MAX(status) OR MIN(amount) <> MAX(amount) AS contradicting
@@ -257,17 +271,19 @@ class PaymentReconciliation(models.Model):
         self.env["g2p.payment.reconciliation.line"].invalidate_model(flush=False)
 
     def _outcome_csv(self):
-        """All lines with their outcome. Text that a spreadsheet would run as a formula is neutralised."""
-        labels = dict(self.env["g2p.payment.reconciliation.line"]._fields["outcome"]._description_selection(self.env))
+        """The lines that the user may see, with their outcome. Text that a spreadsheet would run is neutralised."""
+        line = self.env["g2p.payment.reconciliation.line"]
+        labels = dict(line._fields["outcome"]._description_selection(self.env))
+        self.env.flush_all()
         self.env.cr.execute(
             SQL(
                 """
                 SELECT row_number, reference, status, amount::text, date, bank_reference, reason, outcome, note
                   FROM g2p_payment_reconciliation_line
-                 WHERE reconciliation_id = %s
+                 WHERE id IN %s
                  ORDER BY row_number
                 """,
-                self.id,
+                line._search([("reconciliation_id", "=", self.id)]).subselect(),
             )
         )
         buffer = io.StringIO()
@@ -277,7 +293,10 @@ class PaymentReconciliation(models.Model):
         )
         for row in self.env.cr.fetchall():
             writer.writerow(
-                [neutral(labels.get(value, value)) if column == 7 else neutral(value) for column, value in enumerate(row)]
+                [
+                    neutral(labels.get(value, value)) if column == 7 else neutral(value)
+                    for column, value in enumerate(row)
+                ]
             )
         return buffer.getvalue().encode("utf-8-sig")
 
@@ -292,6 +311,7 @@ class PaymentReconciliation(models.Model):
             **super()._bulk_outcomes(),
             "paid": (_("Paid"), "done"),
             "failed": (_("Marked as failed"), "done"),
+            "not_due": (_("Entitlement not approved any more"), "failed"),
         }
 
     def _bulk_source_reconcile(self, operation):
@@ -304,22 +324,40 @@ class PaymentReconciliation(models.Model):
         )
 
     def _bulk_chunk_reconcile(self, operation, low, high):
-        paid, failed = self.env["g2p.payment"]._finalize(
+        matched = SQL(
+            """
+            line.reconciliation_id = %s AND line.partner_id > %s AND line.partner_id <= %s AND line.outcome = 'matched'
+            """,
+            self.id,
+            low,
+            high,
+        )
+        paid, failed, not_due = self.env["g2p.payment"]._finalize(
             SQL(
                 """
                 SELECT line.payment_id, line.status, line.reason, line.date, line.bank_reference
                   FROM g2p_payment_reconciliation_line AS line
-                 WHERE line.reconciliation_id = %s AND line.partner_id > %s AND line.partner_id <= %s
-                   AND line.outcome = 'matched'
+                 WHERE %s
                 """,
-                self.id,
-                low,
-                high,
+                matched,
             ),
             f"operation-{operation.id}",
             operation,
         )
-        return {"paid": paid, "failed": failed}
+        # What is open still has lost its entitlement since the file was read.
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE g2p_payment_reconciliation_line AS line
+                   SET outcome = 'not_due'
+                  FROM g2p_payment AS payment
+                 WHERE payment.id = line.payment_id AND payment.status IS NULL AND %s
+                """,
+                matched,
+            )
+        )
+        self.env["g2p.payment.reconciliation.line"].invalidate_model(["outcome"], flush=False)
+        return {"paid": paid, "failed": failed, "not_due": not_due}
 
     def _bulk_finish_reconcile(self, operation):
         self.env["g2p.fund.hold"]._settle(f"operation-{operation.id}", reference=self.name, operation=operation)
@@ -333,7 +371,8 @@ class PaymentReconciliation(models.Model):
             self.id,
         )
         cycles = self.env["g2p.cycle"].browse(
-            cycle_id for [cycle_id] in self.env.execute_query(SQL("SELECT DISTINCT cycle_id FROM (%s) AS touched", payments))
+            cycle_id
+            for [cycle_id] in self.env.execute_query(SQL("SELECT DISTINCT cycle_id FROM (%s) AS touched", payments))
         )
         self.env["g2p.payment.batch"]._refresh_statistics_where(SQL("batch.cycle_id = ANY(%s)", cycles.ids))
         cycles._refresh_counters()

@@ -45,7 +45,7 @@ class BasePaymentManager(models.AbstractModel):
 
     def _payment_lines(self, cycle, low, high):
         """What is to be paid: approved cash entitlements of the cycle within their validity that have no payment, or
-        failed ones only, with `low < registrant id <= high`.
+        failed ones only, of beneficiaries who are neither disabled nor archived, with `low < registrant id <= high`.
 
         :return SQL: columns `entitlement_id`, `account_id` and `account_number` (NULL: none is known) and `batch_tag_id`.
         """
@@ -72,6 +72,8 @@ class BasePaymentManager(models.AbstractModel):
             """
             SELECT entitlement.id AS entitlement_id, entitlement.partner_id
               FROM g2p_entitlement AS entitlement
+              JOIN res_partner AS beneficiary
+                ON beneficiary.id = entitlement.partner_id AND beneficiary.active AND beneficiary.disabled IS NULL
              WHERE entitlement.cycle_id = %(cycle)s AND entitlement.state = 'approved'
                AND entitlement.is_cash_entitlement
                AND entitlement.valid_from <= %(today)s AND entitlement.valid_until >= %(today)s
@@ -131,6 +133,9 @@ class BasePaymentManager(models.AbstractModel):
     def _prepare_chunk(self, cycle, low, high, operation=None, only=None, create_batch=None):
         """Insert the payments of one range of registrants, with their batches, in one statement.
 
+        Their entitlements are written too: a payment and the end of its entitlement (rejected, expired, cancelled) at
+        the same moment are a conflict, whoever comes first, and one of them is tried again.
+
         :param SQL only: a condition on `line.entitlement_id`, to prepare a part of the range.
         :param create_batch: other than the manager's setting.
         :return: {outcome: payments}
@@ -179,17 +184,21 @@ class BasePaymentManager(models.AbstractModel):
         self.env.cr.execute(
             SQL(
                 """
-                WITH line AS MATERIALIZED (
-                    SELECT line.*, entitlement.partner_id, entitlement.currency_id,
-                           entitlement.initial_amount - entitlement.transfer_fee AS amount, entitlement.transfer_fee AS fee,
-                           (row_number() OVER (
-                                PARTITION BY line.batch_tag_id ORDER BY entitlement.partner_id, entitlement.id
-                            ) - 1) / COALESCE(NULLIF(tag.max_batch_size, 0), %(default_size)s) AS slice
+                WITH due AS (
+                    UPDATE g2p_entitlement AS entitlement
+                       SET write_uid = %(uid)s, write_date = %(now)s
                       FROM (%(lines)s) AS line
-                      JOIN g2p_entitlement AS entitlement ON entitlement.id = line.entitlement_id
-                      LEFT JOIN g2p_payment_batch_tag AS tag ON tag.id = line.batch_tag_id
-                     WHERE %(only)s
+                     WHERE entitlement.id = line.entitlement_id AND entitlement.state = 'approved' AND %(only)s
                        AND EXISTS (SELECT FROM g2p_cycle WHERE id = %(cycle)s AND state = 'approved')
+                 RETURNING line.*, entitlement.partner_id, entitlement.currency_id,
+                           entitlement.initial_amount - entitlement.transfer_fee AS amount, entitlement.transfer_fee AS fee
+                ), line AS MATERIALIZED (
+                    SELECT due.*,
+                           (row_number() OVER (
+                                PARTITION BY due.batch_tag_id ORDER BY due.partner_id, due.entitlement_id
+                            ) - 1) / COALESCE(NULLIF(tag.max_batch_size, 0), %(default_size)s) AS slice
+                      FROM due
+                      LEFT JOIN g2p_payment_batch_tag AS tag ON tag.id = due.batch_tag_id
                 ), %(batches)s
                 inserted AS (
                     INSERT INTO g2p_payment
