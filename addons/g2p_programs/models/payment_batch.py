@@ -19,19 +19,21 @@ class PaymentBatch(models.Model):
     _name_uniq = models.Constraint("UNIQUE (name)", "This reference belongs to another batch.")
     _cycle_idx = models.Index("(cycle_id, first_partner_id)")
 
-    name = fields.Char(
-        "Reference", required=True, readonly=True, copy=False, default=lambda self: str(uuid.uuid4())
-    )
+    name = fields.Char("Reference", required=True, readonly=True, copy=False, default=lambda self: str(uuid.uuid4()))
     external_batch_ref = fields.Char("External reference", tracking=True, help="What the payer calls this batch.")
     cycle_id = fields.Many2one("g2p.cycle", required=True, readonly=True, ondelete="restrict")
     program_id = fields.Many2one("g2p.program", required=True, readonly=True, index=True, ondelete="restrict")
     company_id = fields.Many2one("res.company", required=True, readonly=True, ondelete="restrict")
     currency_id = fields.Many2one(related="program_id.currency_id")
     tag_id = fields.Many2one("g2p.payment.batch.tag", readonly=True, ondelete="restrict", index="btree_not_null")
-    first_partner_id = fields.Integer(readonly=True, help="The lowest registrant in the batch: chunks take whole batches.")
+    first_partner_id = fields.Integer(
+        readonly=True, help="The lowest registrant in the batch: chunks take whole batches."
+    )
     payment_ids = fields.One2many("g2p.payment", "batch_id", string="Payments")
     batch_has_started = fields.Boolean("Sent", readonly=True, copy=False)
-    batch_has_completed = fields.Boolean("Completed", readonly=True, copy=False, help="Every payment is paid or failed.")
+    batch_has_completed = fields.Boolean(
+        "Completed", readonly=True, copy=False, help="Every payment is paid or failed."
+    )
     is_cash_desk = fields.Boolean(compute="_compute_is_cash_desk", help="Paid by hand at a cash desk.")
 
     stats_issued_transactions = fields.Integer("Number of payments", readonly=True, copy=False)
@@ -51,6 +53,15 @@ class PaymentBatch(models.Model):
             batch.is_cash_desk = bool(managers) and managers[0]._is_cash_desk
 
     # CRUD
+
+    def write(self, vals):
+        # A batch is made and moved by the steps only: people name it, and talk about it in its chatter.
+        chatter = {*self.env["mail.thread"]._fields, *self.env["mail.activity.mixin"]._fields}
+        fixed = set(vals) - {"external_batch_ref"} - (chatter - set(models.MAGIC_COLUMNS))
+        if fixed and not self.env.su:
+            labels = ", ".join(self._fields[name]._description_string(self.env) for name in sorted(fixed))
+            raise AccessError(self.env._("%s of a payment batch can't be edited.", labels))
+        return super().write(vals)
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_started(self):
@@ -88,7 +99,9 @@ class PaymentBatch(models.Model):
             "tag": "display_notification",
             "params": {
                 "type": "success" if sent else "warning",
-                "message": self.env._("%s payments were sent.", sent) if sent else self.env._("There was nothing to send."),
+                "message": self.env._("%s payments were sent.", sent)
+                if sent
+                else self.env._("There was nothing to send."),
                 "next": {"type": "ir.actions.act_window_close"},
             },
         }

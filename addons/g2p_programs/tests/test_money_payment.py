@@ -61,6 +61,39 @@ class TestMoneyPayment(MoneyCase):
         cycle.prepare_payment()
         self.assertEqual(self.counts(cycle, "prepare_payments"), {"no_account": 2, "not_in_validity": 1})
 
+    def test_who_is_disabled_is_not_paid_and_stands_in_the_way_with_a_reason(self):
+        cycle = self.validated()
+        self.large._disable("Died")
+        cycle.prepare_payment()
+        self.assertEqual(self.counts(cycle, "prepare_payments"), {"no_account": 2, "disabled": 1})
+        self.assertEqual(cycle.unpaid_count, 0)
+        cycle.with_user(self.finance)._mark_payments("paid")
+        with self.assertRaisesRegex(UserError, "disabled or archived: reject"):
+            cycle.mark_distributed()
+        self.entitlements(cycle)[0].with_user(self.finance)._reject("rejected3", "Died")
+        cycle.mark_distributed()
+        self.assertEqual((cycle.state, self.figures()), ("distributed", (1000, 0, 220)))
+
+    def test_a_payment_whose_entitlement_ended_is_told_when_the_others_are_sent(self):
+        cycle = self.validated()
+        cycle.prepare_payment()
+        self.entitlements(cycle)[0]._transition("expired")
+        cycle.send_payment()
+        self.assertEqual(self.counts(cycle, "send"), {"sent": 2, "not_due": 1})
+        self.assertEqual(self.payments(cycle).mapped("state"), ["issued", "sent", "sent"])
+
+    def test_people_name_a_batch_and_talk_about_it(self):
+        cycle = self.validated()
+        cycle.prepare_payment()
+        for user in (self.manager, self.finance):
+            batch = cycle.payment_batch_ids.with_user(user)
+            batch.external_batch_ref = f"Bank {user.id}"
+            batch.message_post(body="On its way")
+            batch.activity_schedule(summary="Ask the bank", user_id=user.id)
+            with self.assertRaises(AccessError):
+                batch.write({"external_batch_ref": "x", "tag_id": False})
+            self.assertEqual(batch.external_batch_ref, f"Bank {user.id}")
+
     def test_tags_in_order_with_a_catch_all_and_batches_of_limited_size(self):
         area = self.env["g2p.area"].create({"name": "Adama", "code": "TEST-AD"})
         (self.large + self.small).area_id = area
@@ -133,7 +166,9 @@ class TestMoneyPayment(MoneyCase):
         self.assertEqual(set(self.entitlements(cycle).mapped("state")), {"rdpd2ben"})
         self.assertEqual(set(self.entitlements(cycle).mapped("payment_status")), {"paid"})
         self.assertEqual(self.figures(), (2000, 0, 380))
-        self.assertEqual((cycle.state, cycle.paid_count, cycle.paid_amount, cycle.fee_amount), ("distributed", 3, 372.4, 7.6))
+        self.assertEqual(
+            (cycle.state, cycle.paid_count, cycle.paid_amount, cycle.fee_amount), ("distributed", 3, 372.4, 7.6)
+        )
         batch = cycle.payment_batch_ids
         self.assertTrue(batch.batch_has_completed)
         self.assertEqual((batch.stats_paid_transactions, batch.stats_paid_amount), (3, 372.4))
@@ -148,7 +183,9 @@ class TestMoneyPayment(MoneyCase):
             mark.create({"payment_ids": [(6, 0, large.ids)], "status": "failed"}).mark()
         mark.create({"payment_ids": [(6, 0, large.ids)], "status": "failed", "reason": "Account closed"}).mark()
         entitlement = large.entitlement_id
-        self.assertEqual((large.status, large.status_reason, entitlement.state), ("failed", "Account closed", "approved"))
+        self.assertEqual(
+            (large.status, large.status_reason, entitlement.state), ("failed", "Account closed", "approved")
+        )
         self.assertEqual(self.figures(), (2000, 160, 220))
         self.assertEqual((cycle.state, cycle.unpaid_count, cycle.failed_count), ("approved", 1, 1))
         cycle.prepare_payment()
@@ -169,7 +206,9 @@ class TestMoneyPayment(MoneyCase):
 
     def test_marking_a_batch(self):
         cycle = self.paid_out()
-        wizard = self.env["g2p.payment.mark.wizard"].with_user(self.finance).create({"batch_id": cycle.payment_batch_ids.id})
+        wizard = (
+            self.env["g2p.payment.mark.wizard"].with_user(self.finance).create({"batch_id": cycle.payment_batch_ids.id})
+        )
         self.assertEqual((wizard.open_count, wizard.open_amount), (3, 372.4))
         wizard.mark()
         self.assertEqual(cycle.state, "distributed")
@@ -179,7 +218,9 @@ class TestMoneyPayment(MoneyCase):
         payment = self.payments(cycle)[0]
         for role in ("manager", "validator", "approver", "registrar", "support", "auditor"):
             with self.assertRaises(AccessError):
-                self.env["g2p.payment.mark.wizard"].with_user(self.users[role]).create({"payment_ids": [(6, 0, payment.ids)]}).mark()
+                self.env["g2p.payment.mark.wizard"].with_user(self.users[role]).create(
+                    {"payment_ids": [(6, 0, payment.ids)]}
+                ).mark()
             with self.assertRaises(AccessError):
                 cycle.with_user(self.users[role])._mark_payments("paid")
         for role in ("manager", "finance", "admin"):
