@@ -9,6 +9,8 @@ from decimal import Decimal, InvalidOperation
 from odoo.exceptions import UserError
 
 MAX_CELL = 500
+# More digits than a screen, or a float, can hold exactly: no payment is of such an amount.
+MAX_AMOUNT = 10**15
 
 COLUMNS = {
     "reference": {"paymentreference", "reference", "paymentref", "payment", "paymentid", "ref", "name"},
@@ -40,6 +42,10 @@ def parse_amount(text):
     Traceback (most recent call last):
     ...
     ValueError: 12,34,5
+    >>> parse_amount("1" + "0" * 15)
+    Traceback (most recent call last):
+    ...
+    ValueError: 1000000000000000
     """
     plain = text.replace("\u00a0", " ").strip()
     if re.fullmatch(r"\d{1,3}([ ,]\d{3})+(\.\d+)?|\d+(\.\d+)?", plain):
@@ -49,9 +55,12 @@ def parse_amount(text):
     else:
         raise ValueError(text)
     try:
-        return Decimal(plain)
+        amount = Decimal(plain)
     except InvalidOperation as error:
         raise ValueError(text) from error
+    if amount >= MAX_AMOUNT:
+        raise ValueError(text)
+    return amount
 
 
 def parse_date(text):
@@ -131,7 +140,11 @@ def _rows(env, reader, places):
 def _parse_row(env, number, values):
     if any(len(value) > MAX_CELL for value in values.values()):
         return _row(number, {key: value[:MAX_CELL] for key, value in values.items()}, env._("A cell is too long"))
-    parsed = {"reference": values["reference"].lower(), "bank_reference": values["bank_reference"], "reason": values["reason"]}
+    parsed = {
+        "reference": values["reference"].lower(),
+        "bank_reference": values["bank_reference"],
+        "reason": values["reason"],
+    }
     if not values["reference"]:
         return _row(number, parsed, env._("The payment reference is missing"))
     word = re.sub(r"[^a-z]", "", values["status"].lower())
