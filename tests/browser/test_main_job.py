@@ -309,7 +309,7 @@ class Worker:
         person.shows_state("Checked")
         self.shows_outcomes(counts)
         person.press("Apply")
-        person.confirm("Ok", "become final")
+        person.confirm("Apply", "become final")
         message = person.message()
         person.shows_state("Applied")
         return message

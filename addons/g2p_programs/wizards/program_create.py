@@ -147,7 +147,9 @@ class ProgramCreateWizard(models.TransientModel):
             "target": "current",
         }
         if self.import_beneficiaries == "yes":
-            program.import_eligible_registrants("enrolled")
+            told = program.import_eligible_registrants("enrolled")["params"]
+            # The answer of this button opens the program: what the import did stands in its history.
+            program.message_post(body=f"{told['title']}: {told['text']}")
         return action
 
     def _program_values(self):
