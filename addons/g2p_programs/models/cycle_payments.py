@@ -152,6 +152,9 @@ class Cycle(models.Model):
         return {**counts, "disabled": disabled, "not_in_validity": outside}
 
     def _bulk_finish_prepare_payments(self, operation):
+        # Who ends an entitlement and this step both write the cycle's counters: one of them sees what the other did.
+        if self.env["g2p.payment"]._fail_ended(self, operation):
+            self.env["g2p.payment.batch"]._refresh_statistics_where(SQL("batch.cycle_id = ANY(%s)", self.ids))
         self._refresh_counters()
 
     def _payment_manager(self):
@@ -242,6 +245,7 @@ class Cycle(models.Model):
     def _finish_payments(self, operation):
         """After payments moved: disburse, count again, and close the cycle when everything is paid."""
         self.env["g2p.fund.hold"]._settle(self._hold_key(operation), reference=operation.name, operation=operation)
+        self.env["g2p.payment"]._fail_ended(self, operation)
         self.env["g2p.payment.batch"]._refresh_statistics_where(SQL("batch.cycle_id = ANY(%s)", self.ids))
         self._refresh_counters()
         self._set_distributed_if_complete()

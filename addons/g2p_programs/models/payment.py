@@ -196,6 +196,38 @@ class Payment(models.Model):
         return count
 
     @api.model
+    def _fail_ended(self, cycle, operation):
+        """Payments of a cycle that have not left, and whose entitlement ended meanwhile, fail. Returns how many."""
+        self.env.flush_all()
+        reason = self.env._("The entitlement is not approved any more")
+        self.env.cr.execute(
+            SQL(
+                """
+                WITH failed AS (
+                    UPDATE g2p_payment AS payment
+                       SET state = 'reconciled', status = 'failed', status_is_final = TRUE, status_datetime = %(now)s,
+                           status_reason = %(reason)s, write_uid = %(uid)s, write_date = %(now)s
+                      FROM g2p_entitlement AS t
+                     WHERE payment.cycle_id = %(cycle)s AND payment.state = 'issued' AND payment.status IS NULL
+                       AND t.id = payment.entitlement_id AND t.cycle_id = %(cycle)s AND t.state <> 'approved'
+                 RETURNING payment.id
+                )
+                %(history)s
+                """,
+                cycle=cycle.id,
+                reason=reason,
+                uid=self.env.uid,
+                now=self.env.cr.now(),
+                history=self._history_sql(
+                    SQL("SELECT id, 'issued', 'reconciled', %s::varchar FROM failed", reason), operation
+                ),
+            )
+        )
+        count = self.env.cr.rowcount
+        self._forget()
+        return count
+
+    @api.model
     def _finalize(self, source, key, operation=None):
         """Payments become final: paid or failed, with their entitlements, in one statement.
 

@@ -80,7 +80,10 @@ class TestMoneyPayment(MoneyCase):
         self.entitlements(cycle)[0]._transition("expired")
         cycle.send_payment()
         self.assertEqual(self.counts(cycle, "send"), {"sent": 2, "not_due": 1})
-        self.assertEqual(self.payments(cycle).mapped("state"), ["issued", "sent", "sent"])
+        self.assertEqual(self.payments(cycle).mapped("state"), ["reconciled", "sent", "sent"])
+        ended = self.payments(cycle)[0]
+        self.assertEqual((ended.status, ended.status_reason), ("failed", "The entitlement is not approved any more"))
+        self.assertEqual((cycle.payments_count, cycle.payment_batch_ids.stats_failed_transactions), (2, 1))
 
     def test_people_name_a_batch_and_talk_about_it(self):
         cycle = self.validated()

@@ -133,8 +133,8 @@ class BasePaymentManager(models.AbstractModel):
     def _prepare_chunk(self, cycle, low, high, operation=None, only=None, create_batch=None):
         """Insert the payments of one range of registrants, with their batches, in one statement.
 
-        Their entitlements are written too: a payment and the end of its entitlement (rejected, expired, cancelled) at
-        the same moment are a conflict, whoever comes first, and one of them is tried again.
+        Their entitlements are locked: one that ends (rejected, expired, cancelled) at the same moment is a conflict, and
+        the range is tried again. An end that looked before these payments were there is met by the end of the step.
 
         :param SQL only: a condition on `line.entitlement_id`, to prepare a part of the range.
         :param create_batch: other than the manager's setting.
@@ -184,14 +184,15 @@ class BasePaymentManager(models.AbstractModel):
         self.env.cr.execute(
             SQL(
                 """
-                WITH due AS (
-                    UPDATE g2p_entitlement AS entitlement
-                       SET write_uid = %(uid)s, write_date = %(now)s
-                      FROM (%(lines)s) AS line
-                     WHERE entitlement.id = line.entitlement_id AND entitlement.state = 'approved' AND %(only)s
-                       AND EXISTS (SELECT FROM g2p_cycle WHERE id = %(cycle)s AND state = 'approved')
-                 RETURNING line.*, entitlement.partner_id, entitlement.currency_id,
+                WITH due AS MATERIALIZED (
+                    SELECT line.*, entitlement.partner_id, entitlement.currency_id,
                            entitlement.initial_amount - entitlement.transfer_fee AS amount, entitlement.transfer_fee AS fee
+                      FROM (%(lines)s) AS line
+                      JOIN g2p_entitlement AS entitlement
+                        ON entitlement.id = line.entitlement_id AND entitlement.state = 'approved'
+                     WHERE %(only)s
+                       AND EXISTS (SELECT FROM g2p_cycle WHERE id = %(cycle)s AND state = 'approved')
+                       FOR NO KEY UPDATE OF entitlement
                 ), line AS MATERIALIZED (
                     SELECT due.*,
                            (row_number() OVER (
