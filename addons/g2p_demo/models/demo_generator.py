@@ -17,8 +17,8 @@ _logger = logging.getLogger(__name__)
 
 # Ages are counted to this day: a demo registry does not change with the calendar.
 REFERENCE_DATE = "2026-01-01"
-# Sizes of eight households in a row, turned by a draw for each eight: four members on average, exactly.
-HOUSEHOLD_SIZES = [1, 2, 3, 4, 4, 5, 6, 7]
+# Sizes of eight households in a row, turned by a draw for each eight: 33 members in all.
+HOUSEHOLD_SIZES = [1, 2, 3, 4, 4, 5, 6, 8]
 # One person in so many is a planted duplicate, of four kinds in turn.
 DUPLICATE_EVERY = 50
 BANKS = ("National Savings Bank of the Demo Republic", "Rural Credit Union of the Demo Republic")
@@ -55,7 +55,7 @@ class DemoGenerator(models.AbstractModel):
 
     @api.model
     def _generate(self, households=2500, seed=2026):
-        """Fill an empty registry with ``households`` households of four members on average.
+        """Fill an empty registry with ``households`` households of 33 members in eight of them.
 
         :return: counts: households, individuals, and the planted duplicates of each kind
         """
