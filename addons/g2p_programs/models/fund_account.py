@@ -177,8 +177,8 @@ class FundAccount(models.Model):
         if needs == "available":
             raise UserError(
                 self.env._(
-                    "The fund of %(program)s is short by %(short)s. Post a deposit, or select some entitlements and "
-                    "approve these.",
+                    "The fund of %(program)s is short by %(short)s. Post a deposit, or approve in priority order "
+                    "(a setting of the entitlement manager).",
                     program=self.program_id.name,
                     short=short,
                 )

@@ -1,6 +1,7 @@
 from odoo.exceptions import UserError, ValidationError
 from odoo.tests import tagged
 
+from ..models.constants import MANAGER_FIELDS
 from .common import ProgramsCase
 
 
@@ -60,3 +61,24 @@ class TestManagers(ProgramsCase):
         self.env["ir.model"]._forget_managers([manager._name])
         program.invalidate_recordset()
         self.assertEqual(len(program.eligibility_managers), 1)
+
+    def test_a_second_manager_of_a_single_kind_is_refused(self):
+        program = self.program()
+        for model in ("g2p.cycle.manager.default", "g2p.program.entitlement.manager.default"):
+            with self.subTest(model), self.assertRaisesRegex(ValidationError, "more than one"), self.cr.savepoint():
+                self.env[model].create({"name": "Second", "program_id": program.id})
+
+    def test_managers_of_a_cycle_under_way_stay(self):
+        program = self.program()
+        self.member(program, self.individual("Abebe"), "enrolled")
+        program.get_manager(program.MANAGER_ENTITLEMENT).amount_per_cycle = 10
+        program.create_new_cycle()
+        cycle = program.cycle_ids.with_user(self.manager)
+        cycle.prepare_entitlement()
+        cycle.to_approve()
+        for kind in (program.MANAGER_CYCLE, program.MANAGER_ENTITLEMENT):
+            with self.subTest(kind), self.assertRaisesRegex(UserError, "under way"):
+                program.get_manager(kind).unlink()
+            program.invalidate_recordset()
+            with self.subTest(kind), self.assertRaisesRegex(UserError, "under way"):
+                program[MANAGER_FIELDS[kind]].unlink()

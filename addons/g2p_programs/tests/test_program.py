@@ -98,7 +98,6 @@ class TestProgram(ProgramsCase):
         program = self.program()
         with self.assertRaisesRegex(ValidationError, "more than one"):
             self.env["g2p.cycle.manager.default"].create({"name": "Second", "program_id": program.id})
-            program._check_single_managers()
 
     def test_the_target_type_is_fixed_once_there_are_members(self):
         program = self.program()

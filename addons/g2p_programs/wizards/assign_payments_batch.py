@@ -36,7 +36,9 @@ class AssignPaymentsBatchWizard(models.TransientModel):
         self.ensure_one()
         if not self.env.su and not self.env.user.has_group(GROUP_MANAGER):
             raise AccessError(
-                self.env._("Only members of the role “%s” may do this.", self.env.ref(GROUP_MANAGER).sudo().display_name)
+                self.env._(
+                    "Only members of the role “%s” may do this.", self.env.ref(GROUP_MANAGER).sudo().display_name
+                )
             )
         payments = self._free_payments()
         if not payments:

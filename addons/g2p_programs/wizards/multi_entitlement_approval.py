@@ -18,7 +18,9 @@ class MultiEntitlementApprovalWizard(models.TransientModel):
     waiting_count = fields.Integer("Entitlements", compute="_compute_figures")
     waiting_amount = fields.Monetary("Amount", compute="_compute_figures")
     skipped_count = fields.Integer(
-        "Left as they are", compute="_compute_figures", help="They don't wait for approval, or their cycle isn't approved."
+        "Left as they are",
+        compute="_compute_figures",
+        help="They don't wait for approval, or their cycle isn't approved.",
     )
 
     @api.model
@@ -41,7 +43,8 @@ class MultiEntitlementApprovalWizard(models.TransientModel):
     def _compute_figures(self):
         for wizard in self:
             waiting = wizard.entitlement_ids.filtered(
-                lambda entitlement: entitlement.state == "pending_validation" and entitlement.cycle_id.state == "approved"
+                lambda entitlement: entitlement.state == "pending_validation"
+                and entitlement.cycle_id.state == "approved"
             )
             wizard.waiting_ids = waiting
             wizard.waiting_count = len(waiting)

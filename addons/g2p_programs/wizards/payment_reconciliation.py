@@ -147,7 +147,9 @@ class PaymentReconciliation(models.Model):
         record = self.sudo()
         record.line_ids.unlink()
         count = record._store_lines(parse_file(self.env, content))
+        record._analyze_lines(count)
         record._match_lines()
+        record._analyze_lines(count)
         record.write({"checksum": hashlib.sha256(content).hexdigest(), "lines_count": count})
         record._transition("checked")
         return True
@@ -189,6 +191,11 @@ class PaymentReconciliation(models.Model):
         self.check_access("write")
 
     # Lines
+
+    def _analyze_lines(self, count):
+        """Matching and applying must not be planned on what the table looked like before this file."""
+        if count >= 1_000:
+            self.env.cr.execute("ANALYZE g2p_payment_reconciliation_line")
 
     def _store_lines(self, rows):
         """COPY parsed rows into the lines. Returns their number."""

@@ -88,7 +88,8 @@ class BaseEntitlementManager(models.AbstractModel):
         return super().write(vals)
 
     def _change_of_approval(self, changes):
-        """Who approves, and in which order, is settled before there is anything to approve; a change is noted."""
+        """Who approves is settled before there is anything to approve; any change, also of what happens when the fund
+        is short, is noted on the program."""
         if not changes:
             return
         # sudo: a cycle counts whether or not the user may see it, and the note is written for whoever may write here
@@ -96,11 +97,10 @@ class BaseEntitlementManager(models.AbstractModel):
         waiting = program.cycle_ids.filtered(
             lambda cycle: cycle.state == "to_approve" or (cycle.state == "approved" and cycle.pending_count)
         )
-        if waiting:
+        if waiting and "entitlement_validation_group_id" in changes:
             raise UserError(
                 self.env._(
-                    "Entitlements of %s wait for approval: who approves them, and what happens when the fund is short, "
-                    "can be changed when none do.",
+                    "Entitlements of %s wait for approval: who approves them can be changed when none do.",
                     waiting[0].display_name,
                 )
             )

@@ -28,8 +28,10 @@ class DefaultEntitlementManager(models.Model):
     @api.constrains("amount_per_cycle", "transfer_fee_amt", "amount_per_individual_in_group")
     def _check_fee_is_part(self):
         for manager in self:
-            if manager.transfer_fee_amt and manager.transfer_fee_amt > manager.amount_per_cycle and not (
-                manager.amount_per_individual_in_group
+            if (
+                manager.transfer_fee_amt
+                and manager.transfer_fee_amt > manager.amount_per_cycle
+                and not (manager.amount_per_individual_in_group)
             ):
                 raise ValidationError(
                     self.env._("The fee is a part of the amount: it can't be more than the amount per cycle.")

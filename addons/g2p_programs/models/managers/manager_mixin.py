@@ -49,6 +49,7 @@ class ManagerMixin(models.AbstractModel):
 
     @api.constrains("program_id", "manager_ref_id")
     def _check_same_program(self):
+        self.program_id._check_single_managers()
         for reference in self:
             if reference.manager_ref_id.program_id != reference.program_id:
                 raise ValidationError(
@@ -125,6 +126,22 @@ class ManagerSourceMixin(models.AbstractModel):
         if "program_id" in vals and any(manager.program_id.id != vals["program_id"] for manager in self):
             raise UserError(self.env._("A manager stays with its program: make a new one for another program."))
         return super().write(vals)
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_under_way(self):
+        """A manager whose terms a cycle under way was submitted with stays until the cycle is over."""
+        if self._manager_reference not in ("g2p.cycle.manager", "g2p.program.entitlement.manager"):
+            return
+        # sudo: a cycle counts whether or not the user may see it; only the refusal is shown
+        under_way = self.sudo().program_id.cycle_ids.filtered(lambda cycle: cycle.state in ("to_approve", "approved"))
+        if under_way:
+            raise UserError(
+                self.env._(
+                    "%(manager)s serves %(cycle)s, which is under way: it can be removed when the cycle is over.",
+                    manager=self[0].display_name,
+                    cycle=under_way[0].display_name,
+                )
+            )
 
     def unlink(self):
         references = self.env[self._manager_reference] if self._manager_reference else None
