@@ -77,8 +77,8 @@ class TestManagers(ProgramsCase):
         cycle.prepare_entitlement()
         cycle.to_approve()
         for kind in (program.MANAGER_CYCLE, program.MANAGER_ENTITLEMENT):
-            with self.subTest(kind), self.assertRaisesRegex(UserError, "under way"):
+            with self.subTest(kind), self.assertRaisesRegex(UserError, "under way"), self.cr.savepoint():
                 program.get_manager(kind).unlink()
             program.invalidate_recordset()
-            with self.subTest(kind), self.assertRaisesRegex(UserError, "under way"):
+            with self.subTest(kind), self.assertRaisesRegex(UserError, "under way"), self.cr.savepoint():
                 program[MANAGER_FIELDS[kind]].unlink()
