@@ -48,7 +48,9 @@ class CashEntitlementItem(models.Model):
                 self.env["res.partner"].search(item._condition_domain(), limit=1)
             except Exception as error:
                 raise ValidationError(
-                    self.env._("The condition of the item %(item)s can't be used: %(error)s", item=item.name, error=error)
+                    self.env._(
+                        "The condition of the item %(item)s can't be used: %(error)s", item=item.name, error=error
+                    )
                 ) from error
 
     @api.constrains("multiplier_field")

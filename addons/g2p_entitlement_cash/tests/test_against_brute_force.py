@@ -12,9 +12,7 @@ from odoo.addons.g2p_programs.tests.common import ProgramsCase
 PLACES = ["A", "B", None]
 CENT = Decimal("0.01")
 
-people = st.lists(
-    st.tuples(st.sampled_from(PLACES), st.one_of(st.none(), st.integers(-2, 6))), min_size=1, max_size=6
-)
+people = st.lists(st.tuples(st.sampled_from(PLACES), st.one_of(st.none(), st.integers(-2, 6))), min_size=1, max_size=6)
 cents = st.integers(0, 20_000).map(lambda number: Decimal(number) / 100)
 items = st.lists(
     st.tuples(cents, st.sampled_from([*PLACES, "everybody"]), st.booleans(), st.integers(0, 4)), min_size=1, max_size=4

@@ -75,7 +75,10 @@ class TestCashEntitlement(ProgramsCase):
 
     def test_the_maximum_is_a_cap_and_raises_nobody(self):
         self.cash_manager(
-            {"amount": 50}, {"amount": 7, "condition": "[('birth_place', '=', 'Adama')]"}, max_amount=52, transfer_fee_pct=2
+            {"amount": 50},
+            {"amount": 7, "condition": "[('birth_place', '=', 'Adama')]"},
+            max_amount=52,
+            transfer_fee_pct=2,
         )
         self.assertEqual(self.prepared(), {self.earner: (52, 1.04), self.idle: (52, 1.04), self.unknown: (50, 1)})
 
@@ -99,7 +102,9 @@ class TestCashEntitlement(ProgramsCase):
         with self.assertRaisesRegex(ValidationError, "can't be used"):
             self.cash_manager({"amount": 1, "condition": "[('nothing', '=', 1)]"})
         with self.assertRaisesRegex(ValidationError, "no number"):
-            self.cash_manager({"amount": 1, "multiplier_field": self.env["ir.model.fields"]._get("res.partner", "name").id})
+            self.cash_manager(
+                {"amount": 1, "multiplier_field": self.env["ir.model.fields"]._get("res.partner", "name").id}
+            )
         manager = self.cash_manager({"amount": 1})
         with self.assertRaisesRegex(ValidationError, "at least one item"):
             manager.entitlement_item_ids = [Command.clear()]

@@ -58,10 +58,16 @@ class Entitlement(models.Model):
                 only=SQL("line.entitlement_id = ANY(%s)", entitlements.ids),
                 create_batch=False,
             )
-            recorded += self.env["g2p.payment"].sudo()._finalize_now(
-                SQL("SELECT id FROM g2p_payment WHERE entitlement_id = ANY(%s) AND status IS NULL", entitlements.ids),
-                "paid",
-                self.env._("Cash"),
+            recorded += (
+                self.env["g2p.payment"]
+                .sudo()
+                ._finalize_now(
+                    SQL(
+                        "SELECT id FROM g2p_payment WHERE entitlement_id = ANY(%s) AND status IS NULL", entitlements.ids
+                    ),
+                    "paid",
+                    self.env._("Cash"),
+                )
             )
         if not recorded:
             raise UserError(self.env._("Nothing was recorded: the entitlement is outside its validity."))

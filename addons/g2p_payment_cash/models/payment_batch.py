@@ -14,8 +14,14 @@ class PaymentBatch(models.Model):
             raise UserError(self.env._("%s does not pay in cash: reconcile its payments.", self.program_id.name))
         self.cycle_id._require_state("approved")
         # sudo: role, access to the batch and state were checked above
-        recorded = self.env["g2p.payment"].sudo()._finalize_now(
-            SQL("SELECT id FROM g2p_payment WHERE batch_id = %s AND status IS NULL", self.id), "paid", self.env._("Cash")
+        recorded = (
+            self.env["g2p.payment"]
+            .sudo()
+            ._finalize_now(
+                SQL("SELECT id FROM g2p_payment WHERE batch_id = %s AND status IS NULL", self.id),
+                "paid",
+                self.env._("Cash"),
+            )
         )
         return {
             "type": "ir.actions.client",

@@ -33,7 +33,9 @@ class PaymentBatchTag(models.Model):
     @api.ondelete(at_uninstall=False)
     def _unlink_except_default(self):
         if self._default_tag() in self:
-            raise UserError(self.env._("“%s” takes the payments that no other tag takes: it stays.", self._default_tag().name))
+            raise UserError(
+                self.env._("“%s” takes the payments that no other tag takes: it stays.", self._default_tag().name)
+            )
 
     @api.model
     def _default_tag(self):
