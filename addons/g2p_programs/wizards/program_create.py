@@ -149,7 +149,8 @@ class ProgramCreateWizard(models.TransientModel):
         if self.import_beneficiaries == "yes":
             told = program.import_eligible_registrants("enrolled")["params"]
             # The answer of this button opens the program: what the import did stands in its history.
-            program.message_post(body=f"{told['title']}: {told['text']}")
+            summary = f"{told['title']}: {told['text']}"
+            program.message_post(body=summary)
         return action
 
     def _program_values(self):
