@@ -263,7 +263,7 @@ class Program(models.Model):
             field = self._fields[constants.MANAGER_FIELDS[kind]]
             raise UserError(
                 self.env._(
-                    "%(program)s has no manager under “%(kind)s”: add one on the Configuration tab.",
+                    "%(program)s has no manager under “%(kind)s”: add one on the Managers tab.",
                     program=self.name,
                     kind=field.get_description(self.env)["string"],
                 )
@@ -333,7 +333,7 @@ class Program(models.Model):
         self.ensure_one()
         managers = self.get_managers(self.MANAGER_ELIGIBILITY)
         if not managers:
-            raise UserError(self.env._("%s has no eligibility manager: add one on the Configuration tab.", self.name))
+            raise UserError(self.env._("%s has no eligibility manager: add one on the Managers tab.", self.name))
         return SQL(" INTERSECT ").join(SQL("(%s)", manager._eligible_registrants(low, high)) for manager in managers)
 
     def _eligibility_verdicts(self, candidates, low, high):
@@ -344,7 +344,7 @@ class Program(models.Model):
         """
         managers = self.get_managers(self.MANAGER_ELIGIBILITY)
         if not managers:
-            raise UserError(self.env._("%s has no eligibility manager: add one on the Configuration tab.", self.name))
+            raise UserError(self.env._("%s has no eligibility manager: add one on the Managers tab.", self.name))
         # Each set is asked as a hashed subquery: unlike a join, its cost does not hang on the planner's guess of how many
         # rows a set has, which is wrong just after a bulk load.
         cases = [

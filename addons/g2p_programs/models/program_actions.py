@@ -281,7 +281,7 @@ class Program(models.Model):
         self.check_access("write")
         self._check_active()
         if not self.get_managers(self.MANAGER_DEDUPLICATION):
-            raise UserError(self.env._("%s has no deduplication manager: add one on the Configuration tab.", self.name))
+            raise UserError(self.env._("%s has no deduplication manager: add one on the Managers tab.", self.name))
         return self._bulk_start("deduplicate")._notification()
 
     def _bulk_before_deduplicate(self, operation):
