@@ -1,5 +1,5 @@
 from odoo import api, models
-from odoo.exceptions import AccessError
+from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
@@ -73,6 +73,23 @@ class StateMixin(models.AbstractModel):
         }
 
     # Transitions
+
+    def _require_state(self, *states):
+        """The guard of a transition.
+
+        :raise UserError: when a record is in none of the states; names the record, its state and the wanted ones.
+        """
+        labels = dict(self._fields["state"]._description_selection(self.env))
+        for record in self:
+            if record.state not in states:
+                raise UserError(
+                    self.env._(
+                        "%(record)s is in state “%(state)s”; this can only be done in “%(wanted)s”.",
+                        record=record.display_name,
+                        state=labels[record.state],
+                        wanted=" / ".join(labels[state] for state in states),
+                    )
+                )
 
     def _transition(self, to_state, reason=None):
         """Move the records of ``self`` that are not there yet to ``to_state``; checks nothing. Returns their number."""

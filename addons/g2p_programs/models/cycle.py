@@ -186,19 +186,6 @@ class Cycle(models.Model):
         self.program_id._check_can(group)
         self.check_access("write")
 
-    def _require_state(self, *states):
-        labels = dict(self._fields["state"]._description_selection(self.env))
-        for cycle in self:
-            if cycle.state not in states:
-                raise UserError(
-                    self.env._(
-                        "%(cycle)s is in state “%(state)s”; this can only be done in “%(wanted)s”.",
-                        cycle=cycle.display_name,
-                        state=labels[cycle.state],
-                        wanted=" / ".join(labels[state] for state in states),
-                    )
-                )
-
     @api.model
     def _maker_checker(self):
         """Preparer and approver differ, unless a system administrator switched the rule off."""

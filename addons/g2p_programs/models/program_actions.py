@@ -90,19 +90,6 @@ class Program(models.Model):
         self._transition("active")
         return True
 
-    def _require_state(self, *states):
-        labels = dict(self._fields["state"]._description_selection(self.env))
-        for program in self:
-            if program.state not in states:
-                raise UserError(
-                    self.env._(
-                        "%(program)s is %(state)s; this needs it to be %(wanted)s.",
-                        program=program.name,
-                        state=labels[program.state],
-                        wanted=" / ".join(labels[state] for state in states),
-                    )
-                )
-
     # Import of eligible registrants
 
     def import_eligible_registrants(self, state="enrolled"):
