@@ -124,11 +124,3 @@ class ProgramFund(models.Model):
         self.modified(["state"])
         if moved != len(self):
             raise UserError(self.env._("One of these funds was moved by somebody else meanwhile. Nothing was done."))
-
-    def _require_state(self, state):
-        for fund in self:
-            if fund.state != state:
-                label = dict(self._fields["state"]._description_selection(self.env))[state]
-                raise UserError(
-                    self.env._("%(fund)s is not in state “%(state)s”.", fund=fund.display_name, state=label)
-                )
