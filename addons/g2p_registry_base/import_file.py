@@ -192,7 +192,7 @@ def clean(cells):
 
 # What means the same to Python and to PostgreSQL: letters, classes, groups, alternatives, greedy repetitions.
 PORTABLE = re.compile(
-    r"\^?(?:[\w \-,:/@#%&=;]|\\[d.\-/()+*?]|\[(?:[\w\-]|\\d)+\]|\(\?:|[()|.]|[?*+](?![?*+{])"
+    r"\^?(?:[\w \-,:/@#%&=;]|\\[d.\-/()+*?]|\[(?:[\w\-]|\\d)+\]|\((?:\?:|(?!\?))|[)|.]|[?*+](?![?*+{])"
     r"|\{\d{1,2}(?:,\d{0,2})?\}(?![?*+{]))+\$?"
 )
 
