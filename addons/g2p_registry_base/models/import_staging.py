@@ -90,6 +90,9 @@ class RegistrantImport(models.Model):
         lines = self.mapping_id.line_ids
         if not self.mapping_id:
             lines = self.mapping_id._columns_by_name(header, self.env["g2p.id.type"].search([("active", "=", True)]))
+            if self.target_type == "group" or "household" not in lines.mapped("target"):
+                # nobody asked for members: such a column is a fact like any other
+                lines.filtered(lambda line: line.target in ("household", "role")).target = "info"
         if missing := [line.column for line in lines if line.column.strip() not in header]:
             raise UserError(self.env._("These columns are missing in the file: %s", ", ".join(missing)))
         targets = set(lines.mapped("target"))

@@ -18,7 +18,7 @@ from odoo.tests import HttpCase, TransactionCase, new_test_user, tagged
 from odoo.tools import SQL, mute_logger
 
 from .. import import_file
-from .test_import import as_csv
+from .test_import import REPOSITORY, as_csv
 
 # Of a table's columns, those that tell rows or moments apart rather than what was entered.
 OWN_COLUMNS = {
@@ -287,6 +287,14 @@ class TestImportHouseholds(ImportCase):
         self.assertEqual(again.line_ids.group_id.z_ind_grp_num_individuals, 3)
         with self.assertRaisesRegex(UserError, "depends"):
             record.action_undo()
+
+    def test_the_sample_needs_no_mapping(self):
+        content = (REPOSITORY / "docs" / "samples" / "household_members.csv").read_bytes()
+        record = self.imported(content)
+        self.assertEqual((record.imported_count, self.refused(record)), (4, {}))
+        groups = record.line_ids.group_id.sorted("name")
+        self.assertEqual(groups.mapped("name"), ["Household of Almaz Tesfaye", "Household of Girma Abebe"])
+        self.assertEqual(groups.mapped("z_ind_grp_num_individuals"), [3, 1])
 
     def test_groups_and_members_in_two_files(self):
         groups = self.imported([["name", "Token ID"], ["Sow", "G1"]], target_type="group")
