@@ -4,16 +4,21 @@ Nothing here knows the ORM; every refusal is a `CellError` whose text is a trans
 """
 
 import csv
+import hashlib
 import io
+import itertools
 import re
+import zipfile
 from datetime import date, datetime
 
 import openpyxl
 
 MAX_CELL = 4096  # a cell longer than this is an accident or an attack, not a registrant's value
+CSV_FIELD_LIMIT = 16 << 20  # what a cell may hold in memory before it is known to be too long
+MAX_COLUMNS = 500
+MAX_HEADER = 1 << 17
+MAX_WORKBOOK = 1 << 30  # bytes of a workbook, unpacked
 FORMULA_START = ("=", "+", "-", "@", "\t", "\r")
-PHONE = re.compile(r"\+?[\d\s().\-/]+")
-EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 ENCODINGS = [
     ("utf-8", "UTF-8"),
     ("cp1252", "Western European (Windows-1252)"),
@@ -31,7 +36,12 @@ DATE_FORMATS = [
 
 
 class FileError(Exception):
-    """The file as a whole can't be read."""
+    """The file as a whole can't be read; the arguments are a template and the values of its placeholders."""
+
+    def __init__(self, template, **values):
+        super().__init__(template)
+        self.template = template
+        self.values = values
 
 
 class CellError(Exception):
@@ -43,26 +53,46 @@ class CellError(Exception):
         self.values = values
 
 
-def read_rows(content, filename, encoding="utf-8", delimiter=None):
-    """Yield (row number, [cells as text]) of a CSV or XLSX file, the header first. Rows count from 1, as
-    spreadsheets do; empty rows are left out. A byte that is no text in `encoding` becomes a lone surrogate, so
-    that the row that holds it can be refused alone."""
-    if (filename or "").lower().endswith(".xlsx") or content[:4] == b"PK\x03\x04":
-        yield from _xlsx_rows(content)
+def sha256(stream):
+    """The digest of a binary file, which is left at its start."""
+    digest = hashlib.sha256()
+    while block := stream.read(1 << 20):
+        digest.update(block)
+    stream.seek(0)
+    return digest.hexdigest()
+
+
+def read_rows(stream, filename, encoding="utf-8", delimiter=None):
+    """Yield (row number, [cells as text]) of a CSV or XLSX file, the header first, one row in memory at a time. Rows
+    count from 1, as spreadsheets do; empty rows are left out. A byte that is no text in `encoding` becomes a lone
+    surrogate, so that the row that holds it can be refused alone."""
+    start = stream.read(4)
+    stream.seek(0)
+    if (filename or "").lower().endswith(".xlsx") or start == b"PK\x03\x04":
+        yield from _xlsx_rows(stream)
     else:
-        yield from _csv_rows(content, encoding, delimiter)
+        yield from _csv_rows(stream, encoding, delimiter, start)
 
 
-def _xlsx_rows(content):
+def _xlsx_rows(stream):
     try:
-        book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
+        with zipfile.ZipFile(stream) as archive:
+            size = sum(part.file_size for part in archive.infolist())
+        stream.seek(0)
+        if size > MAX_WORKBOOK:
+            raise FileError("The workbook is too large. Save it as CSV.")
+        book = openpyxl.load_workbook(stream, read_only=True, data_only=True)
         sheet = book.worksheets[0]
+        for number, row in enumerate(sheet.iter_rows(values_only=True), 1):
+            if len(row) > MAX_COLUMNS and any(value is not None for value in row[MAX_COLUMNS:]):
+                raise FileError("The file has too many columns to be a file of registrants.")
+            cells = [_xlsx_text(value) for value in row[:MAX_COLUMNS]]
+            if any(cells):
+                yield number, cells
+    except FileError:
+        raise
     except Exception as error:  # openpyxl raises what its zip and XML readers raise
         raise FileError("The file is not an XLSX workbook.") from error
-    for number, row in enumerate(sheet.iter_rows(values_only=True), 1):
-        cells = [_xlsx_text(value) for value in row]
-        if any(cells):
-            yield number, cells
 
 
 def _xlsx_text(value):
@@ -75,25 +105,39 @@ def _xlsx_text(value):
     return str(value)
 
 
-def _csv_rows(content, encoding, delimiter):
+def _csv_rows(stream, encoding, delimiter, start):
     if encoding == "utf-8":
-        if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        if start.startswith((b"\xff\xfe", b"\xfe\xff")):
             raise FileError("The file is UTF-16, not UTF-8. Choose its encoding.")
-        text = content.decode("utf-8-sig", errors="surrogateescape")
+        text = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
     else:
-        try:
-            text = content.decode(encoding)
-        except UnicodeError as error:
-            raise FileError("The file can't be read in this encoding. Choose another one.") from error
-    header = text.split("\n", 1)[0]
-    if not_text(header):
-        raise FileError("The first row is not text in this encoding. Choose another one.")
-    if csv.field_size_limit() < len(text) + 1:
-        csv.field_size_limit(len(text) + 1)  # a huge cell is refused with its row, not with the file
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter or _delimiter(header))
-    for number, cells in enumerate(reader, 1):
-        if any(cell.strip() for cell in cells):
-            yield number, cells
+        text = io.TextIOWrapper(stream, encoding, newline="")
+    if csv.field_size_limit() < CSV_FIELD_LIMIT:
+        csv.field_size_limit(CSV_FIELD_LIMIT)  # a huge cell is refused with its row, not with the file
+    number = 0
+    try:
+        header = text.readline(MAX_HEADER)
+        if not_text(header) or len(header) == MAX_HEADER:
+            raise FileError("The first row is not text in this encoding. Choose another one.")
+        # strict: a quote that is never closed is an error, not a cell that swallows the rest of the file
+        reader = csv.reader(itertools.chain([header], text), delimiter=delimiter or _delimiter(header), strict=True)
+        for number, cells in enumerate(reader, 1):
+            if len(cells) > MAX_COLUMNS:
+                raise FileError("The file has too many columns to be a file of registrants.")
+            if any(map(str.strip, cells)):
+                if any("\x00" in cell for cell in cells):
+                    raise FileError(
+                        "Row %(row)s holds a NUL byte: the file is not text, or not in this encoding.", row=number
+                    )
+                yield number, cells
+    except UnicodeError as error:
+        raise FileError("The file can't be read in this encoding. Choose another one.") from error
+    except csv.Error as error:
+        raise FileError(
+            "From row %(row)s on the file can't be read as CSV: a quote is opened and not closed, or stands inside a "
+            "cell.",
+            row=number + 1,
+        ) from error
 
 
 def _delimiter(header):
@@ -123,85 +167,80 @@ def neutral(value):
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_START) else value
 
 
-def check_cell(value):
-    """Raise for what no column may hold."""
-    if not_text(value):
-        raise CellError("is not text in the chosen encoding")
-    if len(value) > MAX_CELL:
-        raise CellError(
-            "is too long: %(length)s characters, at most %(limit)s are taken", length=len(value), limit=MAX_CELL
-        )
+SURROGATE = re.compile("[\udc80-\udcff]")
 
 
-def parse_text(value):
-    """Text that is no formula."""
-    value = " ".join(value.split())
-    if value.startswith(FORMULA_START):
-        raise CellError("starts like a spreadsheet formula: %(value)s", value=value[:50])
-    return value
+def unreadable_cell(cells):
+    """(position, CellError) of the first cell that no column may hold, or None. Whole rows are tested first."""
+    joined = "".join(cells)
+    if len(joined) <= MAX_CELL and (joined.isascii() or not SURROGATE.search(joined)):
+        return None
+    for position, value in enumerate(cells):
+        if SURROGATE.search(value):
+            return position, CellError("is not text in the chosen encoding")
+        if len(value) > MAX_CELL:
+            return position, CellError(
+                "is too long: %(length)s characters, at most %(limit)s are taken", length=len(value), limit=MAX_CELL
+            )
+    return None
 
 
-def parse_phone(value):
-    """A phone number as it was given: whether a numbering plan knows it is flagged later, not refused."""
-    value = value.strip()
-    return value if PHONE.fullmatch(value) else parse_text(value)
+def clean(cells):
+    """The cells without spaces at their ends or doubled inside."""
+    return [" ".join(cell.split()) for cell in cells]
 
 
-def parse_email(value):
-    value = parse_text(value)
-    if not EMAIL.fullmatch(value):
-        raise CellError("is not an e-mail address: %(value)s", value=value[:50])
-    return value
+# What means the same to Python and to PostgreSQL: letters, classes, groups, alternatives, greedy repetitions.
+PORTABLE = re.compile(
+    r"\^?(?:[\w \-,:/@#%&=;]|\\[d.\-/()+*?]|\[(?:[\w\-]|\\d)+\]|\((?:\?:|(?!\?))|[)|.]|[?*+](?![?*+{])"
+    r"|\{\d{1,2}(?:,\d{0,2})?\}(?![?*+{]))+\$?"
+)
 
 
-def parse_number(value):
-    text = value.replace(",", "").replace(" ", "")
-    try:
-        number = float(text)
-    except ValueError:
-        number = None
-    if number is None or number in (float("inf"), float("-inf")) or number != number:
-        raise CellError("is not a number: %(value)s", value=value[:50])
-    if number < 0:
-        raise CellError("is negative: %(value)s", value=value[:50])
-    return text
+def portable_pattern(pattern):
+    """`pattern` for PostgreSQL's ~, matching the whole value, or None if it may mean something else there.
 
-
-def parse_past_date(value, date_format, label, today):
-    """A date in `date_format` (or ISO, as spreadsheets give it) that has come already, as ISO text.
-
-    >>> parse_past_date("01-07-1974", "%d-%m-%Y", "DD-MM-YYYY", date(2026, 1, 1))
-    '1974-07-01'
+    >>> portable_pattern(r"[A-Z]{2}-?\\d{6}")
+    '^(?:[A-Z]{2}-?\\\\d{6})$'
+    >>> portable_pattern(r"(?i)ab\\b") is None
+    True
     """
-    value = value.strip()
-    for known in (date_format, "%Y-%m-%d"):
+    return f"^(?:{pattern})$" if PORTABLE.fullmatch(pattern) and pattern.isascii() else None
+
+
+class RowSource:
+    """What COPY reads from: lines of text made while it reads. An error ends the reading and is kept."""
+
+    def __init__(self, lines):
+        self._lines = lines
+        self._rest = ""
+        self.error = None
+
+    def read(self, size=-1):
+        parts, length = [self._rest], len(self._rest)
         try:
-            parsed = datetime.strptime(value, known).date()
-            break
-        except ValueError:
-            continue
-    else:
-        raise CellError("is not a date in the form %(form)s: %(value)s", form=label, value=value[:50])
-    if parsed > today:
-        raise CellError("is in the future: %(value)s", value=value)
-    if parsed.year < 1900:
-        raise CellError("is before 1900: %(value)s", value=value)
-    return parsed.isoformat()
+            while size < 0 or length < size:
+                line = next(self._lines)
+                parts.append(line)
+                length += len(line)
+        except StopIteration:
+            pass
+        except Exception as error:
+            self.error = error
+            return ""
+        text = "".join(parts)
+        if size < 0:
+            size = len(text)
+        self._rest = text[size:]
+        return text[:size]
 
 
-def split_name(full_name, order):
-    """(family, given, additional) of a full name; a single word is a given name.
+def copy_text(value):
+    r"""`value` as COPY's text format has it.
 
-    >>> split_name("Maria Cristina Gonzales", "given_first")
-    ('Gonzales', 'Maria', 'Cristina')
-    >>> split_name("Nguyen Van An", "family_first")
-    ('Nguyen', 'Van', 'An')
-    >>> split_name("Abebe", "given_first")
-    ('', 'Abebe', '')
+    >>> copy_text(None), copy_text(7), copy_text('a\tb')
+    ('\\N', '7', 'a\\tb')
     """
-    words = full_name.split()
-    if len(words) < 2:
-        return "", full_name, ""
-    if order == "family_first":
-        return words[0], words[1], " ".join(words[2:])
-    return words[-1], words[0], " ".join(words[1:-1])
+    if value is None:
+        return "\\N"
+    return str(value).replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")

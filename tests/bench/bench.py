@@ -62,6 +62,23 @@ def run_pipeline(template, target):
     return dict(steps), extra
 
 
+def run_import(people):
+    """A file of so many people into an empty registry: what registrants.py prints, as a step."""
+    name = "bench_run"
+    database("base")
+    database("copy", "g2p_base", name)
+    process = subprocess.run(
+        [ROOT / "scripts/python", ROOT / "tests/bench/registrants.py", name, str(people)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        check=True,
+    )
+    database("drop", name)
+    figures = json.loads(process.stdout.splitlines()[-1])
+    return {figures.pop("step"): figures}
+
+
 def medians(runs):
     """Of each figure of each step the median over the runs."""
     result = {}
@@ -97,6 +114,9 @@ def main(sizes):
     RESULTS.mkdir(parents=True, exist_ok=True)
     for people in sizes:
         template, report, result = registry(people), [f"## {people:,} people\n"], {"people": people}
+        print(f"[bench] {people:,} people from a file", flush=True)
+        result["import"] = medians([run_import(people) for _number in range(runs_for(people))])
+        report.append(f"### Import of a file of registrants\n\n{table(result['import'])}\n")
         for target in TARGETS:
             runs = []
             for number in range(runs_for(people)):

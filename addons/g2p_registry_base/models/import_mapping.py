@@ -24,8 +24,15 @@ TARGETS = [
     ("birth_place", "Birth place"),
     ("income", "Income"),
     ("kind", "Group type"),
+    ("tags", "Tags"),
+    ("household", "Household number"),
+    ("group_id", "ID of the group"),
+    ("role", "Role in the group"),
     ("info", "Additional info"),
 ]
+
+
+ID_TARGETS = ("id", "group_id")  # the columns that hold IDs of a type
 
 
 class RegistrantImportMapping(models.Model):
@@ -60,8 +67,8 @@ class RegistrantImportMapping(models.Model):
     def _columns_by_name(self, header, id_types):
         """Lines (not stored) for a file without a mapping: a column is what its name says: a target's name or label,
         or the name of an ID type. Columns with other names go to the additional info."""
-        targets = {name: name for name, _label in TARGETS if name != "id"}
-        targets |= {label.lower(): name for name, label in TARGETS if name != "id"}
+        targets = {name: name for name, _label in TARGETS if name not in ID_TARGETS}
+        targets |= {label.lower(): name for name, label in TARGETS if name not in ID_TARGETS}
         targets |= {"name": "full_name", "area": "area_code", "phone_no": "phone", "e-mail": "email"}
         types = {id_type.name.lower(): id_type for id_type in id_types}
         lines = self.env["g2p.registrant.import.mapping.line"]
@@ -93,9 +100,15 @@ class RegistrantImportMappingLine(models.Model):
     target = fields.Selection(TARGETS, string="Becomes", required=True)
     id_type_id = fields.Many2one("g2p.id.type", string="ID type", ondelete="restrict")
     required = fields.Boolean(help="Rows with an empty cell here are refused.")
+    date_format = fields.Selection(
+        import_file.DATE_FORMATS, string="Date format", help="How this column writes dates; empty: as the whole file."
+    )
 
     @api.constrains("target", "id_type_id")
     def _check_id_type(self):
+        """A household's number may be an ID of the group; IDs are always of a type; nothing else is."""
         for line in self:
-            if (line.target == "id") != bool(line.id_type_id):
+            if line.target == "household":
+                continue
+            if (line.target in ID_TARGETS) != bool(line.id_type_id):
                 raise ValidationError(self.env._("Column %s: an ID, and only an ID, needs an ID type.", line.column))

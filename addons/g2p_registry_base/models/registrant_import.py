@@ -1,34 +1,63 @@
 import base64
 import csv
 import io
-import json
-import re
-
-import psycopg2
+import os
+import stat
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
-from odoo.tools import SQL, mute_logger
+from odoo.tools import SQL
 
 from .. import import_file
-from ..import_file import CellError, FileError
 
-STAGE_BATCH = 1000  # rows per INSERT into the staging table
-CREATE_BATCH = 1000  # registrants per create(), each batch under its own savepoint
-NAME_TARGETS = ("full_name", "family_name", "given_name")  # the columns that hold a registrant's name
 KEEP_ROWS_DAYS = 30  # the rows hold personal data: the registry keeps it, the staging table forgets it
+RESULT_BATCH = 5000  # rows read at a time for a file of results
+SAMPLE_ROWS = 10
+FIRST_ERRORS = 40
+OPTIONS = (
+    "file",
+    "server_path",
+    "mapping_id",
+    "target_type",
+    "encoding",
+    "date_format",
+    "existing_policy",
+    "match_id_type_id",
+)
+PROTECTED = (
+    "state",
+    "total_count",
+    "ok_count",
+    "refused_count",
+    "skipped_count",
+    "imported_count",
+    "updated_count",
+    "header",
+    "layout",
+    "file_hash",
+    "submitted_by_id",
+    "confirmed_by_id",
+)
 
 
 class RegistrantImport(models.Model):
-    """A file of registrants: staged row by row, checked by statements over the staged rows, and its good rows
-    imported. A refused row never holds up the others."""
+    """A file of registrants: staged by COPY, checked by statements over the staged rows, and its good rows imported,
+    both chunk by chunk. A refused row never holds up the others."""
 
     _name = "g2p.registrant.import"
+    _inherit = ["g2p.bulk.mixin"]
     _description = "Registrant Import"
     _order = "id desc"
 
+    _hash_idx = models.Index("(file_hash) WHERE file_hash IS NOT NULL")
+
     name = fields.Char(string="File name", required=True)
-    file = fields.Binary(required=True, attachment=True)
+    file = fields.Binary(attachment=True)
+    server_path = fields.Char(
+        string="File on the server",
+        groups="g2p_registry_base.group_g2p_admin",
+        help="For very large files: a path inside the folder that the parameter g2p_registry_base.import_folder names.",
+    )
     mapping_id = fields.Many2one(
         "g2p.registrant.import.mapping",
         ondelete="restrict",
@@ -56,21 +85,58 @@ class RegistrantImport(models.Model):
         readonly=False,
         required=True,
     )
+    existing_policy = fields.Selection(
+        [("report", "Refuse the row"), ("skip", "Skip the row"), ("update", "Update the registrant")],
+        string="Who is registered already",
+        default="report",
+        required=True,
+        help="A registrant is known by the IDs of the row. What the file leaves empty is never emptied by an update.",
+    )
+    match_id_type_id = fields.Many2one(
+        "g2p.id.type",
+        string="Known by",
+        ondelete="restrict",
+        domain=[("is_unique", "=", True)],
+        help="The ID that tells which registrant a row updates.",
+    )
     company_id = fields.Many2one(
         "res.company", required=True, index=True, default=lambda self: self.env.company, readonly=True
     )
     state = fields.Selection(
-        [("draft", "New"), ("checked", "Checked"), ("done", "Imported")], default="draft", readonly=True, copy=False
+        [
+            ("draft", "New"),
+            ("checked", "Checked"),
+            ("submitted", "Awaiting confirmation"),
+            ("importing", "Being imported"),
+            ("done", "Imported"),
+            ("undone", "Undone"),
+        ],
+        default="draft",
+        readonly=True,
+        copy=False,
     )
+    submitted_by_id = fields.Many2one("res.users", string="Submitted by", readonly=True, copy=False)
+    confirmed_by_id = fields.Many2one("res.users", string="Confirmed by", readonly=True, copy=False, index=True)
     total_count = fields.Integer(string="Rows", readonly=True, copy=False)
     ok_count = fields.Integer(string="Good", readonly=True, copy=False)
     refused_count = fields.Integer(string="Refused", readonly=True, copy=False)
-    imported_count = fields.Integer(string="Imported", readonly=True, copy=False)
+    skipped_count = fields.Integer(string="Skipped", readonly=True, copy=False)
+    imported_count = fields.Integer(string="Created", readonly=True, copy=False)
+    updated_count = fields.Integer(string="Updated", readonly=True, copy=False)
     header = fields.Json(readonly=True, copy=False, help="The first row of the file.")
+    layout = fields.Json(readonly=True, copy=False, help="What the columns became when the file was checked.")
+    file_hash = fields.Char(string="SHA-256", readonly=True, copy=False)
+    same_file_text = fields.Char(compute="_compute_same_file_text")
+    maker_checker = fields.Boolean(compute="_compute_maker_checker")
+    may_confirm = fields.Boolean(compute="_compute_maker_checker")
     line_ids = fields.One2many("g2p.registrant.import.line", "import_id", string="Rows of the file")
     refused_line_ids = fields.One2many(
         "g2p.registrant.import.line", "import_id", string="Refused rows", domain=[("state", "=", "refused")]
     )
+    first_refused_ids = fields.Many2many(
+        "g2p.registrant.import.line", compute="_compute_preview", string="First refused rows"
+    )
+    sample_line_ids = fields.Many2many("g2p.registrant.import.line", compute="_compute_preview", string="Sample rows")
     refused_file = fields.Binary(compute="_compute_refused_file")
 
     @api.depends("mapping_id")
@@ -81,62 +147,153 @@ class RegistrantImport(models.Model):
             record.encoding = mapping.encoding or record.encoding or "utf-8"
             record.date_format = mapping.date_format or record.date_format or "%Y-%m-%d"
 
+    @api.depends("state")
+    def _compute_preview(self):
+        """The first rows only, whatever their number."""
+        lines = self.env["g2p.registrant.import.line"]
+        for record in self:
+            mine = [("import_id", "=", record.id)]
+            record.first_refused_ids = lines.search(
+                [*mine, ("state", "=", "refused")], limit=FIRST_ERRORS, order="row_number"
+            )
+            record.sample_line_ids = lines.search(
+                [*mine, ("state", "in", ("ok", "imported", "updated"))], limit=SAMPLE_ROWS, order="row_number"
+            )
+
+    @api.depends("file_hash")
+    def _compute_same_file_text(self):
+        for record in self:
+            record.same_file_text = False
+            if not record.file_hash:
+                continue
+            # sudo: that somebody else brought the same file is for the user to know; only name, date and counts are told
+            twin = self.sudo().search(
+                [
+                    ("file_hash", "=", record.file_hash),
+                    ("company_id", "=", record.company_id.id),
+                    ("id", "!=", record._origin.id),
+                    ("state", "in", ("submitted", "importing", "done")),
+                ],
+                limit=1,
+            )
+            if twin:
+                record.same_file_text = self.env._(
+                    "The same file was brought by %(user)s on %(date)s: created %(created)s, updated %(updated)s.",
+                    user=twin.create_uid.name,
+                    date=fields.Date.to_string(twin.create_date),
+                    created=twin.imported_count,
+                    updated=twin.updated_count,
+                )
+
+    @api.depends("state")
+    @api.depends_context("uid")
+    def _compute_maker_checker(self):
+        wanted = self._maker_checker()
+        for record in self:
+            makers = record.create_uid | record.submitted_by_id
+            record.maker_checker = wanted
+            record.may_confirm = (
+                record.state == "submitted" and self.env.user not in makers if wanted else record.state == "checked"
+            )
+
     def _compute_refused_file(self):
         for record in self:
-            record.refused_file = base64.b64encode(record._refused_csv().encode("utf-8-sig"))
+            record.refused_file = base64.b64encode("".join(record._result_file("refused")).encode())
+
+    @api.constrains("existing_policy", "match_id_type_id")
+    def _check_match_id_type(self):
+        for record in self:
+            if record.existing_policy == "update" and not record.match_id_type_id.is_unique:
+                raise ValidationError(self.env._("Say which unique ID tells who is to be updated."))
+
+    # -- what a user may write
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        for vals in vals_list:
+            self._refuse_protected(vals)
+            if vals.get("server_path") and not vals.get("name"):
+                vals["name"] = os.path.basename(vals["server_path"])
+        return super().create(vals_list)
 
     def write(self, vals):
-        if vals.keys() & {"file", "mapping_id", "target_type", "encoding", "date_format"}:
-            if any(record.state == "done" for record in self):
+        self._refuse_protected(vals)
+        if not vals.keys() & set(OPTIONS):
+            return super().write(vals)
+        for record in self:
+            record._check_is_mine()
+            if record.state not in ("draft", "checked", "submitted"):
                 raise UserError(
                     self.env._("This file was imported already. Upload the corrected rows as a new import.")
                 )
-            vals = {**vals, "state": "draft"}
-        return super().write(vals)
+        result = super().write(vals)
+        # sudo: a file or option that changed is to be checked again, whatever its state was
+        super(RegistrantImport, self.sudo()).write({"state": "draft", "submitted_by_id": False})
+        return result
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_history(self):
+        if any(record.state in ("importing", "done", "undone") for record in self):
+            raise UserError(self.env._("What was imported stays in the history."))
+
+    def _refuse_protected(self, vals):
+        if not self.env.su and any(vals.get(name) or (self and name in vals) for name in PROTECTED):
+            raise AccessError(self.env._("The state and the counts of an import are set by its buttons."))
+
+    def _check_is_mine(self):
+        if not self.env.su and self.create_uid != self.env.user:
+            raise AccessError(self.env._("Only %s, who brought the file, may change it.", self.create_uid.sudo().name))
 
     # -- buttons
 
     def action_check(self):
         """Stage the file's rows and check them. Nothing is registered yet."""
         self._check_may_import()
-        if self.state == "done":
+        self._check_is_mine()
+        # sudo: role and ownership were checked above; rows and counts are written by the import only
+        record = self.sudo()
+        if record._lock_state() not in ("draft", "checked"):
             raise UserError(self.env._("This file was imported already. Upload the corrected rows as a new import."))
-        self.env.cr.execute("DELETE FROM g2p_registrant_import_line WHERE import_id = %s", [self.id])
-        self._stage()
-        self._check_staged()
-        self._count("checked")
+        if record.running_operation_id:
+            record.running_operation_id._refuse_twin()
+        record._stage()
+        return self._bulk_start("check")._notification()
+
+    def action_submit(self):
+        """Hand the checked file to another user for confirmation."""
+        self._check_may_import()
+        self._check_is_mine()
+        # sudo: role and ownership were checked above
+        if not self._maker_checker():
+            raise UserError(self.env._("No confirmation by another user is asked for: import the file."))
+        if self.sudo()._lock_state() != "checked":
+            raise UserError(self.env._("Check the file first."))
+        self.sudo().write({"state": "submitted", "submitted_by_id": self.env.uid})
 
     def action_import(self):
         """Register the good rows; rows that turn out bad on the way are refused one by one."""
         self._check_may_import()
-        self.env.cr.execute("SELECT state FROM g2p_registrant_import WHERE id = %s FOR UPDATE", [self.id])
-        if self.env.cr.fetchone() != ("checked",):
-            raise UserError(self.env._("Check the file first."))
-        self._check_staged()  # the registry may have changed since the file was checked
-        last = 0
-        while batch := self._next_good_lines(last):
-            last = batch[-1][1]
-            self._create_registrants(batch)
-        self._count("done")
-        return {
-            "type": "ir.actions.client",
-            "tag": "display_notification",
-            "params": {
-                "type": "warning" if self.refused_count else "success",
-                "message": self.env._(
-                    "Imported %(imported)s. Refused %(refused)s.",
-                    imported=self.imported_count,
-                    refused=self.refused_count,
-                ),
-                "next": {"type": "ir.actions.client", "tag": "soft_reload"},
-            },
-        }
+        return self._bulk_start("import")._notification()
+
+    def action_undo(self):
+        """Remove the registrants that came with this file, as long as nothing depends on them."""
+        self._check_may_import()
+        if not self.env.su and not self.env.user.has_group("g2p_registry_base.group_g2p_admin"):
+            if self.env.user not in (self.create_uid | self.confirmed_by_id):
+                raise AccessError(self.env._("Only who did the import, or an administrator, may undo it."))
+        return self._bulk_start("undo")._notification()
 
     def action_download_refused(self):
+        return self._download("refused_file")
+
+    def action_download_result(self):
+        return self._download("result")
+
+    def _download(self, kind):
         self.ensure_one()
         return {
             "type": "ir.actions.act_url",
-            "url": f"/web/content/{self._name}/{self.id}/refused_file/refused-rows.csv?download=true",
+            "url": f"/g2p_registry_base/import/{self.id}/{kind}.csv",
             "target": "self",
         }
 
@@ -146,411 +303,191 @@ class RegistrantImport(models.Model):
         action = self.env["ir.actions.act_window"]._for_xml_id(f"g2p_registry_base.g2p_{kind}_action")
         return {**action, "domain": [("import_line_ids.import_id", "=", self.id)]}
 
+    def action_view_rows(self):
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Rows of %s", self.name),
+            "res_model": "g2p.registrant.import.line",
+            "view_mode": "list",
+            "domain": [("import_id", "=", self.id)],
+            "context": {"create": False},
+        }
+
     def _check_may_import(self):
         self.ensure_one()
         if not self.env.su and not self.env.user.has_group("g2p_registry_base.group_g2p_registrar"):
             raise AccessError(self.env._("Only a registrar may import registrants."))
         self.check_access("write")
 
-    # -- from the file to staged rows
+    @api.model
+    def _maker_checker(self):
+        # sudo: one parameter, read by name
+        return self.env["ir.config_parameter"].sudo().get_param("g2p_registry_base.import_maker_checker") == "True"
 
-    def _stage(self):
-        """Read the file once; each row is staged with its values, or with the first cell that can't be taken."""
-        content = base64.b64decode(self.with_context(bin_size=False).file or b"")
-        rows = import_file.read_rows(content, self.name, self.encoding, self.mapping_id.delimiter)
-        try:
-            header = [cell.strip() for cell in next(rows, (0, []))[1]]
-            columns = self._columns(header)
-            self.header = header
-            batch = []
-            for number, cells in rows:
-                batch.append(self._staged_row(number, header, columns, cells))
-                if len(batch) == STAGE_BATCH:
-                    self._insert_rows(batch)
-                    batch = []
-            self._insert_rows(batch)
-        except FileError as error:
-            raise UserError(self.env._(str(error))) from error
-        except csv.Error as error:
-            raise UserError(self.env._("The file can't be read as CSV: %s", error)) from error
+    def _lock_state(self):
+        """The state, under a lock on the row until the end of the transaction."""
+        self.flush_recordset()
+        self.env.cr.execute("SELECT state FROM g2p_registrant_import WHERE id = %s FOR UPDATE", [self.id])
+        self.invalidate_recordset(["state"])
+        return self.env.cr.fetchone()[0]
 
-    def _columns(self, header):
-        """[(position, column name, mapping line)] of the columns that are used."""
-        if not any(header):
-            raise UserError(self.env._("The file is empty: its first row must hold the names of the columns."))
-        if twice := {name for name in header if name and header.count(name) > 1}:
-            raise UserError(self.env._("These columns stand twice in the file: %s", ", ".join(sorted(twice))))
-        lines = self.mapping_id.line_ids
-        if not self.mapping_id:
-            lines = self.mapping_id._columns_by_name(header, self.env["g2p.id.type"].search([("active", "=", True)]))
-        if missing := [line.column for line in lines if line.column.strip() not in header]:
-            raise UserError(self.env._("These columns are missing in the file: %s", ", ".join(missing)))
-        if not set(NAME_TARGETS) & set(lines.mapped("target")):
-            raise UserError(self.env._("No column of the file holds names. Choose a mapping, or name the columns."))
-        return [(header.index(line.column.strip()), line.column, line) for line in lines]
+    # -- the file
 
-    def _staged_row(self, number, header, columns, cells):
-        raw = [import_file.storable(cell) for cell in cells]
-        data, column, reason = {}, None, None
-        try:
-            if any(cell.strip() for cell in cells[len(header) :]):
-                raise CellError("has more cells than the first row")
-            for position, cell in enumerate(cells[: len(header)]):
-                column = header[position]
-                import_file.check_cell(cell)
-            for position, column, line in columns:  # noqa: B007 - a refusal names the column the loop stands at
-                self._take_cell(data, line, cells[position] if position < len(cells) else "")
-            column = next(name for _position, name, line in columns if line.target in NAME_TARGETS)
-            self._take_names(data)
-        except CellError as error:
-            # the templates are listed for translators in _reasons()
-            reason = self.env._(error.template, **error.values)
-            data = {}
-        return (
-            self.id,
-            number,
-            "refused" if reason else "ok",
-            column if reason else None,
-            reason,
-            json.dumps(raw),
-            json.dumps(data),
+    def _open_file(self):
+        """The file as a binary stream; it is never wholly in memory."""
+        # sudo: the path is read for who may import; only administrators may set it
+        if path := self.sudo().server_path:
+            return self._open_server_file(path)
+        # sudo: the attachment of a record whose access was checked
+        attachment = (
+            self.env["ir.attachment"]
+            .sudo()
+            .search([("res_model", "=", self._name), ("res_id", "=", self.id), ("res_field", "=", "file")], limit=1)
         )
+        if attachment.store_fname:
+            return open(attachment._full_path(attachment.store_fname), "rb")
+        return io.BytesIO(attachment.raw or b"")
 
-    def _take_cell(self, data, line, cell):
-        """Put what `cell` says into `data`, or raise CellError."""
-        if not cell.strip():
-            if line.required:
-                raise CellError("is empty")
-            return
-        target = line.target
-        if target in ("birthdate", "registration_date"):
-            label = dict(import_file.DATE_FORMATS)[self.date_format]
-            today = fields.Date.context_today(self)
-            data[target] = import_file.parse_past_date(cell, self.date_format, label, today)
-        elif target == "phone":
-            data.setdefault("phones", []).append(import_file.parse_phone(cell))
-        elif target == "income":
-            data[target] = import_file.parse_number(cell)
-        elif target == "email":
-            data[target] = import_file.parse_email(cell)
-        elif target == "gender":
-            value = self.env["gender.type"]._values_by_name().get(import_file.parse_text(cell).lower())
-            if not value:
-                raise CellError("is no gender of the registry: %(value)s", value=cell[:50])
-            data[target] = value
-        elif target == "id":
-            data.setdefault("ids", []).append(self._take_id(line, import_file.parse_text(cell)))
-        elif target in ("account_number", "wallet_number"):
-            kind = "bank" if target == "account_number" else "mobile_wallet"
-            data.setdefault("accounts", []).append([kind, import_file.parse_text(cell)])
-        elif target == "info":
-            data.setdefault("info", {})[line.column] = import_file.parse_text(cell)
-        else:
-            data[target] = import_file.parse_text(cell)
-
-    def _take_id(self, line, value):
-        id_type = line.id_type_id
-        if len(value) > 100:
-            raise CellError(
-                "is too long: %(length)s characters, at most %(limit)s are taken", length=len(value), limit=100
-            )
-        if id_type.id_validation and not re.fullmatch(id_type.id_validation, value):
-            raise CellError("does not match the pattern of %(type)s: %(value)s", type=id_type.name, value=value[:50])
-        return {"type": id_type.id, "value": value, "column": line.column}
-
-    def _take_names(self, data):
-        """Turn a full name into its parts; a row without any name is refused."""
-        if not any(data.get(name) for name in NAME_TARGETS):
-            raise CellError("is empty: a registrant needs a name")
-        if self.target_type == "group":
-            data["name"] = next(data[name] for name in NAME_TARGETS if data.get(name))
-        elif data.get("full_name"):
-            order = self.mapping_id.name_order or "given_first"
-            family, given, additional = import_file.split_name(data["full_name"], order)
-            data |= {"family_name": family, "given_name": given, "addl_name": additional}
-
-    def _insert_rows(self, rows):
-        if rows:
-            self.env.cr.execute_values(
-                "INSERT INTO g2p_registrant_import_line "
-                "(import_id, row_number, state, column_name, reason, raw, data) VALUES %s",
-                rows,
-                page_size=STAGE_BATCH,
-            )
-
-    # -- checks over all staged rows at once
-
-    def _check_staged(self):
-        """Refuse good rows that the registry can't take, whatever their number, by one statement a rule."""
-        self.env.flush_all()
-        self._resolve_areas()
-        if self.target_type == "group":
-            self._refuse_unknown_kinds()
-        self._refuse_known_ids()
-        self._refuse_repeated_ids()
-        self.env["g2p.registrant.import.line"].invalidate_model(flush=False)
-
-    def _column_of(self, target):
-        line = self.mapping_id.line_ids.filtered(lambda line: line.target == target)[:1]
-        return line.column or dict(self.env["g2p.registrant.import.mapping.line"]._fields["target"].selection)[target]
-
-    def _resolve_areas(self):
-        """Find areas by code, in the areas of the user where they are limited to some."""
-        # sudo: the user's own areas
-        limits = self.env.user.sudo().g2p_area_ids if not self.env.su else self.env["g2p.area"]
-        execute = self.env.cr.execute
-        execute(
-            SQL(
-                """
-                UPDATE g2p_registrant_import_line line
-                SET area_id = area.id
-                FROM g2p_area area
-                WHERE line.import_id = %s AND line.state = 'ok' AND area.code = line.data->>'area_code' AND area.active
-                """,
-                self.id,
-            )
-        )
-        column = self._column_of("area_code")
-        execute(
-            SQL(
-                """
-                UPDATE g2p_registrant_import_line line
-                SET state = 'refused', column_name = %s, reason = format(%s, left(data->>'area_code', 50))
-                WHERE import_id = %s AND state = 'ok' AND area_id IS NULL AND data->>'area_code' IS NOT NULL
-                """,
-                column,
-                self.env._("is no area of the registry: %s"),
-                self.id,
-            )
-        )
-        if not limits:
-            return
-        if len(limits) == 1:
-            execute(
-                SQL(
-                    "UPDATE g2p_registrant_import_line SET area_id = %s "
-                    "WHERE import_id = %s AND state = 'ok' AND area_id IS NULL",
-                    limits.id,
-                    self.id,
+    def _open_server_file(self, path):
+        # sudo: one parameter, read by name
+        folder = self.env["ir.config_parameter"].sudo().get_param("g2p_registry_base.import_folder")
+        if not folder or not os.path.isabs(folder):
+            raise UserError(
+                self.env._(
+                    "Files of the server are not enabled: the parameter g2p_registry_base.import_folder is empty."
                 )
             )
-        execute(
-            SQL(
-                """
-                UPDATE g2p_registrant_import_line line
-                SET state = 'refused', column_name = %s, reason = %s
-                WHERE import_id = %s AND state = 'ok' AND NOT EXISTS (
-                    SELECT FROM g2p_area area
-                    JOIN g2p_area allowed ON allowed.id = ANY(%s) AND area.parent_path LIKE allowed.parent_path || '%%'
-                    WHERE area.id = line.area_id
-                )
-                """,
-                column,
-                self.env._("is outside the areas you work in"),
-                self.id,
-                limits.ids,
-            )
-        )
-
-    def _refuse_unknown_kinds(self):
-        self.env.cr.execute(
-            SQL(
-                """
-                UPDATE g2p_registrant_import_line line
-                SET state = 'refused', column_name = %s, reason = format(%s, left(data->>'kind', 50))
-                WHERE import_id = %s AND state = 'ok' AND data->>'kind' IS NOT NULL AND NOT EXISTS (
-                    SELECT FROM g2p_group_kind kind WHERE lower(kind.name) = lower(line.data->>'kind')
-                )
-                """,
-                self._column_of("kind"),
-                self.env._("is no group type of the registry: %s"),
-                self.id,
-            )
-        )
-
-    def _staged_ids(self):
-        """(line_id, row_number, id_type, value, column_name) of the IDs of good rows whose type is unique."""
-        return SQL(
-            """
-            SELECT line.id AS line_id, line.row_number, item.type AS id_type, item.value, item."column" AS column_name
-            FROM g2p_registrant_import_line line
-            CROSS JOIN LATERAL jsonb_to_recordset(line.data->'ids') AS item (type integer, value text, "column" text)
-            JOIN g2p_id_type id_type ON id_type.id = item.type AND id_type.is_unique
-            WHERE line.import_id = %s AND line.state = 'ok'
-            """,
-            self.id,
-        )
-
-    def _refuse_known_ids(self):
-        self.env.cr.execute(
-            SQL(
-                """
-                UPDATE g2p_registrant_import_line line
-                SET state = 'refused', column_name = known.column_name, reason = format(%s, known.value)
-                FROM (
-                    SELECT DISTINCT ON (staged.line_id) staged.*
-                    FROM (%s) staged
-                    JOIN g2p_reg_id ON g2p_reg_id.id_type = staged.id_type AND g2p_reg_id.value = staged.value
-                    ORDER BY staged.line_id
-                ) known
-                WHERE line.id = known.line_id
-                """,
-                self.env._("is the ID of a registrant already: %s"),
-                self._staged_ids(),
-            )
-        )
-
-    def _refuse_repeated_ids(self):
-        """Of good rows with the same ID, the first stays."""
-        self.env.cr.execute(
-            SQL(
-                """
-                UPDATE g2p_registrant_import_line line
-                SET state = 'refused', column_name = repeated.column_name, reason = format(%s, repeated.first_row)
-                FROM (
-                    SELECT DISTINCT ON (line_id) line_id, column_name, first_row
-                    FROM (
-                        SELECT
-                            staged.*,
-                            min(row_number) OVER (PARTITION BY id_type, value) AS first_row
-                        FROM (%s) staged
-                    ) numbered
-                    WHERE row_number > first_row
-                    ORDER BY line_id, first_row
-                ) repeated
-                WHERE line.id = repeated.line_id
-                """,
-                self.env._("is the same ID as in row %s"),
-                self._staged_ids(),
-            )
-        )
-
-    # -- from staged rows to registrants
-
-    def _next_good_lines(self, after_row):
-        """[(line id, row number, data, area id, kind id)] of the next good rows, in the order of the file."""
-        self.env.cr.execute(
-            """
-            SELECT line.id, line.row_number, line.data, line.area_id, kind.id
-            FROM g2p_registrant_import_line line
-            LEFT JOIN g2p_group_kind kind ON lower(kind.name) = lower(line.data->>'kind')
-            WHERE line.import_id = %s AND line.state = 'ok' AND line.row_number > %s
-            ORDER BY line.row_number
-            LIMIT %s
-            """,
-            [self.id, after_row, CREATE_BATCH],
-        )
-        return self.env.cr.fetchall()
-
-    def _create_registrants(self, batch):
-        """Create the registrants of `batch` in one call. Where the registry refuses, halve the batch until the rows
-        that are to blame stand alone."""
+        folder = os.path.realpath(folder)
         try:
-            # a refusal is told to the user: no log line, which would hold the registrants' data
-            with mute_logger("odoo.sql_db"), self.env.cr.savepoint():
-                partners = self.env["res.partner"].create([self._registrant_vals(*row) for row in batch])
-                self.env.flush_all()
-        except (ValidationError, UserError, psycopg2.IntegrityError, psycopg2.DataError) as error:
-            if len(batch) == 1:
-                self._refuse(batch[0][0], error)
-                return
-            middle = len(batch) // 2
-            self._create_registrants(batch[:middle])
-            self._create_registrants(batch[middle:])
-            return
-        self.env.cr.execute_values(
-            "UPDATE g2p_registrant_import_line line SET state = 'imported', partner_id = pair.partner_id "
-            "FROM (VALUES %s) AS pair (line_id, partner_id) WHERE line.id = pair.line_id",
-            [(row[0], partner.id) for row, partner in zip(batch, partners, strict=True)],
-            page_size=CREATE_BATCH,
-        )
-        self.env["res.partner"].invalidate_model(flush=False)
+            real = os.path.realpath(os.path.join(folder, path))
+            if os.path.commonpath([folder, real]) != folder:
+                raise UserError(self.env._("The file is not inside the folder for imports."))
+            # what the path names may change after it was resolved: no link is followed any more
+            descriptor = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            stream = os.fdopen(descriptor, "rb")
+        except (OSError, ValueError) as error:
+            raise UserError(self.env._("There is no such file in the folder for imports.")) from error
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            stream.close()
+            raise UserError(self.env._("There is no such file in the folder for imports."))
+        return stream
 
-    def _registrant_vals(self, _line_id, _row_number, data, area_id, kind_id):
-        command = fields.Command.create
-        plain = (
-            "name",
-            "family_name",
-            "given_name",
-            "addl_name",
-            "birthdate",
-            "gender",
-            "address",
-            "email",
-            "registration_date",
-            "civil_status",
-            "occupation",
-            "birth_place",
-        )
-        vals = {
-            "is_registrant": True,
-            "is_group": self.target_type == "group",
-            "company_id": self.company_id.id,
-            **{name: data[name] for name in plain if data.get(name)},
-            "reg_ids": [command({"id_type": item["type"], "value": item["value"]}) for item in data.get("ids", [])],
-            "phone_number_ids": [command({"phone_no": number}) for number in data.get("phones", [])],
-            "bank_ids": [
-                command({"account_type": kind, "acc_number": number}) for kind, number in data.get("accounts", [])
-            ],
+    def _file_error(self, error):
+        """The sentence that says what is wrong with the whole file."""
+        # the templates are listed for translators in _reasons()
+        return UserError(self.env._(error.template, **error.values))
+
+    # -- what the engine asks
+
+    @api.model
+    def _bulk_steps(self):
+        return super()._bulk_steps() | {
+            "check": self.env._("Check file"),
+            "import": self.env._("Import"),
+            "undo": self.env._("Undo import"),
         }
-        if area_id:
-            vals["area_id"] = area_id
-        if kind_id:
-            vals["kind"] = kind_id
-        if "income" in data:
-            vals["income"] = float(data["income"])
-        if data.get("info"):
-            vals["additional_g2p_info"] = data["info"]
-        return vals
 
-    def _refuse(self, line_id, error):
-        if isinstance(error, psycopg2.Error):
-            model = next((m for m in self.env.values() if m._table == error.diag.table_name), self)
-            reason = model._sql_error_to_message(error)
-        else:
-            reason = str(error)
-        self.env.cr.execute(
-            "UPDATE g2p_registrant_import_line SET state = 'refused', reason = %s WHERE id = %s", [reason, line_id]
-        )
+    @api.model
+    def _bulk_outcomes(self):
+        return {
+            "good": (self.env._("Good"), "done"),
+            "created": (self.env._("Created"), "done"),
+            "updated": (self.env._("Updated"), "done"),
+            "removed": (self.env._("Removed"), "done"),
+            "skipped": (self.env._("Skipped"), "skipped"),
+            "refused": (self.env._("Refused"), "skipped"),
+        } | super()._bulk_outcomes()
 
-    def _count(self, state):
+    @api.model
+    def _bulk_tables(self, step):
+        if step == "check":
+            return ["g2p_registrant_import_line"]
+        return ["res_partner", "g2p_reg_id", "g2p_phone_number", "res_partner_bank", "g2p_group_membership"]
+
+    def _bulk_notification(self, operation):
+        action = super()._bulk_notification(operation)
+        if (operation.counts or {}).get("refused") and action["params"]["type"] == "success":
+            action["params"]["type"] = "warning"
+        action["params"]["next"] = {"type": "ir.actions.client", "tag": "soft_reload"}
+        return action
+
+    def _count(self, state=None):
         """Bring the counts in line with the rows; they add up to the rows of the file."""
         self.env.flush_all()
         self.env.cr.execute(
-            """
-            UPDATE g2p_registrant_import
-            SET state = %s, total_count = counted.total, ok_count = counted.ok, refused_count = counted.refused,
-                imported_count = counted.imported
-            FROM (
-                SELECT
-                    count(*) AS total,
-                    count(*) FILTER (WHERE state = 'ok') AS ok,
-                    count(*) FILTER (WHERE state = 'refused') AS refused,
-                    count(*) FILTER (WHERE state = 'imported') AS imported
-                FROM g2p_registrant_import_line
-                WHERE import_id = %s
-            ) counted
-            WHERE g2p_registrant_import.id = %s
-            """,
-            [state, self.id, self.id],
+            SQL(
+                """
+                UPDATE g2p_registrant_import
+                SET state = COALESCE(%s, state), total_count = counted.total, ok_count = counted.ok,
+                    refused_count = counted.refused, skipped_count = counted.skipped,
+                    imported_count = counted.imported, updated_count = counted.updated,
+                    write_date = now() AT TIME ZONE 'UTC'
+                FROM (
+                    SELECT
+                        count(*) AS total,
+                        count(*) FILTER (WHERE state = 'ok') AS ok,
+                        count(*) FILTER (WHERE state = 'refused') AS refused,
+                        count(*) FILTER (WHERE state = 'skipped') AS skipped,
+                        count(*) FILTER (WHERE state = 'imported') AS imported,
+                        count(*) FILTER (WHERE state = 'updated') AS updated
+                    FROM g2p_registrant_import_line
+                    WHERE import_id = %s
+                ) counted
+                WHERE g2p_registrant_import.id = %s
+                """,
+                state,
+                self.id,
+                self.id,
+            )
         )
         self.invalidate_recordset()
+        self.env["g2p.registrant.import.line"].invalidate_model(flush=False)
 
-    # -- refused rows as a file
+    # -- results as a file
 
-    def _refused_csv(self):
-        """Row number, column, reason, then the cells as they were; no cell can run as a formula."""
+    def _result_file(self, kind):
+        """Yield the lines of a CSV file: the file as it came, each row with what became of it; with `kind` refused,
+        the refused rows only. No cell can run as a formula, and no more than a few thousand rows are in memory."""
         self.ensure_one()
-        lines = self.env["g2p.registrant.import.line"].search(
-            [("import_id", "=", self.id), ("state", "=", "refused")], order="row_number"
-        )
+        labels = dict(self.env["g2p.registrant.import.line"]._fields["state"]._description_selection(self.env))
+        header = [import_file.neutral(name) for name in self.header or []]
+        width = len(header)
+        refused = kind == "refused"
+        own = [self.env._("row number"), self.env._("column"), self.env._("reason")]
         output = io.StringIO(newline="")
         writer = csv.writer(output)
-        writer.writerow(["row number", "column", "reason", *map(import_file.neutral, self.header or [])])
-        for line in lines:
-            cells = [line.row_number, line.column_name or "", line.reason or "", *(line.raw or [])]
-            writer.writerow([import_file.neutral(cell) for cell in cells])
-        return output.getvalue()
+        output.write("\ufeff")
+        writer.writerow([*own, *header] if refused else [*header, own[0], self.env._("result"), *own[1:]])
+        last = 0
+        while True:
+            yield output.getvalue()
+            output.seek(0)
+            output.truncate()
+            self.env.cr.execute(
+                SQL(
+                    """
+                    SELECT row_number, state, column_name, reason, raw
+                    FROM g2p_registrant_import_line
+                    WHERE import_id = %s AND row_number > %s %s
+                    ORDER BY row_number
+                    LIMIT %s
+                    """,
+                    self.id,
+                    last,
+                    SQL("AND state = 'refused'") if refused else SQL(),
+                    RESULT_BATCH,
+                )
+            )
+            rows = self.env.cr.fetchall()
+            if not rows:
+                return
+            last = rows[-1][0]
+            for number, state, column, reason, raw in rows:
+                cells = [*(raw or []), *[""] * (width - len(raw or []))]
+                why = [column or "", reason or ""]
+                values = [number, *why, *cells] if refused else [*cells, number, labels[state], *why]
+                writer.writerow([import_file.neutral(value) for value in values])
 
     @api.autovacuum
     def _gc_rows(self):
@@ -559,7 +496,7 @@ class RegistrantImport(models.Model):
             """
             DELETE FROM g2p_registrant_import_line line
             USING g2p_registrant_import import
-            WHERE line.import_id = import.id
+            WHERE line.import_id = import.id AND import.state <> 'importing'
                 AND import.write_date < now() AT TIME ZONE 'UTC' - make_interval(days => %s)
             """,
             [KEEP_ROWS_DAYS],
@@ -568,22 +505,18 @@ class RegistrantImport(models.Model):
     def _reasons(self):
         """The reasons of `import_file`, spelled out so that they can be translated."""
         return [
-            self.env._("is empty"),
-            self.env._("is empty: a registrant needs a name"),
             self.env._("has more cells than the first row"),
             self.env._("is not text in the chosen encoding"),
             self.env._("is too long: %(length)s characters, at most %(limit)s are taken"),
-            self.env._("starts like a spreadsheet formula: %(value)s"),
-            self.env._("is not an e-mail address: %(value)s"),
-            self.env._("is not a number: %(value)s"),
-            self.env._("is negative: %(value)s"),
-            self.env._("is not a date in the form %(form)s: %(value)s"),
-            self.env._("is in the future: %(value)s"),
-            self.env._("is before 1900: %(value)s"),
-            self.env._("is no gender of the registry: %(value)s"),
-            self.env._("does not match the pattern of %(type)s: %(value)s"),
             self.env._("The file is not an XLSX workbook."),
+            self.env._("The workbook is too large. Save it as CSV."),
+            self.env._("The file has too many columns to be a file of registrants."),
             self.env._("The file is UTF-16, not UTF-8. Choose its encoding."),
             self.env._("The file can't be read in this encoding. Choose another one."),
             self.env._("The first row is not text in this encoding. Choose another one."),
+            self.env._("Row %(row)s holds a NUL byte: the file is not text, or not in this encoding."),
+            self.env._(
+                "From row %(row)s on the file can't be read as CSV: a quote is opened and not closed, or stands inside "
+                "a cell."
+            ),
         ]

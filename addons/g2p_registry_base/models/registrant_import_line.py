@@ -1,4 +1,4 @@
-from odoo import fields, models
+from odoo import api, fields, models
 
 
 class RegistrantImportLine(models.Model):
@@ -12,14 +12,41 @@ class RegistrantImportLine(models.Model):
 
     _row_unique = models.Constraint("UNIQUE (import_id, row_number)", "A row is staged once.")
     _state_idx = models.Index("(import_id, state, row_number)")
+    _unit_idx = models.Index("(import_id, unit)")
     _partner_idx = models.Index("(partner_id) WHERE partner_id IS NOT NULL")
+    _group_idx = models.Index("(group_id) WHERE group_id IS NOT NULL")
 
     import_id = fields.Many2one("g2p.registrant.import", required=True, ondelete="cascade")
-    row_number = fields.Integer(string="Row", required=True)
-    state = fields.Selection([("ok", "Good"), ("refused", "Refused"), ("imported", "Imported")], required=True)
+    row_number = fields.Integer(string="Row", required=True, aggregator=None)
+    unit = fields.Integer(
+        required=True, aggregator=None, help="Rows of one household share a number, and are imported together."
+    )
+    state = fields.Selection(
+        [
+            ("staged", "Read"),
+            ("ok", "Good"),
+            ("refused", "Refused"),
+            ("skipped", "Skipped"),
+            ("imported", "Created"),
+            ("updated", "Updated"),
+            ("undone", "Undone"),
+        ],
+        required=True,
+    )
     column_name = fields.Char(string="Column")
     reason = fields.Char()
     raw = fields.Json(help="The cells as they stand in the file.")
     data = fields.Json(help="What the cells became.")
     area_id = fields.Many2one("g2p.area", ondelete="set null")
     partner_id = fields.Many2one("res.partner", string="Registrant", ondelete="set null")
+    group_id = fields.Many2one("res.partner", string="Group", ondelete="set null")
+    group_created = fields.Boolean(help="The group came with this row.")
+    summary = fields.Char(compute="_compute_summary", string="Becomes")
+
+    @api.depends("data", "raw")
+    def _compute_summary(self):
+        """A few words of what the row says, for the preview."""
+        for line in self:
+            values = line.data.values() if isinstance(line.data, dict) else line.raw or []
+            words = [str(value) for value in values if value and not isinstance(value, dict | list)]
+            line.summary = " · ".join(dict.fromkeys(words))[:200]

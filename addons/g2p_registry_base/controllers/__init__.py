@@ -1,0 +1,1 @@
+from . import registrant_import

@@ -1,0 +1,721 @@
+import json
+import re
+
+from odoo import fields, models
+from odoo.exceptions import UserError
+from odoo.tools import SQL
+
+from .. import import_file
+from ..import_file import FileError, RowSource, copy_text
+
+NAME_TARGETS = ("full_name", "family_name", "given_name")  # the columns that hold a registrant's name
+DATES = ("birthdate", "registration_date")
+ACCOUNTS = {"account_number": "bank", "wallet_number": "mobile_wallet"}
+FORMULA = SQL("('=', '+', '-', '@')")
+VALUE = "\x01"  # stands for the cell's own text while a reason is translated
+COLLATION = SQL('COLLATE "und-x-icu"')  # capitals of every script, whatever the database's own collation knows
+# How each date format splits into year, month, day.
+DATE_PARTS = {
+    "%Y-%m-%d": (r"^\d{4}-\d{1,2}-\d{1,2}$", "-", (1, 2, 3)),
+    "%d-%m-%Y": (r"^\d{1,2}-\d{1,2}-\d{4}$", "-", (3, 2, 1)),
+    "%d/%m/%Y": (r"^\d{1,2}/\d{1,2}/\d{4}$", "/", (3, 2, 1)),
+    "%m/%d/%Y": (r"^\d{1,2}/\d{1,2}/\d{4}$", "/", (3, 1, 2)),
+    "%d.%m.%Y": (r"^\d{1,2}\.\d{1,2}\.\d{4}$", ".", (3, 2, 1)),
+}
+
+
+class RegistrantImport(models.Model):
+    """From the file to checked rows."""
+
+    # a file is one thing: reading and checking stand apart from the record and its buttons
+    _inherit = "g2p.registrant.import"  # pylint: disable=consider-merging-classes-inherited
+
+    # -- from the file to staged rows
+
+    def _stage(self):
+        """Stream the file into the staging table, once; memory does not grow with the file."""
+        execute = self.env.cr.execute
+        execute("DELETE FROM g2p_registrant_import_line WHERE import_id = %s", [self.id])
+        with self._open_file() as stream:
+            digest = import_file.sha256(stream)
+            rows = import_file.read_rows(stream, self.name, self.encoding, self.mapping_id.delimiter)
+            try:
+                header = [cell.strip() for cell in next(rows, (0, []))[1]]
+            except FileError as error:
+                raise self._file_error(error) from error
+            layout = self._layout(header)
+            source = RowSource(self._copied_rows(rows, header))
+            self.env.cr.copy_expert(
+                "COPY g2p_registrant_import_line (import_id, row_number, unit, state, column_name, reason, raw, data) "
+                "FROM STDIN",
+                source,
+                size=1 << 18,
+            )
+            if isinstance(source.error, FileError):
+                raise self._file_error(source.error) from source.error
+            if source.error:
+                raise source.error
+        execute("ANALYZE g2p_registrant_import_line")
+        self.write({"state": "draft", "header": header, "layout": layout, "file_hash": digest})
+
+    def _copied_rows(self, rows, header):
+        """Lines for COPY: the cells as they stand, and cleaned where that differs. What no column may hold is refused."""
+        encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+        width = len(header)
+        for number, cells in rows:
+            column = reason = None
+            if any(map(str.strip, cells[width:])):
+                reason = self.env._("has more cells than the first row")
+            elif problem := import_file.unreadable_cell(cells[:width]):
+                column, error = header[problem[0]], problem[1]
+                # the templates are listed for translators in _reasons()
+                reason = self.env._(error.template, **error.values)
+            if reason:
+                raw, data, state = encode([import_file.storable(cell) for cell in cells]), None, "refused"
+            else:
+                cells = cells[:width]
+                cleaned = import_file.clean(cells)
+                raw, data, state = encode(cells), None if cleaned == cells else encode(cleaned), "staged"
+            yield (
+                f"{self.id}\t{number}\t{number}\t{state}\t{copy_text(column)}\t{copy_text(reason)}\t"
+                f"{copy_text(raw)}\t{copy_text(data)}\n"
+            )
+
+    def _layout(self, header):
+        """What each used column of the file becomes, in the mapping's order."""
+        if not any(header):
+            raise UserError(self.env._("The file is empty: its first row must hold the names of the columns."))
+        if twice := {name for name in header if name and header.count(name) > 1}:
+            raise UserError(self.env._("These columns stand twice in the file: %s", ", ".join(sorted(twice)[:10])))
+        lines = self.mapping_id.line_ids
+        if not self.mapping_id:
+            lines = self.mapping_id._columns_by_name(header, self.env["g2p.id.type"].search([("active", "=", True)]))
+            if self.target_type == "group" or "household" not in lines.mapped("target"):
+                # nobody asked for members: such a column is a fact like any other
+                lines.filtered(lambda line: line.target in ("household", "role")).target = "info"
+        if missing := [line.column for line in lines if line.column.strip() not in header]:
+            raise UserError(self.env._("These columns are missing in the file: %s", ", ".join(missing)))
+        targets = set(lines.mapped("target"))
+        if not set(NAME_TARGETS) & targets:
+            raise UserError(self.env._("No column of the file holds names. Choose a mapping, or name the columns."))
+        self._check_layout(lines, targets)
+        return [
+            {
+                "position": header.index(line.column.strip()),
+                "column": line.column,
+                "target": line.target,
+                "id_type": line.id_type_id.id,
+                "required": line.required,
+                "date_format": line.date_format or self.date_format,
+            }
+            for line in lines
+        ]
+
+    def _check_layout(self, lines, targets):
+        ids = lines.filtered(lambda line: line.target == "id")
+        for id_type in ids.id_type_id:
+            if len(ids.filtered(lambda line, id_type=id_type: line.id_type_id == id_type)) > 1:
+                raise UserError(self.env._("Two columns of the file hold the ID %s.", id_type.name))
+            if id_type.target_type not in ("both", self.target_type):
+                raise UserError(self.env._("%s is an ID of the other kind of registrant.", id_type.name))
+        members = targets & {"household", "group_id", "role"}
+        if self.target_type == "group" and members:
+            raise UserError(self.env._("Only individuals are members of a group: import them as individuals."))
+        if members == {"role"}:
+            raise UserError(self.env._("A role needs a group: no column names one."))
+        if {"household", "group_id"} <= targets:
+            raise UserError(
+                self.env._("A file names groups by a household number or by an ID of the group, not by both.")
+            )
+        if self.existing_policy == "update" and self.match_id_type_id not in ids.id_type_id:
+            raise UserError(
+                self.env._(
+                    "No column of the file holds the ID that tells who is updated: %s", self.match_id_type_id.name
+                )
+            )
+
+    # -- the check, chunk by chunk
+
+    def _bulk_source_check(self, operation):
+        return SQL(
+            "SELECT row_number AS key FROM g2p_registrant_import_line WHERE import_id = %s AND state = 'staged'",
+            self.id,
+        )
+
+    def _bulk_chunk_check(self, operation, low, high):
+        """Turn the cells of each row into values, or refuse it for the first that can't be taken."""
+        rows = SQL("line.import_id = %s AND line.row_number > %s AND line.row_number <= %s", self.id, low, high)
+        self.env.cr.execute(self._check_sql(rows))
+        total = self.env.cr.rowcount
+        self._refuse_by_pattern(rows)
+        self._refuse_known_ids(rows)
+        [[good, skipped]] = self.env.execute_query(
+            SQL(
+                "SELECT count(*) FILTER (WHERE state = 'ok'), count(*) FILTER (WHERE state = 'skipped') "
+                "FROM g2p_registrant_import_line line WHERE %s",
+                rows,
+            )
+        )
+        return {"good": good, "skipped": skipped, "refused": total - good - skipped}
+
+    def _bulk_finish_check(self, operation):
+        if operation.state == "done":
+            self._refuse_repeated_ids()
+            self._tie_households()
+        self._count("checked" if operation.state == "done" else None)
+
+    def _columns(self, *targets):
+        return [column for column in self.layout or [] if column["target"] in targets]
+
+    def _check_sql(self, rows):
+        """One statement: the cells, the dates and names they hold, the first problem, the values."""
+        joins, extra = [], []
+        problems = []
+        values = [SQL("'name', %s", self._name_sql())]
+        for column in self.layout:
+            cell = SQL(f"c{int(column['position'])}")
+            name = column["column"]
+            if not self.mapping_id and column["target"] in ("area_code", "kind"):
+                name = self._label(column["target"])
+            if column["required"]:
+                problems.append((SQL("%s IS NULL", cell), name, self._reason(self.env._("is empty"))))
+            found = getattr(self, f"_check_{column['target']}", self._check_text)(column, cell, joins, extra)
+            problems += [(condition, name, self._reason(reason, cell)) for condition, reason in found["problems"]]
+            values += found.get("values", [])
+        info = [SQL("%s::text, %s", c["column"], SQL(f"c{int(c['position'])}")) for c in self._columns("info")]
+        if info:
+            values.append(SQL("'info', NULLIF(jsonb_strip_nulls(jsonb_build_object(%s)), '{}')", SQL(", ").join(info)))
+        names = self._columns(*NAME_TARGETS)
+        nameless = SQL(" AND ").join(SQL("%s IS NULL", SQL(f"c{int(c['position'])}")) for c in names)
+        reason = self._reason(self.env._("is empty: a registrant needs a name"))
+        problems.append((nameless, names[0]["column"], reason))
+        area = self._columns("area_code")
+        if not area and self._areas():
+            reason = self._reason(self.env._("is outside the areas you work in"))
+            column = self._label("area_code")
+            problems += [(SQL("TRUE"), column, reason)] if len(self._areas()) != 1 else []
+        area_id = SQL("area.id") if area else SQL("NULL::integer")
+        if len(self._areas()) == 1:
+            area_id = SQL("COALESCE(%s, %s)", area_id, self._areas().id)
+        cells = SQL(", ").join(
+            SQL("NULLIF(COALESCE(line.data, line.raw)->>%s, '') AS %s", position, SQL(f"c{int(position)}"))
+            for position in sorted({column["position"] for column in self.layout})
+        )
+        return SQL(
+            """
+            WITH cells AS MATERIALIZED (
+                SELECT line.id, %(cells)s FROM g2p_registrant_import_line line WHERE %(rows)s AND line.state = 'staged'
+            ), found AS MATERIALIZED (
+                SELECT cells.*, %(extra)s %(area_id)s AS area_id FROM cells %(joins)s
+            ), checked AS MATERIALIZED (
+                SELECT id, area_id, CASE %(problems)s END AS problem, jsonb_strip_nulls(%(values)s) AS data FROM found
+            )
+            UPDATE g2p_registrant_import_line line
+            SET state = CASE WHEN problem IS NULL THEN 'ok' ELSE 'refused' END, column_name = problem[1],
+                reason = problem[2], data = checked.data, area_id = checked.area_id
+            FROM checked
+            WHERE line.id = checked.id
+            """,
+            cells=cells,
+            rows=rows,
+            extra=SQL("").join(SQL("%s, ", item) for item in extra),
+            area_id=area_id,
+            joins=SQL(" ").join(joins),
+            problems=SQL(" ").join(
+                SQL("WHEN %s THEN ARRAY[%s::text, %s]", condition, name, reason) for condition, name, reason in problems
+            ),
+            # a function takes a hundred arguments, and a file may have more columns
+            values=SQL(" || ").join(SQL("jsonb_build_object(%s)", value) for value in values),
+        )
+
+    def _reason(self, text, cell=None):
+        """A translated reason as SQL, with the cell's own text where `text` has its mark."""
+        parts = text.split(VALUE)
+        shown = SQL(" || left(%s, 50) || ", cell)
+        return (
+            SQL("(%s)", shown.join(SQL("%s::text", part) for part in parts))
+            if len(parts) > 1
+            else SQL("%s::text", text)
+        )
+
+    def _formula(self, cell):
+        return SQL("left(%s, 1) IN %s", cell, FORMULA), self.env._(
+            "starts like a spreadsheet formula: %(value)s", value=VALUE
+        )
+
+    def _check_text(self, column, cell, joins, extra):
+        target = column["target"]
+        values = []
+        if target in ("account_number", "wallet_number"):
+            values = [SQL("%s, %s", f"account_{column['position']}", cell)]
+        elif target not in (*NAME_TARGETS, "addl_name", "info"):
+            values = [SQL("%s, %s", target, cell)]
+        return {"problems": [self._formula(cell)], "values": values}
+
+    def _check_phone(self, column, cell, joins, extra):
+        """A phone number as it was given: whether a numbering plan knows it is flagged later, not refused."""
+        formula, reason = self._formula(cell)
+        return {
+            "problems": [(SQL(r"%s AND %s !~ '^\+?[0-9\s().\-/]+$'", formula, cell), reason)],
+            "values": [SQL("%s, %s", f"phone_{column['position']}", cell)],
+        }
+
+    def _check_birthdate(self, column, cell, joins, extra):
+        """A date in the column's format (or ISO, as spreadsheets give it) that has come already."""
+        date = SQL(f"d{int(column['position'])}")
+        forms = [DATE_PARTS[column["date_format"]], DATE_PARTS["%Y-%m-%d"]]
+        parts = SQL(" ").join(
+            SQL(
+                "WHEN %(cell)s ~ %(form)s THEN ARRAY[split_part(%(cell)s, %(mark)s, %(year)s), "
+                "split_part(%(cell)s, %(mark)s, %(month)s), split_part(%(cell)s, %(mark)s, %(day)s)]::integer[]",
+                cell=cell,
+                form=form,
+                mark=mark,
+                year=order[0],
+                month=order[1],
+                day=order[2],
+            )
+            for form, mark, order in forms
+        )
+        joins.append(
+            SQL(
+                """
+                LEFT JOIN LATERAL (
+                    SELECT CASE WHEN part[1] >= 1 AND part[2] BETWEEN 1 AND 12 AND part[3] BETWEEN 1 AND 31 THEN
+                        CASE WHEN part[3] <= extract(day FROM make_date(part[1], part[2], 1) + interval '1 month -1 day')
+                        THEN make_date(part[1], part[2], part[3]) END
+                    END AS %(date)s
+                    FROM (SELECT CASE %(parts)s END AS part OFFSET 0) AS split
+                    OFFSET 0
+                ) AS %(alias)s ON TRUE
+                """,
+                date=date,
+                parts=parts,
+                alias=SQL(f"date_{int(column['position'])}"),
+            )
+        )
+        extra.append(date)
+        label = dict(import_file.DATE_FORMATS)[column["date_format"]]
+        today = fields.Date.context_today(self)
+        return {
+            "problems": [
+                (
+                    SQL("%s IS NOT NULL AND %s IS NULL", cell, date),
+                    self.env._("is not a date in the form %(form)s: %(value)s", form=label, value=VALUE),
+                ),
+                (SQL("%s > %s", date, today), self.env._("is in the future: %(value)s", value=VALUE)),
+                (SQL("%s < '1900-01-01'", date), self.env._("is before 1900: %(value)s", value=VALUE)),
+            ],
+            "values": [SQL("%s, %s", column["target"], date)],
+        }
+
+    _check_registration_date = _check_birthdate
+
+    def _check_income(self, column, cell, joins, extra):
+        number = SQL("replace(replace(%s, ',', ''), ' ', '')", cell)
+        return {
+            "problems": [
+                (
+                    SQL(r"%s !~ '^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})?$'", number),
+                    self.env._("is not a number: %(value)s", value=VALUE),
+                ),
+                (SQL("left(%s, 1) = '-'", number), self.env._("is negative: %(value)s", value=VALUE)),
+            ],
+            "values": [SQL("'income', %s", number)],
+        }
+
+    def _check_email(self, column, cell, joins, extra):
+        wrong = SQL(r"%s !~ '^[^@\s]+@[^@\s]+\.[^@\s]+$'", cell)
+        return {
+            "problems": [
+                self._formula(cell),
+                (wrong, self.env._("is not an e-mail address: %(value)s", value=VALUE)),
+            ],
+            "values": [SQL("'email', %s", cell)],
+        }
+
+    def _check_gender(self, column, cell, joins, extra):
+        known = json.dumps(self.env["gender.type"]._values_by_name())
+        value = SQL("(%s::jsonb)->>lower(%s %s)", known, cell, COLLATION)
+        return {
+            "problems": [
+                self._formula(cell),
+                (
+                    SQL("%s IS NOT NULL AND (%s) IS NULL", cell, value),
+                    self.env._("is no gender of the registry: %(value)s", value=VALUE),
+                ),
+            ],
+            "values": [SQL("'gender', %s", value)],
+        }
+
+    def _check_id(self, column, cell, joins, extra):
+        id_type = self.env["g2p.id.type"].browse(column["id_type"])
+        problems = [
+            self._formula(cell),
+            (
+                SQL("length(%s) > 100", cell),
+                self.env._(
+                    "is too long: %(length)s characters, at most %(limit)s are taken", length="> 100", limit=100
+                ),
+            ),
+        ]
+        pattern = id_type.id_validation and import_file.portable_pattern(id_type.id_validation)
+        if pattern:
+            problems.append((SQL("%s !~ %s", cell, pattern), self._pattern_reason(id_type)))
+        return {"problems": problems, "values": [SQL("%s, %s", f"id_{id_type.id}", cell)]}
+
+    def _pattern_reason(self, id_type):
+        return self.env._("does not match the pattern of %(type)s: %(value)s", type=id_type.name, value=VALUE)
+
+    def _check_area_code(self, column, cell, joins, extra):
+        """Areas by code, in the areas of the user where they are limited to some."""
+        joins.append(SQL("LEFT JOIN g2p_area area ON area.code = %s AND area.active", cell))
+        problems = [
+            self._formula(cell),
+            (
+                SQL("%s IS NOT NULL AND area_id IS NULL", cell),
+                self.env._("is no area of the registry: %(value)s", value=VALUE),
+            ),
+        ]
+        limits = self._areas()
+        if limits:
+            # the one area of who brings the file stands for an empty cell
+            problems[1] = (SQL("%s IS NOT NULL AND NOT known_area", cell), problems[1][1])
+            extra.append(SQL("area.id IS NOT NULL AS known_area"))
+            problems.append(
+                (
+                    SQL("(area_id = ANY(%s)) IS NOT TRUE", self._allowed_area_ids()),
+                    self.env._("is outside the areas you work in"),
+                )
+            )
+        return {"problems": problems}
+
+    def _check_kind(self, column, cell, joins, extra):
+        joins.append(SQL("LEFT JOIN g2p_group_kind kind ON lower(kind.name) = lower(%s)", cell))
+        extra.append(SQL("kind.id AS kind_id"))
+        unknown = self.env._("is no group type of the registry: %(value)s", value=VALUE)
+        return {
+            "problems": [self._formula(cell), (SQL("%s IS NOT NULL AND kind_id IS NULL", cell), unknown)],
+            "values": [SQL("'kind', kind_id")],
+        }
+
+    def _check_role(self, column, cell, joins, extra):
+        joins.append(SQL("LEFT JOIN g2p_group_membership_kind role ON lower(role.name) = lower(%s)", cell))
+        extra.append(SQL("role.id AS role_id"))
+        unknown = self.env._("is no role of the registry: %(value)s", value=VALUE)
+        return {
+            "problems": [self._formula(cell), (SQL("%s IS NOT NULL AND role_id IS NULL", cell), unknown)],
+            "values": [SQL("'role', role_id")],
+        }
+
+    def _check_tags(self, column, cell, joins, extra):
+        """Tags by name, with a semicolon between them."""
+        joins.append(
+            SQL(
+                """
+                LEFT JOIN LATERAL (
+                    SELECT jsonb_agg(tag.id) AS tag_ids
+                    FROM unnest(string_to_array(%s, ';')) AS word
+                    LEFT JOIN g2p_registrant_tags tag ON lower(tag.name) = lower(btrim(word)) AND tag.active
+                    WHERE btrim(word) <> ''
+                ) AS tagged ON TRUE
+                """,
+                cell,
+            )
+        )
+        extra.append(SQL("tag_ids"))
+        unknown = self.env._("holds a tag that the registry doesn't know: %(value)s", value=VALUE)
+        return {
+            "problems": [self._formula(cell), (SQL("tag_ids @> 'null'"), unknown)],
+            "values": [SQL("'tags', tag_ids")],
+        }
+
+    def _check_group_id(self, column, cell, joins, extra):
+        """A group that is registered, by its ID: the second of two files."""
+        limits = self._areas()
+        joins.append(
+            SQL(
+                """
+                LEFT JOIN LATERAL (
+                    SELECT min(grp.id) AS group_id
+                    FROM g2p_reg_id reg
+                    JOIN res_partner grp ON grp.id = reg.partner_id AND grp.is_registrant AND grp.is_group
+                    WHERE reg.id_type = %s AND reg.value = %s AND COALESCE(grp.company_id, %s) = %s %s
+                    HAVING count(*) = 1
+                ) AS grouped ON TRUE
+                """,
+                column["id_type"],
+                cell,
+                self.company_id.id,
+                self.company_id.id,
+                SQL("AND grp.area_id = ANY(%s)", self._allowed_area_ids()) if limits else SQL(),
+            )
+        )
+        extra.append(SQL("group_id"))
+        unknown = self.env._("is the ID of no group of the registry: %(value)s", value=VALUE)
+        return {
+            "problems": [self._formula(cell), (SQL("%s IS NOT NULL AND group_id IS NULL", cell), unknown)],
+            "values": [SQL("'group', group_id")],
+        }
+
+    def _name_sql(self):
+        """The name, and for individuals the parts it is made of; a full name comes apart by the mapping's order."""
+        cells = {
+            column["target"]: SQL(f"c{int(column['position'])}") for column in self._columns(*NAME_TARGETS, "addl_name")
+        }
+        if self.target_type == "group":
+            # which of the columns comes first does not hang on the mapping's order
+            names = [cells[target] for target in NAME_TARGETS if target in cells]
+            return SQL("COALESCE(%s)", SQL(", ").join(names))
+        nothing = SQL("NULL::text")
+        family, given, additional = (cells.get(n, nothing) for n in ("family_name", "given_name", "addl_name"))
+        if full := cells.get("full_name"):
+            words = SQL("string_to_array(%s, ' ')", full)
+            count = SQL("cardinality(%s)", words)
+            first, last = SQL("(%s)[1]", words), SQL("(%s)[%s]", words, count)
+            if self.mapping_id.name_order == "family_first":
+                split = first, SQL("(%s)[2]", words), SQL("array_to_string((%s)[3:], ' ')", words)
+            else:
+                split = last, first, SQL("array_to_string((%s)[2:%s - 1], ' ')", words, count)
+            single = SQL("position(' ' IN %s) = 0", full)
+            family = SQL("CASE WHEN %s IS NULL THEN %s WHEN NOT (%s) THEN %s END", full, family, single, split[0])
+            given = SQL("CASE WHEN %s IS NULL THEN %s WHEN %s THEN %s ELSE %s END", full, given, single, full, split[1])
+            additional = SQL(
+                "CASE WHEN %s IS NULL THEN %s WHEN NOT (%s) THEN NULLIF(%s, '') END", full, additional, single, split[2]
+            )
+        return SQL(
+            "%(name)s, 'family_name', %(family)s, 'given_name', %(given)s, 'addl_name', %(additional)s",
+            name=self._full_name_sql(family, given, additional),
+            family=family,
+            given=given,
+            additional=additional,
+        )
+
+    def _full_name_sql(self, family, given, additional):
+        """As res.partner's _full_name: FAMILY, GIVEN ADDITIONAL."""
+        return SQL(
+            "upper(concat_ws(', ', %s, NULLIF(concat_ws(' ', %s, %s), '')) %s)", family, given, additional, COLLATION
+        )
+
+    def _areas(self):
+        """The areas that who brought the file is limited to."""
+        # sudo: the user's own areas
+        return self.create_uid.sudo().g2p_area_ids
+
+    def _allowed_area_ids(self):
+        # sudo: the user's own areas
+        return self.create_uid.sudo().g2p_allowed_area_ids.ids
+
+    def _label(self, target):
+        """How messages name the column: as the mapping does, else as the registry does."""
+        column = self._columns(target) if self.mapping_id else []
+        labels = dict(self.env["g2p.registrant.import.mapping.line"]._fields["target"].selection)
+        return column[0]["column"] if column else labels[target]
+
+    # -- IDs
+
+    def _refuse_by_pattern(self, rows):
+        """Patterns that PostgreSQL may read in another way than the registry does are matched here, on the distinct
+        values of the chunk."""
+        for column in self._columns("id"):
+            id_type = self.env["g2p.id.type"].browse(column["id_type"])
+            if not id_type.id_validation or import_file.portable_pattern(id_type.id_validation):
+                continue
+            key = f"id_{id_type.id}"
+            values = self.env.execute_query(
+                SQL(
+                    "SELECT DISTINCT line.data->>%s FROM g2p_registrant_import_line line "
+                    "WHERE %s AND line.state = 'ok' AND line.data ? %s",
+                    key,
+                    rows,
+                    key,
+                )
+            )
+            pattern = re.compile(id_type.id_validation)
+            if wrong := [value for (value,) in values if not pattern.fullmatch(value)]:
+                self.env.cr.execute(
+                    SQL(
+                        "UPDATE g2p_registrant_import_line line SET state = 'refused', column_name = %s, reason = %s "
+                        "WHERE %s AND line.state = 'ok' AND line.data->>%s = ANY(%s)",
+                        column["column"],
+                        self._reason(self._pattern_reason(id_type), SQL("line.data->>%s", key)),
+                        rows,
+                        key,
+                        wrong,
+                    )
+                )
+
+    def _unique_id_columns(self):
+        columns = self._columns("id")
+        unique = self.env["g2p.id.type"].browse([column["id_type"] for column in columns]).filtered("is_unique").ids
+        return [column for column in columns if column["id_type"] in unique]
+
+    def _staged_ids(self, rows):
+        """(line_id, row_number, id_type, value, column_name) of the IDs of good rows whose type is unique."""
+        values = SQL(", ").join(
+            SQL("(%s, line.data->>%s, %s)", column["id_type"], f"id_{column['id_type']}", column["column"])
+            for column in self._unique_id_columns()
+        )
+        return SQL(
+            """
+            SELECT line.id AS line_id, line.row_number, item.id_type, item.value, item.column_name
+            FROM g2p_registrant_import_line line
+            CROSS JOIN LATERAL (VALUES %s) AS item (id_type, value, column_name)
+            WHERE %s AND line.state = 'ok' AND item.value IS NOT NULL
+            """,
+            values,
+            rows,
+        )
+
+    def _refuse_known_ids(self, rows):
+        """Rows of somebody who is registered: refused, skipped, or tied to the registrant they update."""
+        if not self._unique_id_columns():
+            return
+        text = self.env._("is the ID of a registrant already: %(value)s", value=VALUE)
+        reason = self._reason(text, SQL("known.value"))
+        if self.existing_policy != "update":
+            self.env.cr.execute(
+                SQL(
+                    """
+                    UPDATE g2p_registrant_import_line line
+                    SET state = %s, column_name = known.column_name, reason = %s
+                    FROM (
+                        SELECT DISTINCT ON (staged.line_id) staged.*
+                        FROM (%s) staged
+                        JOIN g2p_reg_id ON g2p_reg_id.id_type = staged.id_type AND g2p_reg_id.value = staged.value
+                        ORDER BY staged.line_id
+                    ) known
+                    WHERE line.id = known.line_id
+                    """,
+                    "skipped" if self.existing_policy == "skip" else "refused",
+                    reason,
+                    self._staged_ids(rows),
+                )
+            )
+            return
+        limits = self._areas()
+        self.env.cr.execute(
+            SQL(
+                """
+                WITH found AS MATERIALIZED (
+                    SELECT staged.*, reg.partner_id, staged.id_type = %(match)s AS is_match,
+                        partner.is_registrant AND COALESCE(partner.is_group, FALSE) = %(is_group)s
+                            AND COALESCE(partner.company_id, %(company)s) = %(company)s %(area)s AS may_write
+                    FROM (%(staged)s) staged
+                    JOIN g2p_reg_id reg ON reg.id_type = staged.id_type AND reg.value = staged.value
+                    JOIN res_partner partner ON partner.id = reg.partner_id
+                ), matched AS MATERIALIZED (
+                    SELECT line.id, (SELECT partner_id FROM found WHERE found.line_id = line.id AND is_match) AS partner_id
+                    FROM g2p_registrant_import_line line
+                    WHERE %(rows)s AND line.state = 'ok'
+                ), known AS MATERIALIZED (
+                    SELECT matched.id, matched.partner_id, other.column_name, other.value, other.may_write
+                    FROM matched
+                    LEFT JOIN LATERAL (
+                        SELECT found.column_name, found.value, found.may_write
+                        FROM found
+                        WHERE found.line_id = matched.id
+                            AND (found.partner_id IS DISTINCT FROM matched.partner_id OR found.may_write IS NOT TRUE)
+                        ORDER BY is_match DESC
+                        LIMIT 1
+                    ) AS other ON TRUE
+                )
+                UPDATE g2p_registrant_import_line line
+                SET partner_id = CASE WHEN known.value IS NULL THEN known.partner_id END,
+                    state = CASE WHEN known.value IS NULL THEN 'ok' ELSE 'refused' END,
+                    column_name = known.column_name,
+                    reason = CASE WHEN known.value IS NULL THEN NULL WHEN known.may_write THEN %(taken)s ELSE %(closed)s END
+                FROM known
+                WHERE line.id = known.id
+                    AND (known.value IS NOT NULL OR line.partner_id IS DISTINCT FROM known.partner_id)
+                """,
+                match=self.match_id_type_id.id,
+                is_group=self.target_type == "group",
+                company=self.company_id.id,
+                area=SQL("AND partner.area_id = ANY(%s)", self._allowed_area_ids()) if limits else SQL(),
+                staged=self._staged_ids(rows),
+                rows=rows,
+                taken=reason,
+                closed=self._reason(
+                    self.env._("is the ID of a registrant that this import may not change: %(value)s", value=VALUE),
+                    SQL("known.value"),
+                ),
+            )
+        )
+
+    def _refuse_repeated_ids(self):
+        """Of good rows with the same ID, the first stays."""
+        if not self._unique_id_columns():
+            return
+        self.env.cr.execute(
+            SQL(
+                """
+                WITH staged AS MATERIALIZED (%s), repeated AS MATERIALIZED (
+                    SELECT id_type, value, min(row_number) AS first_row
+                    FROM staged
+                    GROUP BY id_type, value
+                    HAVING count(*) > 1
+                )
+                UPDATE g2p_registrant_import_line line
+                SET state = 'refused', column_name = later.column_name, reason = format(%s, later.first_row)
+                FROM (
+                    SELECT DISTINCT ON (line_id) line_id, column_name, first_row
+                    FROM staged
+                    JOIN repeated USING (id_type, value)
+                    WHERE row_number > first_row
+                    ORDER BY line_id, first_row
+                ) later
+                WHERE line.id = later.line_id
+                """,
+                self._staged_ids(SQL("line.import_id = %s", self.id)),
+                self.env._("is the same ID as in row %s"),
+            )
+        )
+
+    # -- households
+
+    def _tie_households(self):
+        """Rows of one household are imported together; of two holders of a role that only one may have, the first
+        stays."""
+        if not self._columns("household"):
+            return
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE g2p_registrant_import_line line
+                SET unit = home.first_row
+                FROM (
+                    SELECT data->>'household' AS number, min(row_number) AS first_row
+                    FROM g2p_registrant_import_line
+                    WHERE import_id = %s AND state = 'ok' AND data ? 'household'
+                    GROUP BY 1
+                    HAVING count(*) > 1
+                ) home
+                WHERE line.import_id = %s AND line.state = 'ok' AND line.data->>'household' = home.number
+                    AND line.unit <> home.first_row
+                """,
+                self.id,
+                self.id,
+            )
+        )
+        if not self._columns("role"):
+            return
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE g2p_registrant_import_line line
+                SET state = 'refused', column_name = %s, reason = format(%s, twice.first_row)
+                FROM (
+                    SELECT line.id, line.row_number,
+                        min(row_number) OVER (PARTITION BY data->>'household', data->>'role') AS first_row
+                    FROM g2p_registrant_import_line line
+                    JOIN g2p_group_membership_kind kind ON kind.id = (line.data->>'role')::integer AND kind.is_unique
+                    WHERE line.import_id = %s AND line.state = 'ok' AND line.data ? 'household'
+                ) twice
+                WHERE line.id = twice.id AND twice.row_number > twice.first_row
+                """,
+                self._label("role"),
+                self.env._("only one in a household may have this role, and row %s has it"),
+                self.id,
+            )
+        )
