@@ -220,11 +220,11 @@ class RowSource:
         parts, length = [self._rest], len(self._rest)
         try:
             while size < 0 or length < size:
-                line = next(self._lines)
+                line = next(self._lines, None)
+                if line is None:
+                    break
                 parts.append(line)
                 length += len(line)
-        except StopIteration:
-            pass
         except Exception as error:
             self.error = error
             return ""
