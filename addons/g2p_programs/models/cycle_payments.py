@@ -195,17 +195,22 @@ class Cycle(models.Model):
 
     def _bulk_chunk_send(self, operation, low, high):
         counts = self._payment_manager()._send_chunk(self, low, high, operation)
-        [[not_due]] = self.env.execute_query(
+        [[not_due, disabled]] = self.env.execute_query(
             SQL(
                 """
-                SELECT COUNT(*) FROM g2p_payment AS payment
-                  JOIN g2p_entitlement AS t ON t.id = payment.entitlement_id AND t.state <> 'approved'
+                SELECT COUNT(*) FILTER (WHERE t.state <> 'approved'),
+                       COUNT(*) FILTER (
+                        WHERE t.state = 'approved' AND (NOT registrant.active OR registrant.disabled IS NOT NULL)
+                       )
+                  FROM g2p_payment AS payment
+                  JOIN g2p_entitlement AS t ON t.id = payment.entitlement_id
+                  JOIN res_partner AS registrant ON registrant.id = payment.partner_id
                  WHERE payment.id IN (%s)
                 """,
                 self._unsent_payments(low, high),
             )
         )
-        return {**counts, "not_due": not_due}
+        return {**counts, "not_due": not_due, "disabled": disabled}
 
     def _bulk_finish_send(self, operation):
         self._finish_payments(operation)

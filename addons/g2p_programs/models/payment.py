@@ -149,8 +149,8 @@ class Payment(models.Model):
     def _send_where(self, payments, operation=None):
         """Issued → sent, with their entitlements (sent to the payer) and batches (started), in one statement.
 
-        :param SQL payments: one column, ids of payments; those that left already, and those whose entitlement is not
-            approved (any more), stay as they are.
+        :param SQL payments: one column, ids of payments; those that left already, those whose entitlement is not
+            approved (any more), and those of who is disabled or archived, stay as they are.
         :return: how many left.
         """
         entitlement = self.env["g2p.entitlement"]
@@ -162,8 +162,10 @@ class Payment(models.Model):
                     UPDATE g2p_entitlement AS t
                        SET state = 'trans2FSP', write_uid = %(uid)s, write_date = %(now)s
                       FROM g2p_payment AS payment
+                      JOIN res_partner AS registrant ON registrant.id = payment.partner_id
                      WHERE payment.id IN (%(payments)s) AND payment.state = 'issued' AND payment.status IS NULL
                        AND t.id = payment.entitlement_id AND t.state = 'approved'
+                       AND registrant.active AND registrant.disabled IS NULL
                  RETURNING t.id, payment.id AS payment_id
                 ), moved_logged AS (
                     %(entitlement_history)s
@@ -197,29 +199,33 @@ class Payment(models.Model):
 
     @api.model
     def _fail_ended(self, cycle, operation):
-        """Payments of a cycle that have not left, and whose entitlement ended meanwhile, fail. Returns how many."""
+        """Payments of a cycle that have not left, and whose entitlement ended or whose beneficiary was disabled
+        meanwhile, fail. Returns how many."""
         self.env.flush_all()
-        reason = self.env._("The entitlement is not approved any more")
         self.env.cr.execute(
             SQL(
                 """
                 WITH failed AS (
                     UPDATE g2p_payment AS payment
                        SET state = 'reconciled', status = 'failed', status_is_final = TRUE, status_datetime = %(now)s,
-                           status_reason = %(reason)s, write_uid = %(uid)s, write_date = %(now)s
+                           status_reason = CASE WHEN t.state <> 'approved' THEN %(ended)s ELSE %(disabled)s END,
+                           write_uid = %(uid)s, write_date = %(now)s
                       FROM g2p_entitlement AS t
+                      JOIN res_partner AS registrant ON registrant.id = t.partner_id
                      WHERE payment.cycle_id = %(cycle)s AND payment.state = 'issued' AND payment.status IS NULL
-                       AND t.id = payment.entitlement_id AND t.cycle_id = %(cycle)s AND t.state <> 'approved'
-                 RETURNING payment.id
+                       AND t.id = payment.entitlement_id AND t.cycle_id = %(cycle)s
+                       AND (t.state <> 'approved' OR NOT registrant.active OR registrant.disabled IS NOT NULL)
+                 RETURNING payment.id, payment.status_reason
                 )
                 %(history)s
                 """,
                 cycle=cycle.id,
-                reason=reason,
+                ended=self.env._("The entitlement is not approved any more"),
+                disabled=self.env._("The beneficiary is disabled or archived"),
                 uid=self.env.uid,
                 now=self.env.cr.now(),
                 history=self._history_sql(
-                    SQL("SELECT id, 'issued', 'reconciled', %s::varchar FROM failed", reason), operation
+                    SQL("SELECT id, 'issued', 'reconciled', status_reason FROM failed"), operation
                 ),
             )
         )

@@ -74,6 +74,21 @@ class TestMoneyPayment(MoneyCase):
         cycle.mark_distributed()
         self.assertEqual((cycle.state, self.figures()), ("distributed", (1000, 0, 220)))
 
+    def test_who_is_disabled_after_the_payment_was_prepared_is_not_sent_it(self):
+        cycle = self.validated()
+        cycle.prepare_payment()
+        self.large._disable("Died")
+        cycle.send_payment()
+        self.assertEqual(self.counts(cycle, "send"), {"sent": 2, "disabled": 1})
+        payments = self.env["g2p.payment"].search([("cycle_id", "=", cycle.id)])
+        stopped = payments.filtered(lambda payment: payment.partner_id == self.large)
+        self.assertEqual((stopped.status, stopped.status_reason), ("failed", "The beneficiary is disabled or archived"))
+        self.assertEqual(set((payments - stopped).mapped("state")), {"sent"})
+        self.assertEqual(stopped.entitlement_id.state, "approved")
+        self.large.enable_registrant()
+        cycle.prepare_payment()
+        self.assertEqual(stopped.entitlement_id.payment_ids.mapped("attempt"), [2, 1])
+
     def test_a_payment_whose_entitlement_ended_is_told_when_the_others_are_sent(self):
         cycle = self.validated()
         cycle.prepare_payment()
