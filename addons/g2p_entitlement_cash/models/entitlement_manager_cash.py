@@ -38,11 +38,10 @@ class CashEntitlementManager(models.Model):
             if not manager.entitlement_item_ids:
                 raise ValidationError(self.env._("%s needs at least one item: say what is paid.", manager.name))
 
-    def _entitlement_lines(self, cycle, low, high):
+    def _entitlement_lines(self, members, low, high):
         self.ensure_one()
         if not self.entitlement_item_ids:
             raise UserError(self.env._("%s has no items: add one before you prepare entitlements.", self.name))
-        members = self._members(cycle, low, high)
         items = self.entitlement_item_ids.sorted(lambda item: (item.sequence, item.id))
         matches = SQL(" UNION ALL ").join(
             item._matches(members, position, low, high) for position, item in enumerate(items, 1)

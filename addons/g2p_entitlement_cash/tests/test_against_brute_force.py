@@ -76,10 +76,12 @@ class TestAgainstBruteForce(ProgramsCase):
                     "UPDATE res_partner SET birth_place = %s, color = %s WHERE id = %s", [place, number, person.id]
                 )
             inside = [person.id for person, _facts in zip(self.persons, world, strict=False)]
+            low, high = min(inside) - 1, max(inside)
+            members = manager._members(self.cycle, low, high)
             self.env.cr.execute(
                 SQL(
                     "SELECT registrant_id, amount::text, fee::text FROM (%s) AS line WHERE amount > 0",
-                    manager._entitlement_lines(self.cycle, min(inside) - 1, max(inside)),
+                    manager._entitlement_lines(members, low, high),
                 )
             )
             got = {

@@ -130,9 +130,10 @@ class BaseEntitlementManager(models.AbstractModel):
 
     # The contract
 
-    def _entitlement_lines(self, cycle, low, high):
-        """What is due to the enrolled members of the cycle with `low < registrant id <= high`.
+    def _entitlement_lines(self, members, low, high):
+        """What is due in one cycle to a set of registrants.
 
+        :param SQL members: a query with one column `registrant_id`: the set, within `low < registrant id <= high`.
         :return SQL: columns `registrant_id`, `benefit_code_id` (may be NULL), `item_id` (0: no item),
             `amount` and `fee` (numeric, in the program's currency, rounded; the fee is a part of the amount) and
             `computation` (jsonb: the terms the amount comes from). A line whose amount is 0 or less, or missing, is
@@ -295,7 +296,7 @@ class BaseEntitlementManager(models.AbstractModel):
                 """,
                 cycle=cycle.id,
                 range=cycle.program_id._range_sql("membership", low, high),
-                lines=self._entitlement_lines(cycle, low, high),
+                lines=self._entitlement_lines(self._members(cycle, low, high), low, high),
                 program=cycle.program_id.id,
                 is_cash=self._is_cash,
                 currency=cycle.currency_id.id,

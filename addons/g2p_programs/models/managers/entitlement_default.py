@@ -37,9 +37,8 @@ class DefaultEntitlementManager(models.Model):
                     self.env._("The fee is a part of the amount: it can't be more than the amount per cycle.")
                 )
 
-    def _entitlement_lines(self, cycle, low, high):
+    def _entitlement_lines(self, members, low, high):
         self.ensure_one()
-        members = self._members(cycle, low, high)
         base, each = decimal(self.amount_per_cycle), decimal(self.amount_per_individual_in_group)
         if self.program_id.target_type != "group" or not each:
             return self._priced_lines(
