@@ -1,0 +1,5 @@
+from . import program
+from . import scenario
+from . import scenario_run
+from . import scenario_apply
+from . import scenario_result

@@ -1,0 +1,228 @@
+from dateutil.relativedelta import relativedelta
+
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+from odoo.fields import Domain
+
+from odoo.addons.g2p_programs.models.constants import GROUP_MANAGER
+from odoo.addons.g2p_programs.models.domain import parse_domain
+
+
+class ProgramScenario(models.Model):
+    """A what-if copy of a program's settings, and what they would lead to. Nothing of it touches the program until
+    somebody applies it."""
+
+    _name = "g2p.program.scenario"
+    _description = "Scenario"
+    _inherit = ["mail.thread", "g2p.state.mixin", "g2p.bulk.mixin"]
+    _order = "program_id, id desc"
+
+    _protected_fields = (
+        "state",
+        "simulated_on",
+        "simulated_settings",
+        "applied_on",
+        "applied_by_id",
+        "beneficiaries",
+        "members_now",
+        "entering",
+        "leaving",
+        "cost_per_cycle",
+        "benchmark_total",
+        "benchmark_reached",
+    )
+
+    _sandbox_uniq = models.Constraint("UNIQUE (sandbox_id)", "Every scenario has settings of its own.")
+    _cycles_positive = models.Constraint(
+        "CHECK (cycles_per_year > 0)", "A year has at least a part of a cycle: give a number above 0."
+    )
+
+    # What is asked
+    name = fields.Char(required=True, help="What is tried, such as “Amount 150 for the poorest”.")
+    description = fields.Text(help="Why it is tried, and what was found.")
+    program_id = fields.Many2one("g2p.program", required=True, index=True, ondelete="cascade")
+    company_id = fields.Many2one(related="program_id.company_id", store=True, index=True)
+    currency_id = fields.Many2one(related="program_id.currency_id")
+    target_type = fields.Selection(related="program_id.target_type")
+    sandbox_id = fields.Many2one(
+        "g2p.program", "Settings", readonly=True, required=True, copy=False, index=True, ondelete="restrict"
+    )
+    eligibility_managers = fields.One2many(related="sandbox_id.eligibility_managers", readonly=False)
+    entitlement_managers = fields.One2many(related="sandbox_id.entitlement_managers", readonly=False)
+    cycles_per_year = fields.Float(
+        digits=(6, 2),
+        required=True,
+        compute="_compute_cycles_per_year",
+        store=True,
+        readonly=False,
+        precompute=True,
+        help="For the cost of a year; from the program's recurrence unless you change it.",
+    )
+    area_kind_id = fields.Many2one(
+        "g2p.area.kind", "Areas by", help="Counts by area are given for areas of this kind; empty: for each area."
+    )
+    benchmark_domain = fields.Char(
+        "Known to be poor",
+        help="A benchmark: who is known to be in need, for instance from a survey. Shows how many of them are reached.",
+    )
+
+    # What came of it
+    state = fields.Selection(
+        [("draft", "Not simulated"), ("simulated", "Simulated"), ("applied", "Applied")],
+        default="draft",
+        required=True,
+        readonly=True,
+        copy=False,
+        tracking=True,
+    )
+    simulated_on = fields.Datetime(readonly=True, copy=False)
+    simulated_settings = fields.Char(readonly=True, copy=False)
+    outdated = fields.Boolean(compute="_compute_outdated", help="Settings changed since the simulation.")
+    applied_on = fields.Datetime(readonly=True, copy=False)
+    applied_by_id = fields.Many2one("res.users", readonly=True, copy=False)
+    beneficiaries = fields.Integer(readonly=True, copy=False, help="Who would get the benefit.")
+    members_now = fields.Integer("Enrolled now", readonly=True, copy=False)
+    entering = fields.Integer("Would enter", readonly=True, copy=False)
+    leaving = fields.Integer("Would leave", readonly=True, copy=False)
+    cost_per_cycle = fields.Monetary(readonly=True, copy=False)
+    cost_per_year = fields.Monetary(compute="_compute_cost")
+    fund_available = fields.Monetary(related="program_id.fund_available", string="Available in the fund")
+    cycles_affordable = fields.Integer(compute="_compute_cost", help="How many cycles the fund pays as it is now.")
+    benchmark_total = fields.Integer("Known poor", readonly=True, copy=False)
+    benchmark_reached = fields.Integer("Known poor reached", readonly=True, copy=False)
+    coverage = fields.Float(
+        compute="_compute_accuracy", digits=(5, 1), help="Of those known to be poor, how many are reached."
+    )
+    leakage = fields.Float(
+        compute="_compute_accuracy", digits=(5, 1), help="Of the beneficiaries, how many are not known to be poor."
+    )
+    differences = fields.Text("Changes", compute="_compute_differences", help="What differs from the program today.")
+    result_ids = fields.One2many("g2p.program.scenario.result", "scenario_id", readonly=True)
+    result_area_ids = fields.One2many(
+        "g2p.program.scenario.result", "scenario_id", readonly=True, domain=[("dimension", "=", "area")]
+    )
+    result_sex_ids = fields.One2many(
+        "g2p.program.scenario.result", "scenario_id", readonly=True, domain=[("dimension", "=", "sex")]
+    )
+    result_age_ids = fields.One2many(
+        "g2p.program.scenario.result", "scenario_id", readonly=True, domain=[("dimension", "=", "age")]
+    )
+
+    @api.depends("program_id")
+    def _compute_cycles_per_year(self):
+        for scenario in self:
+            scenario.cycles_per_year = scenario._default_cycles_per_year()
+
+    def _default_cycles_per_year(self):
+        """How many cycles the program's recurrence makes in a year."""
+        if not self.program_id:
+            return 1
+        manager = self.program_id.get_manager(self.program_id.MANAGER_CYCLE)
+        if manager.one_time:
+            return 1
+        start = fields.Date.to_date("2027-01-01")
+        unit = {"daily": "days", "weekly": "weeks", "monthly": "months", "yearly": "years"}[manager.rrule_type]
+        days = (start + relativedelta(**{unit: manager.cycle_duration}) - start).days
+        # January is as good a month as any for days and weeks; months and years are exact.
+        exact = {"monthly": 12, "yearly": 1}.get(manager.rrule_type)
+        return round(exact / manager.cycle_duration if exact else 365 / days, 2)
+
+    @api.depends("cost_per_cycle", "cycles_per_year", "program_id")
+    def _compute_cost(self):
+        for scenario in self:
+            cost = scenario.cost_per_cycle
+            scenario.cost_per_year = scenario.currency_id.round(cost * scenario.cycles_per_year)
+            scenario.cycles_affordable = int(scenario.fund_available // cost) if cost else 0
+
+    @api.depends("beneficiaries", "benchmark_total", "benchmark_reached")
+    def _compute_accuracy(self):
+        for scenario in self:
+            reached = scenario.benchmark_reached
+            total = scenario.benchmark_total
+            scenario.coverage = 100 * reached / total if total else 0
+            scenario.leakage = (
+                100 * (scenario.beneficiaries - reached) / scenario.beneficiaries
+                if total and scenario.beneficiaries
+                else 0
+            )
+
+    def _compute_outdated(self):
+        for scenario in self:
+            scenario.outdated = scenario.state == "simulated" and scenario.simulated_settings != scenario._fingerprint()
+
+    def _compute_differences(self):
+        for scenario in self:
+            scenario.differences = "\n".join(scenario._differences()) if scenario.sandbox_id else False
+
+    @api.constrains("benchmark_domain")
+    def _check_benchmark_domain(self):
+        for scenario in self:
+            try:
+                # Searched as the user who writes it: nobody may ask by a benchmark what they may not read.
+                self.env["res.partner"].search(scenario._benchmark_domain(), limit=1)
+            except Exception as error:
+                raise ValidationError(
+                    self.env._("The conditions under “Known to be poor” can't be used: %s", error)
+                ) from error
+
+    def _benchmark_domain(self):
+        """The conditions of the benchmark; nobody when there are none."""
+        self.ensure_one()
+        domain = parse_domain(self.env, self.benchmark_domain)
+        return Domain.FALSE if domain.is_true() else domain
+
+    # CRUD
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        self.check_access("create")
+        for vals in vals_list:
+            program = self.env["g2p.program"].browse(
+                vals.get("program_id") or self.env.context.get("default_program_id")
+            )
+            program._check_can(GROUP_MANAGER)
+            program.check_access("write")
+            program._refuse_sandbox()
+            sandbox = program.copy({"name": self.env._("%s (scenario)", program.name), "active": False})
+            sandbox.sudo().is_sandbox = True  # sudo: role and access were checked above; the flag is protected
+            vals["sandbox_id"] = sandbox.id
+        return super().create(vals_list)
+
+    def write(self, vals):
+        for field in ("program_id", "sandbox_id"):
+            if field in vals and any(scenario[field].id != vals[field] for scenario in self):
+                raise ValidationError(
+                    self.env._("A scenario stays with its program and its settings: make a new one for others.")
+                )
+        return super().write(vals)
+
+    def copy(self, default=None):
+        """The copy starts from this scenario's settings, not from the program's."""
+        copies = super().copy(default)
+        for scenario, copied in zip(self, copies, strict=True):
+            copied._take_settings(scenario.sandbox_id, copied.sandbox_id)
+        return copies
+
+    def copy_data(self, default=None):
+        vals_list = super().copy_data(default)
+        for scenario, vals in zip(self, vals_list, strict=True):
+            vals["name"] = self.env._("%s (copy)", scenario.name)
+        return vals_list
+
+    def action_compare(self):
+        """Button of the list: the chosen scenarios side by side, by area, sex and age."""
+        self.check_access("read")
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Scenarios side by side"),
+            "res_model": "g2p.program.scenario.result",
+            "view_mode": "pivot,graph,list",
+            "domain": [("scenario_id", "in", self.ids)],
+            "context": {"search_default_total": 0},
+        }
+
+    def unlink(self):
+        sandboxes = self.sandbox_id
+        result = super().unlink()
+        sandboxes.unlink()
+        return result

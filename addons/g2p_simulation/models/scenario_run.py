@@ -1,0 +1,236 @@
+"""The step *Simulate*: what the settings of the scenario would lead to, chunk by chunk, without touching the program."""
+
+from odoo import fields, models
+from odoo.fields import Domain
+from odoo.tools import SQL
+
+from odoo.addons.g2p_programs.models.constants import ENROLLMENT_CANDIDATES, GROUP_MANAGER
+
+from .scenario_result import AGE_BANDS, MEASURES
+
+
+class ProgramScenario(models.Model):
+    _inherit = "g2p.program.scenario"
+
+    def _bulk_steps(self):
+        return {**super()._bulk_steps(), "simulate": self.env._("Simulate")}
+
+    def _bulk_outcomes(self):
+        _ = self.env._
+        return {
+            **super()._bulk_outcomes(),
+            "chosen": (_("Would get the benefit"), "done"),
+            "nothing_due": (_("Qualify, but nothing is due to them"), "skipped"),
+            "set_aside": (_("Qualify, but are paused, exited or duplicated"), "skipped"),
+            "others": (_("Would not get it"), "skipped"),
+        }
+
+    def action_simulate(self):
+        """Button: count who would get what under these settings, as of now. The program stays as it is."""
+        self.ensure_one()
+        self.program_id._check_can(GROUP_MANAGER)
+        self.check_access("write")
+        return self._bulk_start("simulate", params={"settings": self._fingerprint()})._notification()
+
+    def _bulk_before_simulate(self, operation):
+        self.result_ids.unlink()
+        self.write({"simulated_on": False, **dict.fromkeys(self._figures(), 0)})
+        if self.state == "simulated":
+            self._transition("draft")
+
+    def _bulk_source_simulate(self, operation):
+        """Whom the program may reach, and whoever is enrolled in it now."""
+        return SQL(
+            "SELECT registrant_id AS key FROM (%s) AS base UNION SELECT partner_id FROM (%s) AS member",
+            self.sandbox_id._base_registrants(),
+            self._members_now(),
+        )
+
+    def _members_now(self, low=None, high=None):
+        """Members of the program who are enrolled: column `partner_id`."""
+        return SQL(
+            """
+            SELECT membership.partner_id
+              FROM g2p_program_membership AS membership
+             WHERE membership.program_id = %s AND membership.state = 'enrolled' AND %s
+            """,
+            self.program_id.id,
+            self.program_id._range_sql("membership", low, high),
+        )
+
+    def _benchmark(self, low, high):
+        """Who is known to be poor, of the program's base set: column `registrant_id`."""
+        domain = Domain.AND(
+            [self.sandbox_id._base_domain(), self._benchmark_domain(), [("id", ">", low), ("id", "<=", high)]]
+        )
+        # sudo: a benchmark counts over all registrants of the program, whatever the user who simulates may see; only
+        # counts are shown
+        query = self.env["res.partner"].sudo().with_context(active_test=False)._search(domain)
+        return query.select(SQL("%s AS registrant_id", SQL.identifier(query.table, "id")))
+
+    def _dimensions(self):
+        """{dimension: what to count by}: SQL of a text, over the aliases `registrant` (res.partner) and `area`."""
+        person = self._person_columns()
+        bands = SQL(", ").join(SQL("%s", band) for band in AGE_BANDS)
+        return {
+            "total": SQL("''"),
+            "area": SQL("COALESCE(area.shown_id::text, '')"),
+            "sex": SQL("COALESCE(%s, '')", person["sex"]),
+            "age": SQL(
+                "COALESCE((ARRAY[%(bands)s])[width_bucket(%(age)s, ARRAY[%(bands)s])]::text, '')",
+                bands=bands,
+                age=person["age"],
+            ),
+        }
+
+    def _person_columns(self):
+        """SQL of sex and age in years: the registrant's own, or those of the head of the group."""
+        today = fields.Date.context_today(self)
+        if self.target_type == "individual":
+            return {
+                "sex": SQL("registrant.gender"),
+                "age": SQL("EXTRACT(YEAR FROM age(%s::date, registrant.birthdate))::integer", today),
+            }
+        head = SQL(
+            """
+            (SELECT %%s FROM g2p_group_indicator AS indicator WHERE indicator.group_id = registrant.id)
+            """
+        )
+        return {
+            "sex": SQL(head.code, SQL("indicator.head_gender")),
+            "age": SQL(head.code, SQL("indicator.head_age")),
+        }
+
+    def _bulk_chunk_simulate(self, operation, low, high):
+        program, sandbox = self.program_id, self.sandbox_id
+        manager = sandbox.get_manager(sandbox.MANAGER_ENTITLEMENT)
+        self.env.flush_all()
+        figures = SQL(", ").join(SQL.identifier(measure) for measure in MEASURES)
+        self.env.cr.execute(
+            SQL(
+                """
+                WITH eligible AS MATERIALIZED (%(eligible)s),
+                     member AS MATERIALIZED (%(member)s),
+                     benchmark AS MATERIALIZED (%(benchmark)s),
+                     set_aside AS MATERIALIZED (
+                    SELECT membership.partner_id
+                      FROM g2p_program_membership AS membership
+                     WHERE membership.program_id = %(program)s AND NOT membership.state = ANY(%(candidates)s)
+                       AND %(range)s
+                ), due AS MATERIALIZED (
+                    SELECT line.registrant_id, SUM(line.amount) AS amount
+                      FROM (%(lines)s) AS line
+                     WHERE line.amount > 0 AND line.fee <= line.amount
+                     GROUP BY line.registrant_id
+                ), concerned AS (
+                    SELECT registrant_id FROM eligible
+                     UNION SELECT partner_id FROM member
+                     UNION SELECT registrant_id FROM benchmark
+                ), shown_area AS MATERIALIZED (%(areas)s),
+                judged AS MATERIALIZED (
+                    SELECT concerned.registrant_id,
+                           concerned.registrant_id IN (SELECT registrant_id FROM eligible) AS eligible,
+                           concerned.registrant_id IN (SELECT partner_id FROM set_aside) AS set_aside,
+                           concerned.registrant_id IN (SELECT partner_id FROM member) AS enrolled,
+                           concerned.registrant_id IN (SELECT registrant_id FROM benchmark) AS poor,
+                           due.amount
+                      FROM concerned
+                      LEFT JOIN due USING (registrant_id)
+                ), person AS (
+                    SELECT judged.*, eligible AND NOT set_aside AND amount IS NOT NULL AS chosen
+                      FROM judged
+                ), counted AS (
+                    SELECT facts.dimension, facts.key,
+                           COUNT(*) FILTER (WHERE chosen) AS beneficiaries,
+                           COALESCE(SUM(amount) FILTER (WHERE chosen), 0) AS amount,
+                           COUNT(*) FILTER (WHERE enrolled) AS members_now,
+                           COUNT(*) FILTER (WHERE chosen AND NOT enrolled) AS entering,
+                           COUNT(*) FILTER (WHERE enrolled AND NOT chosen) AS leaving,
+                           COUNT(*) FILTER (WHERE poor) AS benchmark_total,
+                           COUNT(*) FILTER (WHERE poor AND chosen) AS benchmark_reached
+                      FROM person
+                      JOIN res_partner AS registrant ON registrant.id = person.registrant_id
+                      LEFT JOIN shown_area AS area ON area.id = registrant.area_id
+                     CROSS JOIN LATERAL (VALUES %(facts)s) AS facts (dimension, key)
+                     GROUP BY facts.dimension, facts.key
+                ), written AS (
+                    INSERT INTO g2p_program_scenario_result AS result (scenario_id, dimension, key, %(figures)s)
+                    SELECT %(scenario)s, dimension, key, %(figures)s
+                      FROM counted
+                     ORDER BY dimension, key
+                        ON CONFLICT (scenario_id, dimension, key) DO UPDATE SET %(added)s
+                )
+                SELECT COUNT(*) FILTER (WHERE chosen),
+                       COUNT(*) FILTER (WHERE eligible AND set_aside),
+                       COUNT(*) FILTER (WHERE eligible AND NOT set_aside AND amount IS NULL)
+                  FROM person
+                """,
+                eligible=sandbox._eligible_registrants(low, high),
+                member=self._members_now(low, high),
+                benchmark=self._benchmark(low, high),
+                program=program.id,
+                candidates=list(ENROLLMENT_CANDIDATES),
+                range=program._range_sql("membership", low, high),
+                lines=manager._entitlement_lines(SQL("SELECT registrant_id FROM eligible"), low, high),
+                areas=self._shown_areas(),
+                facts=SQL(", ").join(SQL("(%s, %s)", name, key) for name, key in self._dimensions().items()),
+                figures=figures,
+                added=SQL(", ").join(
+                    SQL("%(name)s = result.%(name)s + EXCLUDED.%(name)s", name=SQL.identifier(measure))
+                    for measure in MEASURES
+                ),
+                scenario=self.id,
+            )
+        )
+        chosen, set_aside, nothing_due = self.env.cr.fetchone()
+        self.env["g2p.program.scenario.result"].invalidate_model()
+        [[keys]] = self.env.execute_query(
+            SQL(
+                "SELECT COUNT(*) FROM (%s) AS source WHERE key > %s AND key <= %s",
+                self._bulk_source_simulate(operation),
+                low,
+                high,
+            )
+        )
+        return {
+            "chosen": chosen,
+            "set_aside": set_aside,
+            "nothing_due": nothing_due,
+            "others": keys - chosen - set_aside - nothing_due,
+        }
+
+    def _shown_areas(self):
+        """Columns `id`, `shown_id`: each area and the one it is counted under."""
+        if not self.area_kind_id:
+            return SQL("SELECT id, id AS shown_id FROM g2p_area")
+        return SQL(
+            """
+            SELECT area.id, COALESCE(above.id, area.id) AS shown_id
+              FROM g2p_area AS area
+              LEFT JOIN g2p_area AS above
+                ON above.kind_id = %s AND above.id = ANY(string_to_array(trim(area.parent_path, '/'), '/')::integer[])
+            """,
+            self.area_kind_id.id,
+        )
+
+    def _bulk_finish_simulate(self, operation):
+        if operation.state != "done":
+            return
+        self.env["g2p.program.scenario.result"]._name_results(self)
+        total = self.result_ids.filtered(lambda result: result.dimension == "total")
+        self.write(
+            {
+                "simulated_on": fields.Datetime.now(),
+                "simulated_settings": operation.params["settings"],
+                **self._figures(total),
+            }
+        )
+        if self.state == "draft":
+            self._transition("simulated")
+
+    def _figures(self, total=None):
+        """{field of the scenario: its figure}, from the line of the whole."""
+        return {
+            **{name: total[name] if total else 0 for name in MEASURES if name != "amount"},
+            "cost_per_cycle": total.amount if total else 0,
+        }
