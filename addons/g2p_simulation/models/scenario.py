@@ -218,7 +218,7 @@ class ProgramScenario(models.Model):
             "res_model": "g2p.program.scenario.result",
             "view_mode": "pivot,graph,list",
             "domain": [("scenario_id", "in", self.ids)],
-            "context": {"search_default_total": 0},
+            "context": {"search_default_area": 1},
         }
 
     def unlink(self):
