@@ -4,6 +4,7 @@ from . import benefit_codes
 from . import program_definition
 from . import managers
 from . import program
+from . import program_eligibility
 from . import program_actions
 from . import program_membership
 from . import program_duplicate
