@@ -11,7 +11,12 @@ def uninstall_hook(env):
     env.cr.execute(
         """
         DROP TABLE IF EXISTS g2p_group_role_holder;
-        DROP FUNCTION IF EXISTS g2p_group_count_members(integer[]) CASCADE;
+        DROP TABLE IF EXISTS g2p_group_indicator_touched;
+        DROP FUNCTION IF EXISTS g2p_group_registered() CASCADE;
+        DROP FUNCTION IF EXISTS g2p_group_person_changed() CASCADE;
+        DROP FUNCTION IF EXISTS g2p_group_persons_settled() CASCADE;
+        DROP FUNCTION IF EXISTS g2p_group_refresh_indicators(integer[]) CASCADE;
+        DROP FUNCTION IF EXISTS g2p_group_head_kind() CASCADE;
         DROP FUNCTION IF EXISTS g2p_group_membership_inserted() CASCADE;
         DROP FUNCTION IF EXISTS g2p_group_membership_updated() CASCADE;
         DROP FUNCTION IF EXISTS g2p_group_membership_deleted() CASCADE;

@@ -15,7 +15,15 @@ from . import reg_id
 from . import phone_number
 from . import reg_rel
 from . import group_membership
+from . import group_indicator
+from . import res_partner_indicator
+from . import registry
 from . import res_partner_bank
+
+# What the user defines of registrants: further attributes, typed.
+from . import properties
+from . import registrant_schema
+from . import res_partner_attributes
 
 from . import res_users
 from . import res_config_settings

@@ -18,24 +18,9 @@ CREATE TABLE IF NOT EXISTS g2p_group_role_holder (
         EXCLUDE USING gist (group_id WITH =, kind_id WITH =, period WITH &&) DEFERRABLE INITIALLY IMMEDIATE
 );
 
-CREATE OR REPLACE FUNCTION g2p_group_count_members(groups integer[]) RETURNS void AS $$
-    UPDATE res_partner
-    SET z_ind_grp_num_individuals = counted.members
-    FROM (
-        SELECT grp.id, count(DISTINCT individual.id) AS members
-        FROM unnest(groups) AS grp (id)
-        LEFT JOIN g2p_group_membership m ON m."group" = grp.id
-            AND (m.ended_date IS NULL OR m.ended_date > statement_timestamp() AT TIME ZONE 'UTC')
-        LEFT JOIN res_partner individual ON individual.id = m.individual AND individual.disabled IS NULL
-        GROUP BY grp.id
-    ) counted
-    WHERE res_partner.id = counted.id
-        AND res_partner.z_ind_grp_num_individuals IS DISTINCT FROM counted.members
-$$ LANGUAGE sql;
-
 CREATE OR REPLACE FUNCTION g2p_group_membership_inserted() RETURNS trigger AS $$
 BEGIN
-    PERFORM g2p_group_count_members(ARRAY(SELECT DISTINCT "group" FROM added));
+    PERFORM g2p_group_refresh_indicators(ARRAY(SELECT DISTINCT "group" FROM added));
     RETURN NULL;
 END $$ LANGUAGE plpgsql;
 
@@ -47,7 +32,7 @@ BEGIN
     WHERE holder.membership_id = added.id
         AND (holder.group_id, holder.period)
             IS DISTINCT FROM (added."group", tsrange(added.start_date, added.ended_date));
-    PERFORM g2p_group_count_members(ARRAY(
+    PERFORM g2p_group_refresh_indicators(ARRAY(
         SELECT unnest(ARRAY[added."group", removed."group"])
         FROM added
         JOIN removed USING (id)
@@ -59,7 +44,7 @@ END $$ LANGUAGE plpgsql;
 
 CREATE OR REPLACE FUNCTION g2p_group_membership_deleted() RETURNS trigger AS $$
 BEGIN
-    PERFORM g2p_group_count_members(ARRAY(SELECT DISTINCT "group" FROM removed));
+    PERFORM g2p_group_refresh_indicators(ARRAY(SELECT DISTINCT "group" FROM removed));
     RETURN NULL;
 END $$ LANGUAGE plpgsql;
 
@@ -71,6 +56,12 @@ BEGIN
     JOIN g2p_group_membership m ON m.id = added.g2p_group_membership_id
     JOIN g2p_group_membership_kind kind ON kind.id = added.g2p_group_membership_kind_id AND kind.is_unique
     ON CONFLICT (membership_id, kind_id) DO NOTHING;
+    PERFORM g2p_group_refresh_indicators(ARRAY(
+        SELECT m."group"
+        FROM added
+        JOIN g2p_group_membership m ON m.id = added.g2p_group_membership_id
+        WHERE added.g2p_group_membership_kind_id = g2p_group_head_kind()
+    ));
     RETURN NULL;
 END $$ LANGUAGE plpgsql;
 
@@ -80,6 +71,12 @@ BEGIN
     USING removed
     WHERE holder.membership_id = removed.g2p_group_membership_id
         AND holder.kind_id = removed.g2p_group_membership_kind_id;
+    PERFORM g2p_group_refresh_indicators(ARRAY(
+        SELECT m."group"
+        FROM removed
+        JOIN g2p_group_membership m ON m.id = removed.g2p_group_membership_id
+        WHERE removed.g2p_group_membership_kind_id = g2p_group_head_kind()
+    ));
     RETURN NULL;
 END $$ LANGUAGE plpgsql;
 
@@ -214,7 +211,7 @@ class GroupMembership(models.Model):
             if vals.keys() & {"group", "individual", "kind", "start_date", "ended_date"}:
                 self._touch([*self.group.ids, *filter(None, [vals.get("group")])])
             result = super().write(vals)
-        if vals.keys() & {"group", "individual", "ended_date"}:
+        if vals.keys() & {"group", "individual", "kind", "ended_date"}:
             self._after_change()
         return result
 
@@ -330,33 +327,4 @@ class GroupMembership(models.Model):
     def _after_change(self):
         """The database has counted; forget what the cache knew."""
         self.flush_model()
-        self.env["res.partner"].invalidate_model(["z_ind_grp_num_individuals"], flush=False)
-
-    @api.model
-    def _recount_groups_of(self, individuals):
-        """Count again the members of the groups of `individuals`, in one statement."""
-        self.flush_model(["group", "individual", "ended_date"])
-        self.env.cr.execute(
-            """
-            SELECT g2p_group_count_members(ARRAY(
-                SELECT DISTINCT "group" FROM g2p_group_membership WHERE individual = ANY(%s)
-            ))
-            """,
-            [individuals.ids],
-        )
-        self.env["res.partner"].invalidate_model(["z_ind_grp_num_individuals"], flush=False)
-
-    @api.model
-    def _cron_count_ended(self):
-        """Members whose end date has come since the last run no longer count."""
-        self.env.cr.execute(
-            """
-            SELECT g2p_group_count_members(ARRAY(
-                SELECT DISTINCT "group"
-                FROM g2p_group_membership
-                WHERE ended_date <= now() AT TIME ZONE 'UTC'
-                    AND ended_date > now() AT TIME ZONE 'UTC' - interval '32 days'
-            ))
-            """
-        )
-        self.env["res.partner"].invalidate_model(["z_ind_grp_num_individuals"], flush=False)
+        self.env["res.partner"]._forget_indicators()

@@ -10,7 +10,8 @@ from odoo.tools import SQL, mute_logger
 
 from .import_staging import ACCOUNTS, COLLATION
 
-TEXTS = ("address", "email", "civil_status", "occupation", "birth_place", "gender")  # kept as the file has them
+# kept as the file has them, or as the check has found them
+TEXTS = ("address", "email", "civil_status", "occupation", "birth_place", "gender", "disability")
 NAMES = ("family_name", "given_name", "addl_name")
 # What a row itself says, or the database; every other column of a new registrant is as the ORM fills it.
 OWN_COLUMNS = {
@@ -561,7 +562,8 @@ class RegistrantImport(models.Model):
                 known,
             )
         )
-        names = [name for name in partner_columns if name != "registration_date"]
+        # what individuals answer by default is no answer of a household
+        names = [name for name in partner_columns if name not in ("registration_date", "registrant_attributes")]
         self.env.cr.execute(
             SQL(
                 """

@@ -11,6 +11,7 @@ TARGETS = [
     ("addl_name", "Additional name"),
     ("birthdate", "Date of birth"),
     ("gender", "Gender"),
+    ("disability", "Disability"),
     ("area_code", "Area code"),
     ("address", "Address"),
     ("email", "E-mail"),

@@ -348,6 +348,21 @@ class RegistrantImport(models.Model):
             "values": [SQL("'gender', %s", value)],
         }
 
+    def _check_disability(self, column, cell, joins, extra):
+        answers = dict(self.env["res.partner"]._fields["disability"]._description_selection(self.env))
+        known = {key: key for key in answers} | {label.lower(): key for key, label in answers.items()}
+        value = SQL("(%s::jsonb)->>lower(%s %s)", json.dumps(known), cell, COLLATION)
+        return {
+            "problems": [
+                self._formula(cell),
+                (
+                    SQL("%s IS NOT NULL AND (%s) IS NULL", cell, value),
+                    self.env._("is neither yes nor no: %(value)s", value=VALUE),
+                ),
+            ],
+            "values": [SQL("'disability', %s", value)],
+        }
+
     def _check_id(self, column, cell, joins, extra):
         id_type = self.env["g2p.id.type"].browse(column["id_type"])
         problems = [

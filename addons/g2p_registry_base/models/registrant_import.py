@@ -403,7 +403,14 @@ class RegistrantImport(models.Model):
     def _bulk_tables(self, step):
         if step == "check":
             return ["g2p_registrant_import_line"]
-        return ["res_partner", "g2p_reg_id", "g2p_phone_number", "res_partner_bank", "g2p_group_membership"]
+        return [
+            "res_partner",
+            "g2p_reg_id",
+            "g2p_phone_number",
+            "res_partner_bank",
+            "g2p_group_membership",
+            "g2p_group_indicator",
+        ]
 
     def _bulk_notification(self, operation):
         action = super()._bulk_notification(operation)

@@ -20,3 +20,6 @@ class ResConfigSettings(models.TransientModel):
                 re.compile(settings.phone_regex)
             except re.error as error:
                 raise ValidationError(self.env._("The phone number pattern can't be read: %s", error)) from error
+
+    def action_refresh_indicators(self):
+        return self.env.ref("g2p_registry_base.registry").action_refresh_indicators()

@@ -253,6 +253,5 @@ class ResPartner(models.Model):
         if not self:
             return
         self.flush_recordset(["disabled"])
-        self.env["g2p.group.membership"]._recount_groups_of(self)
         # sudo: the note is written for whoever was allowed to press the button
         self.sudo()._message_log_batch(bodies=bodies, author_id=self.env.user.partner_id.id)

@@ -23,6 +23,9 @@ class ResPartner(models.Model):
     birthdate_not_exact = fields.Boolean(string="Approximate birth date")
     age = fields.Char(compute="_compute_age", search="_search_age")
     gender = fields.Selection(selection=lambda self: self.env["gender.type"]._selection())
+    disability = fields.Selection(
+        [("yes", "Yes"), ("no", "No")], help="Whether the person lives with a disability; empty: not known."
+    )
 
     @api.depends("family_name", "given_name", "addl_name", "is_registrant", "is_group")
     def _compute_name(self):

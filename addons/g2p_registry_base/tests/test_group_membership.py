@@ -169,7 +169,7 @@ class TestGroupMembership(TransactionCase):
             "UPDATE g2p_group_membership SET ended_date = now() - interval '1 hour' WHERE id = %s", [dawit.id]
         )
         self.env.cr.execute("ALTER TABLE g2p_group_membership ENABLE TRIGGER g2p_group_membership_updated")
-        self.env["g2p.group.membership"]._cron_count_ended()
+        self.env["g2p.registry"]._cron_refresh_indicators()
         self.assertEqual(self.count(), 0)
 
     def test_a_disabled_person_is_not_counted(self):
