@@ -27,6 +27,7 @@ class ProgramScenario(models.Model):
         "members_now",
         "entering",
         "leaving",
+        "data_missing",
         "cost_per_cycle",
         "benchmark_total",
         "benchmark_reached",
@@ -49,6 +50,7 @@ class ProgramScenario(models.Model):
     )
     eligibility_managers = fields.One2many(related="sandbox_id.eligibility_managers", readonly=False)
     entitlement_managers = fields.One2many(related="sandbox_id.entitlement_managers", readonly=False)
+    eligibility_mode = fields.Selection(related="sandbox_id.eligibility_mode", readonly=False)
     cycles_per_year = fields.Float(
         digits=(6, 2),
         required=True,
@@ -84,6 +86,9 @@ class ProgramScenario(models.Model):
     members_now = fields.Integer("Enrolled now", readonly=True, copy=False)
     entering = fields.Integer("Would enter", readonly=True, copy=False)
     leaving = fields.Integer("Would leave", readonly=True, copy=False)
+    data_missing = fields.Integer(
+        readonly=True, copy=False, help="Nobody can tell whether they qualify: a work list, not a no."
+    )
     cost_per_cycle = fields.Monetary(readonly=True, copy=False)
     cost_per_year = fields.Monetary(compute="_compute_cost")
     fund_available = fields.Monetary(related="program_id.fund_available", string="Available in the fund")

@@ -49,7 +49,7 @@ class ProgramScenario(models.Model):
         return {**labels, (self.program_id.name, None): True}
 
     def _program_fields(self):
-        return [name for name in ("eligibility_mode",) if name in self.program_id._fields]
+        return ("eligibility_mode",)
 
     def _settings(self, program, kind):
         """{(manager, label): value in words} of the managers of a kind; the label None stands for the manager itself."""

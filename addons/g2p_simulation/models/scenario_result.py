@@ -8,6 +8,7 @@ MEASURES = (
     "members_now",
     "entering",
     "leaving",
+    "data_missing",
     "benchmark_total",
     "benchmark_reached",
 )
@@ -42,6 +43,7 @@ class ProgramScenarioResult(models.Model):
     members_now = fields.Integer("Enrolled now", readonly=True)
     entering = fields.Integer("Would enter", readonly=True)
     leaving = fields.Integer("Would leave", readonly=True)
+    data_missing = fields.Integer(readonly=True, help="Nobody can tell whether they qualify, and they aren't enrolled.")
     benchmark_total = fields.Integer("Known poor", readonly=True)
     benchmark_reached = fields.Integer("Known poor reached", readonly=True)
 

@@ -22,6 +22,7 @@ class ProgramScenario(models.Model):
             "chosen": (_("Would get the benefit"), "done"),
             "nothing_due": (_("Qualify, but nothing is due to them"), "skipped"),
             "set_aside": (_("Qualify, but are paused, exited or duplicated"), "skipped"),
+            "unknown": (_("Data missing"), "skipped"),
             "others": (_("Would not get it"), "skipped"),
         }
 
@@ -69,36 +70,19 @@ class ProgramScenario(models.Model):
         return query.select(SQL("%s AS registrant_id", SQL.identifier(query.table, "id")))
 
     def _dimensions(self):
-        """{dimension: what to count by}: SQL of a text, over the aliases `registrant` (res.partner) and `area`."""
-        person = self._person_columns()
-        bands = SQL(", ").join(SQL("%s", band) for band in AGE_BANDS)
+        """{dimension: what to count by}: SQL of a text over the aliases `registrant` (res.partner), `head` (the
+        indicators of a group) and `area`. Of a group, sex and age are those of its head."""
+        if self.target_type == "individual":
+            sex = SQL("registrant.gender")
+            age = SQL("EXTRACT(YEAR FROM age(%s, registrant.birthdate))::integer", fields.Date.context_today(self))
+        else:
+            sex, age = SQL("head.head_gender"), SQL("head.head_age")
+        bands = list(AGE_BANDS)
         return {
             "total": SQL("''"),
             "area": SQL("COALESCE(area.shown_id::text, '')"),
-            "sex": SQL("COALESCE(%s, '')", person["sex"]),
-            "age": SQL(
-                "COALESCE((ARRAY[%(bands)s])[width_bucket(%(age)s, ARRAY[%(bands)s])]::text, '')",
-                bands=bands,
-                age=person["age"],
-            ),
-        }
-
-    def _person_columns(self):
-        """SQL of sex and age in years: the registrant's own, or those of the head of the group."""
-        today = fields.Date.context_today(self)
-        if self.target_type == "individual":
-            return {
-                "sex": SQL("registrant.gender"),
-                "age": SQL("EXTRACT(YEAR FROM age(%s::date, registrant.birthdate))::integer", today),
-            }
-        head = SQL(
-            """
-            (SELECT %%s FROM g2p_group_indicator AS indicator WHERE indicator.group_id = registrant.id)
-            """
-        )
-        return {
-            "sex": SQL(head.code, SQL("indicator.head_gender")),
-            "age": SQL(head.code, SQL("indicator.head_age")),
+            "sex": SQL("COALESCE(%s, '')", sex),
+            "age": SQL("COALESCE((%s::integer[])[width_bucket(%s, %s::integer[])]::text, '')", bands, age, bands),
         }
 
     def _bulk_chunk_simulate(self, operation, low, high):
@@ -112,6 +96,13 @@ class ProgramScenario(models.Model):
                 WITH eligible AS MATERIALIZED (%(eligible)s),
                      member AS MATERIALIZED (%(member)s),
                      benchmark AS MATERIALIZED (%(benchmark)s),
+                     unknown AS MATERIALIZED (%(unknown)s),
+                     -- As in a real run, a member about whom data is missing stays.
+                     qualifying AS MATERIALIZED (
+                    SELECT registrant_id FROM eligible
+                     UNION
+                    SELECT partner_id FROM member WHERE partner_id IN (SELECT registrant_id FROM unknown)
+                ),
                      set_aside AS MATERIALIZED (
                     SELECT membership.partner_id
                       FROM g2p_program_membership AS membership
@@ -123,13 +114,15 @@ class ProgramScenario(models.Model):
                      WHERE line.amount > 0 AND line.fee <= line.amount
                      GROUP BY line.registrant_id
                 ), concerned AS (
-                    SELECT registrant_id FROM eligible
+                    SELECT registrant_id FROM qualifying
                      UNION SELECT partner_id FROM member
                      UNION SELECT registrant_id FROM benchmark
+                     UNION SELECT registrant_id FROM unknown
                 ), shown_area AS MATERIALIZED (%(areas)s),
                 judged AS MATERIALIZED (
                     SELECT concerned.registrant_id,
-                           concerned.registrant_id IN (SELECT registrant_id FROM eligible) AS eligible,
+                           concerned.registrant_id IN (SELECT registrant_id FROM qualifying) AS qualifies,
+                           concerned.registrant_id IN (SELECT registrant_id FROM unknown) AS unknown,
                            concerned.registrant_id IN (SELECT partner_id FROM set_aside) AS set_aside,
                            concerned.registrant_id IN (SELECT partner_id FROM member) AS enrolled,
                            concerned.registrant_id IN (SELECT registrant_id FROM benchmark) AS poor,
@@ -137,7 +130,7 @@ class ProgramScenario(models.Model):
                       FROM concerned
                       LEFT JOIN due USING (registrant_id)
                 ), person AS (
-                    SELECT judged.*, eligible AND NOT set_aside AND amount IS NOT NULL AS chosen
+                    SELECT judged.*, qualifies AND NOT set_aside AND amount IS NOT NULL AS chosen
                       FROM judged
                 ), counted AS (
                     SELECT facts.dimension, facts.key,
@@ -146,10 +139,12 @@ class ProgramScenario(models.Model):
                            COUNT(*) FILTER (WHERE enrolled) AS members_now,
                            COUNT(*) FILTER (WHERE chosen AND NOT enrolled) AS entering,
                            COUNT(*) FILTER (WHERE enrolled AND NOT chosen) AS leaving,
+                           COUNT(*) FILTER (WHERE unknown AND NOT qualifies AND NOT set_aside) AS data_missing,
                            COUNT(*) FILTER (WHERE poor) AS benchmark_total,
                            COUNT(*) FILTER (WHERE poor AND chosen) AS benchmark_reached
                       FROM person
                       JOIN res_partner AS registrant ON registrant.id = person.registrant_id
+                      LEFT JOIN g2p_group_indicator AS head ON head.group_id = registrant.id
                       LEFT JOIN shown_area AS area ON area.id = registrant.area_id
                      CROSS JOIN LATERAL (VALUES %(facts)s) AS facts (dimension, key)
                      GROUP BY facts.dimension, facts.key
@@ -161,17 +156,19 @@ class ProgramScenario(models.Model):
                         ON CONFLICT (scenario_id, dimension, key) DO UPDATE SET %(added)s
                 )
                 SELECT COUNT(*) FILTER (WHERE chosen),
-                       COUNT(*) FILTER (WHERE eligible AND set_aside),
-                       COUNT(*) FILTER (WHERE eligible AND NOT set_aside AND amount IS NULL)
+                       COUNT(*) FILTER (WHERE qualifies AND set_aside),
+                       COUNT(*) FILTER (WHERE qualifies AND NOT set_aside AND amount IS NULL),
+                       COUNT(*) FILTER (WHERE unknown AND NOT qualifies AND NOT set_aside)
                   FROM person
                 """,
                 eligible=sandbox._eligible_registrants(low, high),
+                unknown=sandbox._unknown_registrants(low, high),
                 member=self._members_now(low, high),
                 benchmark=self._benchmark(low, high),
                 program=program.id,
                 candidates=list(ENROLLMENT_CANDIDATES),
                 range=program._range_sql("membership", low, high),
-                lines=manager._entitlement_lines(SQL("SELECT registrant_id FROM eligible"), low, high),
+                lines=manager._entitlement_lines(SQL("SELECT registrant_id FROM qualifying"), low, high),
                 areas=self._shown_areas(),
                 facts=SQL(", ").join(SQL("(%s, %s)", name, key) for name, key in self._dimensions().items()),
                 figures=figures,
@@ -182,7 +179,7 @@ class ProgramScenario(models.Model):
                 scenario=self.id,
             )
         )
-        chosen, set_aside, nothing_due = self.env.cr.fetchone()
+        chosen, set_aside, nothing_due, unknown = self.env.cr.fetchone()
         self.env["g2p.program.scenario.result"].invalidate_model()
         [[keys]] = self.env.execute_query(
             SQL(
@@ -196,7 +193,8 @@ class ProgramScenario(models.Model):
             "chosen": chosen,
             "set_aside": set_aside,
             "nothing_due": nothing_due,
-            "others": keys - chosen - set_aside - nothing_due,
+            "unknown": unknown,
+            "others": keys - chosen - set_aside - nothing_due - unknown,
         }
 
     def _shown_areas(self):
