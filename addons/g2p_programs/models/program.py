@@ -35,6 +35,7 @@ class Program(models.Model):
         "duplicated_count",
         "paused_count",
         "exited_count",
+        "graduated_count",
     )
 
     _name_company_uniq = models.UniqueIndex(
@@ -80,6 +81,7 @@ class Program(models.Model):
     duplicated_count = fields.Integer("Duplicated", readonly=True, copy=False)
     paused_count = fields.Integer("Paused", readonly=True, copy=False)
     exited_count = fields.Integer("Exited", readonly=True, copy=False)
+    graduated_count = fields.Integer("Graduated", readonly=True, copy=False)
     have_members = fields.Boolean(compute="_compute_have_members")
     cycles_count = fields.Integer(compute="_compute_cycles_count")
     duplicate_membership_count = fields.Integer("Duplicates", compute="_compute_duplicate_membership_count")
@@ -381,7 +383,8 @@ class Program(models.Model):
                        not_eligible_count = counted.not_eligible,
                        duplicated_count = counted.duplicated,
                        paused_count = counted.paused,
-                       exited_count = counted.exited
+                       exited_count = counted.exited,
+                       graduated_count = counted.graduated
                   FROM (
                         SELECT this.id,
                                COUNT(membership.id) AS members,
@@ -390,7 +393,8 @@ class Program(models.Model):
                                COUNT(*) FILTER (WHERE membership.state = 'not_eligible') AS not_eligible,
                                COUNT(*) FILTER (WHERE membership.state = 'duplicated') AS duplicated,
                                COUNT(*) FILTER (WHERE membership.state = 'paused') AS paused,
-                               COUNT(*) FILTER (WHERE membership.state = 'exited') AS exited
+                               COUNT(*) FILTER (WHERE membership.state = 'exited') AS exited,
+                               COUNT(*) FILTER (WHERE membership.state = 'graduated') AS graduated
                           FROM g2p_program AS this
                           LEFT JOIN g2p_program_membership AS membership ON membership.program_id = this.id
                          WHERE this.id = ANY(%s)
