@@ -6,6 +6,7 @@ from . import test_deduplication
 from . import test_enrollment
 from . import test_managers
 from . import test_membership_change
+from . import test_membership_concurrency
 from . import test_membership_money
 from . import test_program
 from . import test_money_approval
