@@ -29,6 +29,7 @@ class Entitlement(models.Model):
             and managers[0]._is_cash_desk
             and self.is_cash_entitlement
             and self.state in ("approved", "trans2FSP")
+            and not (self.on_hold and self.state == "approved")
             and self.cycle_id.state == "approved"
         )
 

@@ -18,6 +18,12 @@ from . import payment_batch
 from . import payment
 from . import cycle_entitlements
 from . import cycle_payments
+from . import membership_change_reason
+from . import membership_change
+from . import membership_change_steps
+from . import membership_change_effects
+from . import membership_change_hold
+from . import membership_change_due
 from . import program_overview
 from . import membership_overview
 from . import duplicate_overview

@@ -369,6 +369,9 @@ class Cycle(models.Model):
         self._finish_leaving(operation)
 
     def _finish_leaving(self, operation):
+        # Payments that were prepared while the entitlements ended, by who did not see it.
+        for cycle in self:
+            self.env["g2p.payment"]._fail_ended(cycle, operation)
         self.env["g2p.fund.hold"]._settle(self._hold_key(operation), reference=operation.name, operation=operation)
         self.env["g2p.payment.batch"]._refresh_statistics_where(SQL("batch.cycle_id = ANY(%s)", self.ids))
         self._refresh_counters()

@@ -27,6 +27,7 @@ class CycleMembership(models.Model):
             ("enrolled", "Enrolled"),
             ("paused", "Paused"),
             ("exited", "Exited"),
+            ("graduated", "Graduated"),
             ("not_eligible", "Not eligible"),
         ],
         default="draft",

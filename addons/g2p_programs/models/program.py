@@ -36,6 +36,7 @@ class Program(models.Model):
         "paused_count",
         "exited_count",
         "unknown_count",
+        "graduated_count",
     )
 
     _name_company_uniq = models.UniqueIndex(
@@ -82,6 +83,7 @@ class Program(models.Model):
     paused_count = fields.Integer("Paused", readonly=True, copy=False)
     exited_count = fields.Integer("Exited", readonly=True, copy=False)
     unknown_count = fields.Integer("Data missing", readonly=True, copy=False)
+    graduated_count = fields.Integer("Graduated", readonly=True, copy=False)
     have_members = fields.Boolean(compute="_compute_have_members")
     cycles_count = fields.Integer(compute="_compute_cycles_count")
     duplicate_membership_count = fields.Integer("Duplicates", compute="_compute_duplicate_membership_count")
@@ -341,7 +343,8 @@ class Program(models.Model):
                        duplicated_count = counted.duplicated,
                        paused_count = counted.paused,
                        exited_count = counted.exited,
-                       unknown_count = counted.unknown
+                       unknown_count = counted.unknown,
+                       graduated_count = counted.graduated
                   FROM (
                         SELECT this.id,
                                COUNT(membership.id) AS members,
@@ -351,7 +354,8 @@ class Program(models.Model):
                                COUNT(*) FILTER (WHERE membership.state = 'duplicated') AS duplicated,
                                COUNT(*) FILTER (WHERE membership.state = 'paused') AS paused,
                                COUNT(*) FILTER (WHERE membership.state = 'exited') AS exited,
-                               COUNT(*) FILTER (WHERE membership.eligibility_verdict = 'unknown') AS unknown
+                               COUNT(*) FILTER (WHERE membership.eligibility_verdict = 'unknown') AS unknown,
+                               COUNT(*) FILTER (WHERE membership.state = 'graduated') AS graduated
                           FROM g2p_program AS this
                           LEFT JOIN g2p_program_membership AS membership ON membership.program_id = this.id
                          WHERE this.id = ANY(%s)

@@ -18,7 +18,12 @@ class ProgramMembership(models.Model):
         "eligibility_verdict",
         "enrollment_date",
         "exit_date",
+        "paused_until",
         "reason",
+        "change_id",
+        "last_verified_date",
+        "last_verified_method",
+        "last_verified_by",
         "deduplication_status",
         "duplicate_ids",
     )
@@ -40,6 +45,7 @@ class ProgramMembership(models.Model):
             ("enrolled", "Enrolled"),
             ("paused", "Paused"),
             ("exited", "Exited"),
+            ("graduated", "Graduated"),
             ("not_eligible", "Not eligible"),
             ("duplicated", "Duplicated"),
         ],
@@ -48,7 +54,9 @@ class ProgramMembership(models.Model):
         readonly=True,
         copy=False,
     )
-    reason = fields.Char(readonly=True, copy=False, help="Why the member is not eligible, duplicated or exited.")
+    reason = fields.Char(
+        readonly=True, copy=False, help="Why the member is not eligible, duplicated, paused, graduated or exited."
+    )
     eligibility_verdict = fields.Selection(
         [("eligible", "Eligible"), ("not_eligible", "Not eligible"), ("unknown", "Data missing")],
         string="Eligibility",
@@ -57,7 +65,8 @@ class ProgramMembership(models.Model):
         help="What the eligibility managers said when they were last asked; empty when they never were.",
     )
     enrollment_date = fields.Datetime(readonly=True, copy=False)
-    exit_date = fields.Datetime(readonly=True, copy=False)
+    exit_date = fields.Datetime(readonly=True, copy=False, help="When the member exited or graduated.")
+    paused_until = fields.Date(readonly=True, copy=False, help="On this day the member is resumed by itself.")
     last_deduplication = fields.Datetime(related="program_id.last_deduplication")
     deduplication_status = fields.Selection(
         [("new", "New"), ("processing", "Processing"), ("verified", "Verified"), ("duplicated", "Duplicated")],
@@ -153,6 +162,11 @@ class ProgramMembership(models.Model):
             domain = [("partner_id", "in", self.partner_id.ids), ("program_id", "in", self.program_id.ids)]
             if self.env[model].sudo().search_count(domain, limit=1):
                 raise UserError(self.env._("A member who was in a cycle can't be removed: their history must stay."))
+        # sudo: as above
+        if self.env["g2p.membership.change.line"].sudo().search_count([("membership_id", "in", self.ids)], limit=1):
+            raise UserError(
+                self.env._("A member whose state was changed, or is going to be, can't be removed: this must stay.")
+            )
 
     def unlink(self):
         programs = self.program_id

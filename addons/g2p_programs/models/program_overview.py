@@ -146,7 +146,9 @@ class Program(models.Model):
         return title, text % {
             "program": self.name,
             "eligible": self._number(self._count_eligible()) if step == "import" else "",
-            "members": self._number(self.beneficiaries_count - self.exited_count - self.not_eligible_count),
+            "members": self._number(
+                self.beneficiaries_count - self.exited_count - self.graduated_count - self.not_eligible_count
+            ),
             "enrolled": self._number(self.eligible_beneficiaries_count),
             "draft": self._number(self.draft_count),
             "not_eligible": self._number(self.not_eligible_count),

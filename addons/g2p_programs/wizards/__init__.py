@@ -1,5 +1,6 @@
 from . import program_create
 from . import assign_program
+from . import membership_change
 from . import multi_entitlement_approval
 from . import payment_reconciliation
 from . import payment_mark

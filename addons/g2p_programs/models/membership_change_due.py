@@ -1,0 +1,227 @@
+"""What the calendar does to members: proof of life that is due, pauses that end, changes planned for today."""
+
+import logging
+
+from dateutil.relativedelta import relativedelta
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError
+from odoo.fields import Domain
+from odoo.tools import SQL
+
+from .membership_change import KINDS, METHODS
+
+_logger = logging.getLogger(__name__)
+
+OPERATORS = {"<": SQL("<"), "<=": SQL("<="), ">": SQL(">"), ">=": SQL(">=")}
+
+
+class Program(models.Model):
+    _inherit = "g2p.program"
+
+    _proof_of_life = models.Constraint(
+        "CHECK (proof_of_life_months >= 0)", "The months between proofs of life can't be negative."
+    )
+
+    proof_of_life_months = fields.Integer(
+        "Proof of life every (months)",
+        tracking=True,
+        help="Enrolled members of whom no proof of life was recorded for so many months, nor since they were enrolled, are "
+        "paused. 0: nobody is asked for it.",
+    )
+
+    def _overdue_sql(self, today):
+        """Over `t`, a member of this program: their proof of life is overdue."""
+        if not self.proof_of_life_months:
+            return SQL("FALSE")
+        return SQL("%s < %s", self.env["g2p.program_membership"]._last_proof_sql("t"), self._last_accepted_proof(today))
+
+    def _last_accepted_proof(self, today):
+        return today - relativedelta(months=self.proof_of_life_months)
+
+    def _pause_overdue(self):
+        """Pause the enrolled members whose proof of life is overdue, and leave a note and an activity with the count."""
+        self.ensure_one()
+        today = fields.Date.context_today(self)
+        change = self.env["g2p.membership.change"]._plan(
+            self,
+            SQL(
+                "SELECT t.id FROM g2p_program_membership AS t WHERE t.program_id = %s AND t.state = 'enrolled' AND %s",
+                self.id,
+                self._overdue_sql(today),
+            ),
+            kind="pause",
+            date=today,
+            reason_id=self.env.ref("g2p_programs.change_reason_proof_of_life").id,
+        )
+        if not change:
+            return
+        change._bulk_start("apply")
+        summary = self.env._("Members were paused: proof of life overdue")
+        text = self.env._(
+            "%(count)s members of %(program)s were paused: no proof of life for %(months)s months. Record it for those who "
+            "are reached, then resume them.",
+            count=change.done_count or change.members_count,
+            program=self.name,
+            months=self.proof_of_life_months,
+        )
+        self.message_post(body=text)
+        if not self.activity_ids.filtered(lambda activity: activity.summary == summary):
+            self.activity_schedule(
+                "mail.mail_activity_data_warning",
+                summary=summary,
+                note=text,
+                user_id=self.create_uid.id or self.env.uid,
+            )
+
+
+class ProgramMembership(models.Model):
+    _inherit = "g2p.program_membership"
+
+    change_id = fields.Many2one(
+        "g2p.membership.change",
+        "Changed by",
+        readonly=True,
+        copy=False,
+        ondelete="restrict",
+        help="The change that brought the member where they are, with remark and documents.",
+    )
+    change_line_ids = fields.One2many("g2p.membership.change.line", "membership_id", string="Changes", readonly=True)
+    planned_change_ids = fields.One2many(
+        "g2p.membership.change.line", "membership_id", string="Planned", compute="_compute_planned_change_ids"
+    )
+    last_verified_date = fields.Date("Last proof of life", readonly=True, copy=False)
+    last_verified_method = fields.Selection(METHODS, "How it was given", readonly=True, copy=False)
+    last_verified_by = fields.Many2one("res.users", "Recorded by", readonly=True, copy=False, ondelete="restrict")
+    verification_due_date = fields.Date(
+        "Proof of life due",
+        compute="_compute_verification_due_date",
+        search="_search_verification_due_date",
+        help="The day after it the member is paused.",
+    )
+
+    def _compute_planned_change_ids(self):
+        lines = self.env["g2p.membership.change.line"]
+        if lines.has_access("read"):
+            lines = lines.search([("membership_id", "in", self.ids), ("change_id.state", "=", "planned")])
+        grouped = lines.grouped("membership_id")
+        for membership in self:
+            membership.planned_change_ids = grouped.get(membership, False)
+
+    @api.model
+    def _last_proof_sql(self, alias):
+        """The date from which the months count: of the last proof of life, else of the enrolment."""
+        return SQL(
+            "COALESCE(%(t)s.last_verified_date, %(t)s.enrollment_date::date, %(t)s.create_date::date)",
+            t=SQL.identifier(alias),
+        )
+
+    @api.depends("state", "last_verified_date", "enrollment_date", "program_id.proof_of_life_months")
+    def _compute_verification_due_date(self):
+        for membership in self:
+            months = membership.program_id.proof_of_life_months
+            last = (
+                membership.last_verified_date
+                or (membership.enrollment_date or membership.create_date or fields.Datetime.now()).date()
+            )
+            membership.verification_due_date = (
+                last + relativedelta(months=months) if months and membership.state in ("enrolled", "paused") else False
+            )
+
+    def _search_verification_due_date(self, operator, value):
+        """Members in programs that ask for proof of life; the others have no such date."""
+        if operator not in OPERATORS or not value:
+            return NotImplemented
+        return Domain(
+            "id",
+            "in",
+            SQL(
+                """
+                (SELECT t.id
+                   FROM g2p_program_membership AS t
+                   JOIN g2p_program AS program ON program.id = t.program_id AND program.proof_of_life_months > 0
+                  WHERE t.state IN ('enrolled', 'paused')
+                    AND (%s + make_interval(months => program.proof_of_life_months))::date %s %s)
+                """,
+                self._last_proof_sql("t"),
+                OPERATORS[operator],
+                fields.Date.to_date(value),
+            ),
+        )
+
+
+class MembershipChange(models.Model):
+    _inherit = "g2p.membership.change"
+
+    @api.model
+    def _cron_daily(self):
+        """Changes planned for today or before, pauses that are over, proof of life that is overdue: in this order."""
+        today = fields.Date.context_today(self)
+        for change in self.search(
+            [("state", "=", "planned"), ("date", "<=", today), ("operation_id", "=", False)], order="date, id"
+        ):
+            change._start_planned()
+        self._resume_paused(today)
+        programs = self.env["g2p.program"].search([("state", "=", "active"), ("proof_of_life_months", ">", 0)])
+        for program in programs:
+            program._pause_overdue()
+
+    def _start_planned(self):
+        """Carry out a plan as who made it. When they no longer may, it is cancelled, which says so."""
+        user = self.user_id
+        change = self.with_user(user).with_context(allowed_company_ids=self.company_id.ids)
+        try:
+            if not user.active:
+                raise AccessError(self.env._("%s is no user any more.", user.name))
+            change._check_may_start()
+            change._bulk_start("apply")
+        except UserError as refusal:
+            _logger.info("Planned change %s was not carried out: %s", self.id, refusal)
+            self.note = self.env._("Not carried out: %s", refusal)
+            self._transition("cancelled", self.note)
+            self.program_id.activity_schedule(
+                "mail.mail_activity_data_warning",
+                summary=self.env._("A planned change was not carried out"),
+                note=f"{self.display_name}: {refusal}",
+                user_id=self.program_id.create_uid.id or self.env.uid,
+            )
+
+    def _check_may_start(self):
+        """Role, access and program, as on the day when the change was planned."""
+        kind = KINDS[self.kind]
+        self.program_id._check_can(kind.group)
+        self.check_access("write")
+        self.env["g2p.program_membership"].check_access("write")
+        if kind.comes_back:
+            self.program_id._check_active()
+
+    @api.model
+    def _resume_paused(self, today):
+        """Resume the members whose pause was until today or before, in each active program. Who is disabled, or has to
+        give proof of life first, stays paused."""
+        rows = self.env.execute_query(
+            SQL("SELECT DISTINCT program_id FROM g2p_program_membership WHERE paused_until <= %s", today)
+        )
+        reason = self.env.ref("g2p_programs.change_reason_pause_over")
+        programs = self.env["g2p.program"].browse(program_id for [program_id] in rows)
+        for program in programs.filtered(lambda program: program.state == "active" and program.active):
+            change = self._plan(
+                program,
+                SQL(
+                    """
+                    SELECT t.id
+                      FROM g2p_program_membership AS t
+                     WHERE t.program_id = %s AND t.state = 'paused' AND t.paused_until <= %s
+                       AND NOT (%s) AND NOT %s
+                    """,
+                    program.id,
+                    today,
+                    program._overdue_sql(today),
+                    self._disabled(),
+                ),
+                kind="resume",
+                date=today,
+                reason_id=reason.id,
+            )
+            if change:
+                change._bulk_start("apply")
