@@ -14,6 +14,7 @@ from . import fund
 from . import entitlement
 from . import payment_batch_tag
 from . import payment_batch
+from . import payment_batch_export
 from . import payment
 from . import cycle_entitlements
 from . import cycle_payments
@@ -24,3 +25,4 @@ from . import cycle_overview
 from . import entitlement_overview
 from . import fund_report
 from . import res_partner
+from . import ir_attachment
