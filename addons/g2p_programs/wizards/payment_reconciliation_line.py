@@ -20,7 +20,7 @@ class PaymentReconciliationLine(models.Model):
     _rec_name = "reference"
     _log_access = False
 
-    _reconciliation_idx = models.Index("(reconciliation_id, partner_id)")
+    _row_idx = models.Index("(reconciliation_id, row_number)")
 
     reconciliation_id = fields.Many2one("g2p.payment.reconciliation", required=True, readonly=True, ondelete="cascade")
     company_id = fields.Many2one(related="reconciliation_id.company_id")
@@ -32,6 +32,6 @@ class PaymentReconciliationLine(models.Model):
     bank_reference = fields.Char(readonly=True)
     reason = fields.Char(readonly=True)
     payment_id = fields.Many2one("g2p.payment", readonly=True, ondelete="set null", index="btree_not_null")
-    partner_id = fields.Many2one("res.partner", "Beneficiary", readonly=True, ondelete="set null")
+    partner_id = fields.Many2one(related="payment_id.partner_id")
     outcome = fields.Selection(OUTCOMES, readonly=True)
     note = fields.Char(readonly=True)

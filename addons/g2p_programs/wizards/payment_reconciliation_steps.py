@@ -157,23 +157,22 @@ class PaymentReconciliation(models.Model):
                 ), inserted AS (
                     INSERT INTO g2p_payment_reconciliation_line
                            (reconciliation_id, row_number, reference, status, amount, date, bank_reference, reason,
-                            payment_id, partner_id, outcome, note)
+                            payment_id, outcome, note)
                     SELECT %(id)s, taken.row_number, taken.reference, taken.status, taken.amount, taken.date,
-                           taken.bank_reference, taken.reason, payment.id, payment.partner_id,
+                           taken.bank_reference, taken.reason, CASE WHEN %(cycle)s THEN payment.id END,
                            CASE WHEN taken.error IS NOT NULL THEN 'bad'
-                                WHEN payment.id IS NULL THEN 'unmatched'
+                                WHEN payment.id IS NULL OR NOT %(cycle)s THEN 'unmatched'
                                 WHEN taken.repeated IS NOT NULL THEN 'duplicate'
                                 WHEN payment.status IS NOT NULL THEN 'already_final'
                                 WHEN taken.status = 'paid' AND taken.amount <> payment.amount_issued THEN 'amount_mismatch'
                                 WHEN taken.status = 'paid' AND due.state NOT IN ('approved', 'trans2FSP') THEN 'not_due'
                                 ELSE 'matched' END,
                            CASE WHEN taken.error IS NOT NULL THEN taken.error
-                                WHEN elsewhere.id IS NOT NULL AND payment.id IS NULL THEN %(elsewhere)s
+                                WHEN payment.id IS NOT NULL AND NOT %(cycle)s THEN %(elsewhere)s
                                 WHEN taken.repeated = 'contradicting' THEN %(contradicting)s END
                       FROM taken
-                      LEFT JOIN g2p_payment AS elsewhere ON elsewhere.name = taken.reference
-                       AND elsewhere.program_id IN (SELECT id FROM g2p_program WHERE company_id = %(company)s)
-                      LEFT JOIN g2p_payment AS payment ON payment.id = elsewhere.id AND %(cycle)s
+                      LEFT JOIN g2p_payment AS payment ON payment.name = taken.reference
+                       AND payment.program_id IN (SELECT id FROM g2p_program WHERE company_id = %(company)s)
                       LEFT JOIN g2p_entitlement AS due ON due.id = payment.entitlement_id
                      ORDER BY taken.row_number
                  RETURNING outcome
@@ -201,10 +200,10 @@ class PaymentReconciliation(models.Model):
     # Apply
 
     def _matched_lines(self, low, high):
-        """Over `line`: what is to be applied, of one range of registrants."""
+        """Over `line`: what is to be applied, of one range of rows."""
         return SQL(
             """
-            line.reconciliation_id = %s AND line.partner_id > %s AND line.partner_id <= %s AND line.outcome = 'matched'
+            line.reconciliation_id = %s AND line.row_number > %s AND line.row_number <= %s AND line.outcome = 'matched'
             """,
             self.id,
             low,
@@ -214,7 +213,7 @@ class PaymentReconciliation(models.Model):
     def _bulk_source_reconcile(self, operation):
         return SQL(
             """
-            SELECT partner_id AS key FROM g2p_payment_reconciliation_line
+            SELECT row_number AS key FROM g2p_payment_reconciliation_line
              WHERE reconciliation_id = %s AND outcome = 'matched'
             """,
             self.id,
