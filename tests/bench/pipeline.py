@@ -97,9 +97,7 @@ class Pipeline:
                 "transfer_fee_pct": self.fee,
                 "entitlement_item_ids": [
                     Command.create({"name": "Base", "amount": 50}),
-                    Command.create(
-                        {"name": "West", "amount": 15, "condition": '[("area_id.code", "=like", "DM-1%")]'}
-                    ),
+                    Command.create({"name": "West", "amount": 15, "condition": '[("area_id.code", "=like", "DM-1%")]'}),
                     Command.create(
                         {
                             "name": "By number",
@@ -340,8 +338,9 @@ class Pipeline:
 
     def plain_export(self):
         with open("/dev/null", "wb") as file:
-            query = twins.EXPORT % self.cycle.id
-            self.cr._obj.copy_expert(f"COPY ({query}) TO STDOUT WITH (FORMAT csv, HEADER)", file)
+            self.cr.execute("SELECT id FROM plain_payment_batch WHERE cycle_id = %s", [self.cycle.id])
+            for (batch,) in self.cr.fetchall():
+                self.cr._obj.copy_expert(f"COPY ({twins.EXPORT % batch}) TO STDOUT WITH (FORMAT csv, HEADER)", file)
 
     def statement(self, table):
         """The bank's answer as CSV: every payment paid. The name of the file it is written to."""

@@ -253,6 +253,7 @@ SEND = f"""
     )
     UPDATE plain_payment AS payment SET state = 'sent', {MOVED} FROM moved WHERE payment.id = moved.id
 """
+# A file for each batch.
 EXPORT = """
     SELECT payment.name, registrant.name, COALESCE(account.acc_holder_name, holder.name),
            COALESCE(bank.name, account.provider), payment.account_number, payment.amount_issued, currency.name,
@@ -265,8 +266,8 @@ EXPORT = """
       LEFT JOIN res_partner_bank AS account ON account.id = payment.account_id
       LEFT JOIN res_partner AS holder ON holder.id = account.partner_id
       LEFT JOIN res_bank AS bank ON bank.id = account.bank_id
-     WHERE payment.cycle_id = %s AND payment.status IS NULL
-     ORDER BY batch.id, payment.id
+     WHERE payment.batch_id = %s AND payment.status IS NULL
+     ORDER BY payment.id
 """
 # After COPY of the same file into `plain_line`.
 RECONCILE = [

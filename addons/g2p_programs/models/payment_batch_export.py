@@ -59,11 +59,24 @@ class PaymentBatch(models.Model):
             text(SQL("COALESCE(account.acc_holder_name, holder.name)")),
             text(SQL("COALESCE(bank.name, account.provider)")),
             SQL(r"CASE WHEN %(a)s ~ '^\+[0-9]+$' THEN %(a)s ELSE %(safe)s END", a=account, safe=text(account)),
-            number(SQL("round(payment.amount_issued, currency.decimal_places)")),
-            text(SQL("currency.name")),
+            number(SQL("round(payment.amount_issued, %s)", self.currency_id.decimal_places)),
+            text(SQL("%s::text", self.currency_id.name)),
             text(SQL("entitlement.ern")),
-            text(SQL("batch.name")),
+            text(SQL("%s::text", self.name)),
         ]
+        query = self.env["g2p.payment"]._search([("batch_id", "=", self.id)])
+        columns = (
+            "id",
+            "name",
+            "partner_id",
+            "account_id",
+            "account_number",
+            "amount_issued",
+            "entitlement_id",
+            "state",
+        )
+        # The rules of the user are part of the query: what it selects from is joined as it is, not asked row by row.
+        payments = query.select(*(SQL.identifier(query.table, column) for column in (*columns, "status")))
         return csv_text.stream(
             self.env,
             [
@@ -80,22 +93,20 @@ class PaymentBatch(models.Model):
             SQL(
                 """
                 SELECT %(line)s
-                  FROM g2p_payment AS payment
-                  JOIN g2p_payment_batch AS batch ON batch.id = payment.batch_id
+                  FROM (%(payments)s) AS payment
                   JOIN g2p_entitlement AS entitlement ON entitlement.id = payment.entitlement_id
                   JOIN res_partner AS registrant ON registrant.id = payment.partner_id
-                  JOIN res_currency AS currency ON currency.id = payment.currency_id
                   LEFT JOIN res_partner_bank AS account ON account.id = payment.account_id
                   LEFT JOIN res_partner AS holder ON holder.id = account.partner_id
                   LEFT JOIN res_bank AS bank ON bank.id = account.bank_id
-                 WHERE payment.id IN %(payments)s AND payment.status IS NULL
+                 WHERE payment.status IS NULL
                    AND (payment.state = 'sent' AND entitlement.state = 'trans2FSP'
                         OR payment.state = 'issued' AND entitlement.state = 'approved'
                            AND registrant.active AND registrant.disabled IS NULL)
                  ORDER BY payment.id
                 """,
                 line=csv_text.row(cells),
-                payments=self.env["g2p.payment"]._search([("batch_id", "=", self.id)]).subselect(),
+                payments=payments,
             ),
         )
 
