@@ -15,6 +15,7 @@ from . import fund
 from . import entitlement
 from . import payment_batch_tag
 from . import payment_batch
+from . import payment_batch_export
 from . import payment
 from . import cycle_entitlements
 from . import cycle_payments
@@ -33,3 +34,4 @@ from . import fund_report
 from . import res_partner
 from . import program_explain
 from . import program_auto_enrol
+from . import ir_attachment

@@ -28,13 +28,7 @@ class Cycle(models.Model):
         }
 
     def _bulk_tables(self, step):
-        if step in ("copy", "verify"):
-            tables = ["g2p_cycle_membership"]
-        elif step in ("prepare_payments", "send", "reconcile"):
-            tables = ["g2p_payment", "g2p_entitlement"]
-        else:
-            tables = ["g2p_entitlement"]
-        return [*super()._bulk_tables(step), *tables]
+        return [*super()._bulk_tables(step), *(["g2p_cycle_membership"] if step in ("copy", "verify") else [])]
 
     def copy_beneficiaries_from_program(self):
         """Button: every enrolled member of the program who is not in the cycle yet enters it."""

@@ -253,24 +253,25 @@ class Payment(models.Model):
                 WITH source AS MATERIALIZED (
                     %(source)s
                 ), open AS MATERIALIZED (
-                    SELECT payment.id, payment.state, entitlement.id AS entitlement_id,
-                           entitlement.state AS entitlement_state,
+                    SELECT payment.id, payment.state, payment.amount_issued, payment.bank_reference AS known_reference,
+                           source.status, source.reason, source.date, source.bank_reference,
+                           entitlement.id AS entitlement_id, entitlement.state AS entitlement_state,
                            entitlement.state IN ('approved', 'trans2FSP') AS due
-                      FROM g2p_payment AS payment
+                      FROM source
+                      JOIN g2p_payment AS payment ON payment.id = source.payment_id
                       JOIN g2p_entitlement AS entitlement ON entitlement.id = payment.entitlement_id
-                     WHERE payment.id IN (SELECT payment_id FROM source) AND payment.status IS NULL
-                       FOR NO KEY UPDATE
+                     WHERE payment.status IS NULL
+                       FOR NO KEY UPDATE OF payment, entitlement
                 ), final AS (
                     UPDATE g2p_payment AS payment
-                       SET state = 'reconciled', status = source.status, status_is_final = TRUE, status_datetime = %(now)s,
-                           status_reason = source.reason,
-                           payment_datetime = CASE source.status WHEN 'paid' THEN COALESCE(source.date, %(now)s) END,
-                           amount_paid = CASE source.status WHEN 'paid' THEN payment.amount_issued ELSE 0 END,
-                           bank_reference = COALESCE(source.bank_reference, payment.bank_reference),
+                       SET state = 'reconciled', status = open.status, status_is_final = TRUE, status_datetime = %(now)s,
+                           status_reason = open.reason,
+                           payment_datetime = CASE open.status WHEN 'paid' THEN COALESCE(open.date, %(now)s) END,
+                           amount_paid = CASE open.status WHEN 'paid' THEN open.amount_issued ELSE 0 END,
+                           bank_reference = COALESCE(open.bank_reference, open.known_reference),
                            write_uid = %(uid)s, write_date = %(now)s
-                      FROM source
-                      JOIN open ON open.id = source.payment_id
-                     WHERE payment.id = source.payment_id AND (open.due OR source.status = 'failed')
+                      FROM open
+                     WHERE payment.id = open.id AND (open.due OR open.status = 'failed')
                  RETURNING payment.id, payment.status, payment.status_reason, open.state AS from_state,
                            open.entitlement_id, open.entitlement_state, open.due
                 ), logged AS (
@@ -293,8 +294,7 @@ class Payment(models.Model):
                     %(held)s
                 )
                 SELECT COUNT(*) FILTER (WHERE status = 'paid'), COUNT(*) FILTER (WHERE status = 'failed'),
-                       (SELECT COUNT(*) FROM source JOIN open ON open.id = source.payment_id
-                         WHERE source.status = 'paid' AND NOT open.due)
+                       (SELECT COUNT(*) FROM open WHERE status = 'paid' AND NOT due)
                   FROM final
                 """,
                 source=source,

@@ -1,4 +1,5 @@
 from . import test_access
+from . import test_batch_export
 from . import test_benefit_codes
 from . import test_cycle
 from . import test_cycle_recurrence

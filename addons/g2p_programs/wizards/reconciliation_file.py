@@ -1,14 +1,18 @@
-"""Reading a payer's file. Pure Python: text in, rows out, every unreadable cell with a reason."""
+"""Reading a payer's file. Pure Python: bytes in, rows out one by one, every unreadable cell with a reason."""
 
 import csv
 import io
+import itertools
 import re
 from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 
 from odoo.exceptions import UserError
 
 MAX_CELL = 500
+# A line longer than this is an accident or an attack: no more of it is kept in memory.
+MAX_LINE = 1 << 20
 # More digits than a screen, or a float, can hold exactly: no payment is of such an amount.
 MAX_AMOUNT = 10**15
 
@@ -87,20 +91,25 @@ def parse_date(text):
     raise ValueError(text)
 
 
-def parse_file(env, content):
-    """The rows of a CSV file: dicts of row (number), reference, status, amount, date, bank_reference, reason, error.
+def parse_file(env, stream):
+    """The rows of a CSV file, one in memory at a time: dicts of row (number), reference, status, amount, date,
+    bank_reference, reason, error.
 
-    :raise UserError: when the file as a whole can't be read: not text, or without the columns needed.
+    :param stream: the file, open for reading bytes.
+    :raise UserError: when the file as a whole can't be read: not text (said where that is found), or without the
+        columns needed (said before any row is asked for).
     """
+    text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
+    lines = _Lines(text)
+    reader, header = iter(()), []
     try:
-        text = content.decode("utf-8-sig")
+        head = next(lines, "")
+        reader = csv.reader(itertools.chain([head], lines), delimiter=max(",;\t|", key=head.count))
+        header = [re.sub(r"[^a-z]", "", cell.lower()) for cell in next(reader, [])]
     except UnicodeDecodeError as error:
-        raise UserError(env._("The file is no UTF-8 text: save it as CSV UTF-8 and upload it again.")) from error
-    text = text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
-    head = text.partition("\n")[0]
-    delimiter = max(",;\t|", key=head.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    header = [re.sub(r"[^a-z]", "", cell.lower()) for cell in next(reader, [])]
+        raise _no_text(env) from error
+    except csv.Error:
+        pass  # a first line that can't be read names no columns
     places = {
         column: next((place for place, cell in enumerate(header) if cell in names), None)
         for column, names in COLUMNS.items()
@@ -114,27 +123,79 @@ def parse_file(env, content):
                 missing=", ".join(missing),
             )
         )
-    return _rows(env, reader, places)
+    return _rows(env, reader, places, lines)
 
 
-def _rows(env, reader, places):
+class _Lines:
+    """The lines of a text, made fit for PostgreSQL, and how many quotes were in them since somebody last asked."""
+
+    def __init__(self, text):
+        self._text = text
+        self.quotes = 0
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        line = self._text.readline(MAX_LINE)
+        if not line:
+            raise StopIteration
+        if len(line) == MAX_LINE and line[-1] not in "\r\n":
+            rest = line
+            while len(rest) == MAX_LINE and rest[-1] not in "\r\n":
+                rest = self._text.readline(MAX_LINE)
+            raise csv.Error("the line is too long")
+        if '"' in line:
+            self.quotes += line.count('"')
+        return line.replace("\x00", "\N{REPLACEMENT CHARACTER}")
+
+
+def _no_text(env):
+    return UserError(env._("The file is no UTF-8 text: save it as CSV UTF-8 and upload it again."))
+
+
+def _rows(env, reader, places, lines):
     number = 1
+    read = reader.line_num
     while True:
         number += 1
+        lines.quotes = 0
         try:
             cells = next(reader)
         except StopIteration:
             return
+        except UnicodeDecodeError as error:
+            raise _no_text(env) from error
         except csv.Error as error:
-            yield _row(number, {}, env._("The line can't be read: %s", error))
-            continue
-        if not any(cell.strip() for cell in cells):
-            continue
-        values = {
-            column: (cells[place].strip() if place is not None and place < len(cells) else "")
-            for column, place in places.items()
-        }
-        yield _parse_row(env, number, values)
+            cells, problem = None, env._("The line can't be read: %s", error)
+        else:
+            problem = None
+        swallowed, read = reader.line_num - read, reader.line_num
+        if swallowed > 1 and (problem or lines.quotes % 2):
+            problem = env._(
+                "A quote is opened and not closed: %(count)s lines of the file from here on can't be read",
+                count=swallowed,
+            )
+        if problem:
+            yield _row(number, {}, problem)
+        elif any(map(str.strip, cells)):
+            values = {
+                column: (cells[place].strip() if place is not None and place < len(cells) else "")
+                for column, place in places.items()
+            }
+            yield _parse_row(env, number, values)
+
+
+@lru_cache(maxsize=1024)
+def _status(text):
+    """`paid`, `failed`, or None for a word that means neither."""
+    word = re.sub(r"[^a-z]", "", text.lower())
+    return "paid" if word in PAID else "failed" if word in FAILED else None
+
+
+# The same dates and amounts come again and again in one file; what can't be read is never kept.
+_date = lru_cache(maxsize=4096)(parse_date)
+_amount = lru_cache(maxsize=4096)(parse_amount)
 
 
 def _parse_row(env, number, values):
@@ -147,18 +208,17 @@ def _parse_row(env, number, values):
     }
     if not values["reference"]:
         return _row(number, parsed, env._("The payment reference is missing"))
-    word = re.sub(r"[^a-z]", "", values["status"].lower())
-    status = "paid" if word in PAID else "failed" if word in FAILED else None
+    status = _status(values["status"])
     if not status:
         return _row(number, parsed, env._("Status “%s” is neither paid nor failed", values["status"]))
     parsed["status"] = status
     try:
-        parsed["date"] = parse_date(values["date"])
+        parsed["date"] = _date(values["date"])
     except ValueError:
         return _row(number, parsed, env._("Date “%s” is no date, or in the future", values["date"]))
     if values["amount"] or status == "paid":
         try:
-            parsed["amount"] = parse_amount(values["amount"])
+            parsed["amount"] = _amount(values["amount"])
         except ValueError:
             return _row(number, parsed, env._("Amount “%s” is no amount", values["amount"]))
     return _row(number, parsed, None)

@@ -1,0 +1,304 @@
+"""The steps of a reconciliation: *Read the file* stages and matches its lines, *Apply* makes payments final."""
+
+import io
+
+from odoo import models
+from odoo.exceptions import UserError
+from odoo.tools import SQL
+
+from odoo.addons.g2p_registry_base.import_file import RowSource, copy_text, sha256
+
+from .payment_reconciliation import COUNTS
+from .payment_reconciliation_line import OUTCOMES
+from .reconciliation_file import parse_file
+
+# What was read and not matched yet. No model: nobody but these steps reads or writes it, and it is empty in between.
+STAGED = """
+CREATE TABLE IF NOT EXISTS g2p_payment_reconciliation_staged (
+    reconciliation_id integer NOT NULL,
+    row_number integer NOT NULL,
+    reference varchar,
+    status varchar,
+    amount numeric,
+    date timestamp,
+    bank_reference varchar,
+    reason varchar,
+    error varchar,
+    repeated varchar,
+    PRIMARY KEY (reconciliation_id, row_number)
+)
+"""
+COLUMNS = ("row", "reference", "status", "amount", "date", "bank_reference", "reason", "error")
+
+
+class PaymentReconciliation(models.Model):
+    # the record with its buttons, and the sets it moves, are two files
+    _inherit = "g2p.payment.reconciliation"  # pylint: disable=consider-merging-classes-inherited
+
+    def init(self):
+        super().init()
+        self.env.cr.execute(STAGED)
+        # Reconciliations of before the counters were kept.
+        self.env.cr.execute(
+            "SELECT id FROM g2p_payment_reconciliation WHERE state <> 'draft' AND matched_count IS NULL"
+        )
+        if earlier := self.browse(reconciliation_id for [reconciliation_id] in self.env.cr.fetchall()):
+            earlier._refresh_counters()
+
+    def _bulk_steps(self):
+        _ = self.env._
+        return {**super()._bulk_steps(), "match": _("Read the file"), "reconcile": _("Reconcile payments")}
+
+    def _bulk_outcomes(self):
+        _ = self.env._
+        return {
+            **super()._bulk_outcomes(),
+            "matched": (_("Matched"), "done"),
+            "already_final": (_("Final already"), "skipped"),
+            "duplicate": (_("Twice in the file"), "skipped"),
+            "unmatched": (_("No payment has this reference"), "failed"),
+            "amount_mismatch": (_("Another amount"), "failed"),
+            "bad": (_("Can't be read"), "failed"),
+            "paid": (_("Paid"), "done"),
+            "failed": (_("Marked as failed"), "done"),
+            "not_due": (_("Entitlement not approved any more"), "failed"),
+        }
+
+    def _bulk_outcome_action(self, operation, outcome):
+        if outcome in dict(OUTCOMES):
+            return self.with_context(outcome=outcome).action_view_lines()
+        return super()._bulk_outcome_action(operation, outcome)
+
+    def _bulk_tables(self, step):
+        tables = ["g2p_payment_reconciliation_line"]
+        if step == "reconcile":
+            tables += ["g2p_payment", "g2p_entitlement"]
+        return [*super()._bulk_tables(step), *tables]
+
+    # Read: from the file to staged rows
+
+    def _bulk_before_match(self, operation):
+        """Read the file into the staging table, once; memory does not grow with the file."""
+        execute = self.env.cr.execute
+        execute(SQL("DELETE FROM g2p_payment_reconciliation_line WHERE reconciliation_id = %s", self.id))
+        execute(SQL("DELETE FROM g2p_payment_reconciliation_staged WHERE reconciliation_id = %s", self.id))
+        with self._open_file() as stream:
+            checksum = sha256(stream)
+            source = RowSource(self._staged_rows(parse_file(self.env, stream)))
+            self.env.cr.copy_expert(
+                """
+                COPY g2p_payment_reconciliation_staged
+                     (reconciliation_id, row_number, reference, status, amount, date, bank_reference, reason, error)
+                FROM STDIN
+                """,
+                source,
+                size=1 << 18,
+            )
+            if source.error:
+                raise source.error
+            count = self.env.cr.rowcount
+        if count >= 1_000:
+            execute("ANALYZE g2p_payment_reconciliation_staged")
+        self._mark_repeated()
+        self.write({"checksum": checksum, "lines_count": count, "state": "draft"})
+
+    def _open_file(self):
+        """The file as a binary stream; it is never wholly in memory where attachments are files."""
+        attachment = self._attachment()
+        if not attachment:
+            raise UserError(self.env._("Choose a CSV file first."))
+        if attachment.store_fname:
+            return open(attachment._full_path(attachment.store_fname), "rb")
+        return io.BytesIO(attachment.raw or b"")
+
+    def _staged_rows(self, rows):
+        """Lines of COPY's text format."""
+        for row in rows:
+            yield f"{self.id}\t" + "\t".join([copy_text(row[column]) for column in COLUMNS]) + "\n"
+
+    def _mark_repeated(self):
+        """References that stand on several lines: the first counts, unless the lines contradict each other."""
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE g2p_payment_reconciliation_staged AS staged
+                   SET repeated = CASE WHEN twice.contradicting THEN 'contradicting'
+                                       WHEN twice.first_row <> staged.row_number THEN 'again' END
+                  FROM (
+                        SELECT reference, MIN(row_number) AS first_row,
+                               MIN(status) <> MAX(status) OR MIN(amount) <> MAX(amount) AS contradicting
+                          FROM g2p_payment_reconciliation_staged
+                         WHERE reconciliation_id = %(id)s AND error IS NULL
+                         GROUP BY reference
+                        HAVING COUNT(*) > 1
+                       ) AS twice
+                 WHERE staged.reconciliation_id = %(id)s AND staged.error IS NULL AND staged.reference = twice.reference
+                """,
+                id=self.id,
+            )
+        )
+
+    # Read: from staged rows to lines with their payment and their outcome
+
+    def _bulk_source_match(self, operation):
+        return SQL(
+            "SELECT row_number AS key FROM g2p_payment_reconciliation_staged WHERE reconciliation_id = %s", self.id
+        )
+
+    def _bulk_chunk_match(self, operation, low, high):
+        """Move staged rows to the lines, each with its payment and its outcome, in one statement."""
+        self.env.cr.execute(
+            SQL(
+                """
+                WITH taken AS MATERIALIZED (
+                    DELETE FROM g2p_payment_reconciliation_staged
+                     WHERE reconciliation_id = %(id)s AND row_number > %(low)s AND row_number <= %(high)s
+                 RETURNING *
+                ), inserted AS (
+                    INSERT INTO g2p_payment_reconciliation_line
+                           (reconciliation_id, row_number, reference, status, amount, date, bank_reference, reason,
+                            payment_id, outcome, note)
+                    SELECT %(id)s, taken.row_number, taken.reference, taken.status, taken.amount, taken.date,
+                           taken.bank_reference, taken.reason, CASE WHEN %(cycle)s THEN payment.id END,
+                           CASE WHEN taken.error IS NOT NULL THEN 'bad'
+                                WHEN payment.id IS NULL OR NOT %(cycle)s THEN 'unmatched'
+                                WHEN taken.repeated IS NOT NULL THEN 'duplicate'
+                                WHEN payment.status IS NOT NULL THEN 'already_final'
+                                WHEN taken.status = 'paid' AND taken.amount <> payment.amount_issued THEN 'amount_mismatch'
+                                WHEN taken.status = 'paid' AND due.state NOT IN ('approved', 'trans2FSP') THEN 'not_due'
+                                ELSE 'matched' END,
+                           CASE WHEN taken.error IS NOT NULL THEN taken.error
+                                WHEN payment.id IS NOT NULL AND NOT %(cycle)s THEN %(elsewhere)s
+                                WHEN taken.repeated = 'contradicting' THEN %(contradicting)s END
+                      FROM taken
+                      LEFT JOIN g2p_payment AS payment ON payment.name = taken.reference
+                       AND payment.program_id IN (SELECT id FROM g2p_program WHERE company_id = %(company)s)
+                      LEFT JOIN g2p_entitlement AS due ON due.id = payment.entitlement_id
+                     ORDER BY taken.row_number
+                 RETURNING outcome
+                )
+                SELECT outcome, COUNT(*) FROM inserted GROUP BY outcome
+                """,
+                id=self.id,
+                low=low,
+                high=high,
+                elsewhere=self.env._("Belongs to another cycle"),
+                contradicting=self.env._("The lines with this reference contradict each other"),
+                company=self.company_id.id,
+                cycle=SQL("payment.cycle_id = %s", self.cycle_id.id) if self.cycle_id else SQL("TRUE"),
+            )
+        )
+        counts = dict(self.env.cr.fetchall())
+        self.env["g2p.payment.reconciliation.line"].invalidate_model(flush=False)
+        return counts
+
+    def _bulk_finish_match(self, operation):
+        if operation.state == "done":
+            self._refresh_counters()
+            self._transition("checked")
+
+    # Apply
+
+    def _matched_lines(self, low, high):
+        """Over `line`: what is to be applied, of one range of rows."""
+        return SQL(
+            """
+            line.reconciliation_id = %s AND line.row_number > %s AND line.row_number <= %s AND line.outcome = 'matched'
+            """,
+            self.id,
+            low,
+            high,
+        )
+
+    def _bulk_source_reconcile(self, operation):
+        return SQL(
+            """
+            SELECT row_number AS key FROM g2p_payment_reconciliation_line
+             WHERE reconciliation_id = %s AND outcome = 'matched'
+            """,
+            self.id,
+        )
+
+    def _bulk_chunk_reconcile(self, operation, low, high):
+        matched = self._matched_lines(low, high)
+        paid, failed, not_due = self.env["g2p.payment"]._finalize(
+            SQL(
+                """
+                SELECT line.payment_id, line.status, line.reason, line.date, line.bank_reference
+                  FROM g2p_payment_reconciliation_line AS line
+                 WHERE %s
+                """,
+                matched,
+            ),
+            f"operation-{operation.id}",
+            operation,
+        )
+        # What is open still has lost its entitlement since the file was read.
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE g2p_payment_reconciliation_line AS line
+                   SET outcome = 'not_due'
+                  FROM g2p_payment AS payment
+                 WHERE payment.id = line.payment_id AND payment.status IS NULL AND %s
+                """,
+                matched,
+            )
+        )
+        self.env["g2p.payment.reconciliation.line"].invalidate_model(["outcome"], flush=False)
+        return {"paid": paid, "failed": failed, "not_due": not_due}
+
+    def _bulk_finish_reconcile(self, operation):
+        self.env["g2p.fund.hold"]._settle(f"operation-{operation.id}", reference=self.name, operation=operation)
+        cycles = self.env["g2p.cycle"].browse(
+            cycle_id
+            for [cycle_id] in self.env.execute_query(
+                SQL(
+                    """
+                    SELECT DISTINCT payment.cycle_id FROM g2p_payment_reconciliation_line AS line
+                      JOIN g2p_payment AS payment ON payment.id = line.payment_id
+                     WHERE line.reconciliation_id = %s AND line.outcome = 'matched'
+                    """,
+                    self.id,
+                )
+            )
+        )
+        self.env["g2p.payment.batch"]._refresh_statistics_where(SQL("batch.cycle_id = ANY(%s)", cycles.ids))
+        cycles._refresh_counters()
+        cycles._set_distributed_if_complete()
+        self._refresh_counters()
+        if operation.state == "done":
+            self._transition("applied")
+
+    # Counters
+
+    def _refresh_counters(self):
+        """Count the lines of these reconciliations again."""
+        self.env.flush_all()
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE g2p_payment_reconciliation AS record
+                   SET %(counts)s, matched_amount = counted.amount
+                  FROM (
+                        SELECT this.id, %(counted)s,
+                               COALESCE(SUM(line.amount)
+                                        FILTER (WHERE line.outcome = 'matched' AND line.status = 'paid'), 0) AS amount
+                          FROM g2p_payment_reconciliation AS this
+                          LEFT JOIN g2p_payment_reconciliation_line AS line ON line.reconciliation_id = this.id
+                         WHERE this.id = ANY(%(ids)s)
+                         GROUP BY this.id
+                       ) AS counted
+                 WHERE record.id = counted.id
+                """,
+                counts=SQL(", ").join(
+                    SQL("%s = counted.%s", SQL.identifier(name), SQL.identifier(name)) for name in COUNTS
+                ),
+                counted=SQL(", ").join(
+                    SQL("COUNT(*) FILTER (WHERE line.outcome = %s) AS %s", outcome, SQL.identifier(name))
+                    for (outcome, _label), name in zip(OUTCOMES, COUNTS, strict=True)
+                ),
+                ids=self.ids,
+            )
+        )
+        self.invalidate_recordset()
