@@ -68,11 +68,26 @@ class StateHistory(models.Model):
         # The rule that uses this field searches as superuser; what may be read is the user's own question.
         visible = self.env(su=False)
         return Domain.OR(
-            Domain("res_model", "=", name)
-            & Domain("res_id", "in", model.with_context(active_test=False)._search(Domain.TRUE))
+            Domain("res_model", "=", name) & Domain.custom(to_sql=self._readable_sql(model))
             for name in self._tracked_models()
             if (model := visible[name]).has_access("read")
         )
+
+    @api.model
+    def _readable_sql(self, model):
+        """Whether the record of a row may be read, asked row by row: a page of the history looks up a page of records.
+
+        A scalar subquery, since PostgreSQL would read the whole table for an IN or an EXISTS, to make a hash of it.
+        """
+
+        def to_sql(history, alias, query):
+            records = model.with_context(active_test=False)._search(Domain.TRUE)
+            if records.is_empty():
+                return SQL("FALSE")
+            records.add_where(SQL("%s = %s", SQL.identifier(records.table, "id"), SQL.identifier(alias, "res_id")))
+            return SQL("%s", records.subselect(SQL("TRUE")))
+
+        return to_sql
 
     @api.model
     def _tracked_models(self):

@@ -2,6 +2,7 @@ import json
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.fields import Domain
 from odoo.tools import SQL
 
 DISABLE_FIELDS = ("disabled", "disabled_by", "disabled_reason")
@@ -16,11 +17,7 @@ class ResPartner(models.Model):
     _registrant_idx = models.Index("(is_group, id) WHERE is_registrant")
     _registrant_name_idx = models.Index("(is_group, complete_name, id DESC) WHERE is_registrant AND active")
     _registrant_search_idx = models.Index(
-        lambda registry: (
-            f"USING gin ({registry.unaccent('complete_name')} gin_trgm_ops) WHERE is_registrant"
-            if registry.has_trigram
-            else "(complete_name varchar_pattern_ops) WHERE is_registrant"
-        )
+        lambda registry: f"USING gin ({registry.unaccent('complete_name')} gin_trgm_ops) WHERE is_registrant"
     )
     _registrant_area_idx = models.Index("(area_id, is_group) WHERE area_id IS NOT NULL")
     _no_registrant_idx = models.Index("(id) WHERE is_registrant IS NOT TRUE")
@@ -119,6 +116,21 @@ class ResPartner(models.Model):
                     self.browse(row[0]).name,
                 )
             )
+
+    def _auto_init(self):
+        """The index of names needs pg_trgm, part of PostgreSQL and trusted since 13; Odoo asks at its start whether it is there."""
+        self.env.cr.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
+        self.env.registry.has_trigram = True
+        return super()._auto_init()
+
+    @api.model
+    def _search_display_name(self, operator, value):
+        """Registrants are looked up by their name alone, which has an index for any part of it; other contacts as ever."""
+        domain = super()._search_display_name(operator, value)
+        if operator in Domain.NEGATIVE_OPERATORS or not isinstance(value, str):
+            return domain
+        named = Domain("is_registrant", "=", True) & Domain("complete_name", operator, value)
+        return named | Domain("is_registrant", "!=", True) & Domain(domain)
 
     # -- create, write, delete
 
