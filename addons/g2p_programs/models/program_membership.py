@@ -19,6 +19,8 @@ class ProgramMembership(models.Model):
         "UNIQUE (program_id, partner_id)", "The registrant is in the program already."
     )
     _program_state = models.Index("(program_id, state)")
+    _program_latest = models.Index("(program_id, id)")
+    _enrolled_on = models.Index("USING brin (enrollment_date) WITH (autosummarize = on)")
 
     partner_id = fields.Many2one("res.partner", "Registrant", required=True, index=True, ondelete="restrict")
     program_id = fields.Many2one("g2p.program", required=True, ondelete="restrict")

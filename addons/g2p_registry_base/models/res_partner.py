@@ -13,16 +13,21 @@ class ResPartner(models.Model):
 
     _inherit = "res.partner"  # pylint: disable=consider-merging-classes-inherited
 
-    # Lists and managers ask: registrants of one type, in the order of their names, of one area, disabled or not.
-    _registrant_idx = models.Index("(is_group, id) WHERE is_registrant")
-    _registrant_name_idx = models.Index("(is_group, complete_name, id DESC) WHERE is_registrant AND active")
+    # Lists ask: the latest individuals or groups, of one area, disabled or not. The ORM writes IS TRUE and IS NOT TRUE, and
+    # PostgreSQL uses a partial index only for a condition written like the index's own.
+    _registrant_individual_idx = models.Index(
+        "(id) WHERE is_registrant IS TRUE AND is_group IS NOT TRUE AND active IS TRUE"
+    )
+    _registrant_group_idx = models.Index("(id) WHERE is_registrant IS TRUE AND is_group IS TRUE AND active IS TRUE")
+    _registrant_archived_idx = models.Index("(id) WHERE is_registrant IS TRUE AND active IS NOT TRUE")
+    _registrant_no_area_idx = models.Index("(id) WHERE is_registrant IS TRUE AND area_id IS NULL")
     _registrant_search_idx = models.Index(
-        lambda registry: f"USING gin ({registry.unaccent('complete_name')} gin_trgm_ops) WHERE is_registrant"
+        lambda registry: f"USING gin ({registry.unaccent('complete_name')} gin_trgm_ops) WHERE is_registrant IS TRUE"
     )
     _registrant_area_idx = models.Index("(area_id, is_group) WHERE area_id IS NOT NULL")
     _no_registrant_idx = models.Index("(id) WHERE is_registrant IS NOT TRUE")
-    _registrant_disabled_idx = models.Index("(disabled) WHERE is_registrant AND disabled IS NOT NULL")
-    _registrant_registered_idx = models.Index("(registration_date) WHERE is_registrant")
+    _registrant_disabled_idx = models.Index("(disabled) WHERE is_registrant IS TRUE AND disabled IS NOT NULL")
+    _registrant_registered_idx = models.Index("(registration_date) WHERE is_registrant IS TRUE")
 
     _income_positive = models.Constraint("CHECK (income >= 0)", "An income can't be negative.")
     _registered_after_birth = models.Constraint(
