@@ -14,6 +14,9 @@ class CycleMembership(models.Model):
     _protected_fields = ("state", "reason")
 
     _cycle_partner_uniq = models.Constraint("UNIQUE (cycle_id, partner_id)", "The registrant is in the cycle already.")
+    _cycle_latest = models.Index("(cycle_id, id)")
+    _not_enrolled = models.Index("(state, id) WHERE state <> 'enrolled'")
+    _with_reason = models.Index("(id) WHERE reason IS NOT NULL")
 
     partner_id = fields.Many2one("res.partner", "Registrant", required=True, index=True, ondelete="restrict")
     cycle_id = fields.Many2one("g2p.cycle", required=True, ondelete="restrict")

@@ -68,6 +68,10 @@ class Entitlement(models.Model):
         "The beneficiary has this entitlement in the cycle already.",
     )
     _cycle_partner_idx = models.Index("(cycle_id, partner_id)")
+    _cycle_latest = models.Index("(cycle_id, id)")
+    _state_latest = models.Index("(state, id)")
+    _left_out_idx = models.Index("(id) WHERE left_out_reason IS NOT NULL")
+    _valid_until_idx = models.Index("USING brin (valid_until) WITH (autosummarize = on)")
     _code_uniq = models.Constraint("UNIQUE (code)", "This code belongs to another entitlement.")
     _ern_uniq = models.UniqueIndex("(ern) WHERE ern IS NOT NULL", "This reference number is taken.")
     _amounts = models.Constraint(

@@ -35,6 +35,11 @@ class Payment(models.Model):
         "The entitlement has a payment already that has not failed.",
     )
     _cycle_partner_idx = models.Index("(cycle_id, partner_id)")
+    _cycle_latest = models.Index("(cycle_id, id)")
+    _open_latest = models.Index("(state, id) WHERE state <> 'reconciled'")
+    _final_latest = models.Index("(status, id) WHERE status IS NOT NULL")
+    _no_batch_idx = models.Index("(id) WHERE batch_id IS NULL")
+    _paid_on_idx = models.Index("USING brin (payment_datetime) WITH (autosummarize = on)")
     _name_uniq = models.Constraint("UNIQUE (name)", "This reference belongs to another payment.")
     _amounts = models.Constraint(
         "CHECK (amount_issued >= 0 AND amount_paid >= 0 AND payment_fee >= 0)", "A payment can't be negative."

@@ -33,6 +33,8 @@ class ProgramMembership(models.Model):
     )
     _program_state = models.Index("(program_id, state)")
     _program_unknown = models.Index("(program_id) WHERE eligibility_verdict = 'unknown'")
+    _program_latest = models.Index("(program_id, id)")
+    _enrolled_on = models.Index("USING brin (enrollment_date) WITH (autosummarize = on)")
 
     partner_id = fields.Many2one("res.partner", "Registrant", required=True, index=True, ondelete="restrict")
     program_id = fields.Many2one("g2p.program", required=True, ondelete="restrict")

@@ -18,6 +18,7 @@ class PhoneNumber(models.Model):
 
     _sanitized_idx = models.Index("(phone_sanitized varchar_pattern_ops) WHERE phone_sanitized IS NOT NULL")
     _number_idx = models.Index("(phone_no varchar_pattern_ops)")
+    _not_valid_idx = models.Index("(partner_id) WHERE is_valid IS NOT TRUE")
 
     partner_id = fields.Many2one("res.partner", string="Registrant", required=True, ondelete="cascade", index=True)
     phone_no = fields.Char(string="Phone number", required=True)

@@ -7,7 +7,11 @@ class ResPartner(models.Model):
     # a file is one thing: individuals and groups stand apart from what both share
     _inherit = "res.partner"  # pylint: disable=consider-merging-classes-inherited
 
-    _registrant_kind_idx = models.Index("(kind) WHERE is_group")
+    _registrant_kind_idx = models.Index("(kind) WHERE is_group IS TRUE")
+    _registrant_partial_idx = models.Index("(id) WHERE is_group IS TRUE AND is_partial_group IS TRUE")
+    _registrant_empty_idx = models.Index(
+        "(id) WHERE is_group IS TRUE AND (z_ind_grp_num_individuals IN (0) OR z_ind_grp_num_individuals IS NULL)"
+    )
 
     kind = fields.Many2one("g2p.group.kind", string="Group type", ondelete="restrict")
     kind_as_str = fields.Char(related="kind.name", string="Group type name")

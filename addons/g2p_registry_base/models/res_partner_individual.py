@@ -13,7 +13,7 @@ class ResPartner(models.Model):
     # a file is one thing: individuals and groups stand apart from what both share
     _inherit = "res.partner"  # pylint: disable=consider-merging-classes-inherited
 
-    _registrant_birthdate_idx = models.Index("(birthdate) WHERE is_registrant")
+    _registrant_birthdate_idx = models.Index("(birthdate) WHERE is_registrant IS TRUE AND is_group IS NOT TRUE")
 
     family_name = fields.Char(string="Family name")
     given_name = fields.Char(string="Given name")
