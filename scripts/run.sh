@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # The product on demo data, from nothing to a page in the browser. Usage: scripts/run.sh  (PORT=8069, DATABASE=g2p)
+# G2P_BULK_WORKERS=4 runs so many chunks of large steps at a time, whatever odoo.conf says.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 port=${PORT:-8069}
@@ -37,6 +38,7 @@ use_postgres
 scripts/database.sh ensure "$database" g2p_pbms g2p_demo
 scripts/python scripts/main_job.py --database "$database" --once
 
+[ -z "${G2P_BULK_WORKERS:-}" ] || export ODOO_QUEUE_JOB_CHANNELS="root:$G2P_BULK_WORKERS"
 say "starting Odoo"
 "$root/.venv/bin/python" -m odoo -d "$database" --db-filter "^$database\$" --http-port "$port" \
   --data-dir "$ODOO_DATA_DIR" --logfile "$root/.run/odoo.log" "$@" &

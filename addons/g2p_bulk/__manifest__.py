@@ -10,12 +10,16 @@
     "data": [
         "security/g2p_bulk_groups.xml",
         "security/ir.model.access.csv",
+        "security/log/ir.model.access.csv",
         "security/g2p_bulk_rules.xml",
         "data/ir_config_parameter.xml",
         "data/queue_job.xml",
+        "data/ir_cron.xml",
         "views/g2p_bulk_chunk_views.xml",
+        "views/g2p_bulk_log_views.xml",
         "views/g2p_bulk_operation_views.xml",
         "views/g2p_state_history_views.xml",
+        "views/res_config_settings_views.xml",
     ],
     "assets": {
         "web.assets_backend": [

@@ -3,7 +3,9 @@
 import contextlib
 import functools
 import logging
+import os
 import random
+import socket
 import time
 
 from psycopg2 import Error as PostgresError
@@ -14,8 +16,12 @@ from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 
 _logger = logging.getLogger(__name__)
 
-MAX_ATTEMPTS = 5
+# Rivals for one row fail one after the other, as each of them commits: so many may meet.
+MAX_ATTEMPTS = 10
 BACKOFF_SECONDS = 0.05
+BACKOFF_MOST_SECONDS = 1.0
+# A row that other work holds for so long is a conflict too: let go, wait, and begin afresh.
+LOCK_TIMEOUT = "10s"
 ERROR_LENGTH = 500
 
 Conflict = PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
@@ -57,14 +63,14 @@ def seconds_left(remaining, speed):
 
 
 def backoff(attempt, jitter=random.random):
-    """Seconds to wait before attempt ``attempt + 1``: doubling, half of it random so that rivals part ways.
+    """Seconds to wait before attempt ``attempt + 1``: doubling to a second, half of it random so that rivals part ways.
 
-    >>> [backoff(attempt, lambda: 1.0) for attempt in (1, 2, 3)]
-    [0.05, 0.1, 0.2]
+    >>> [backoff(attempt, lambda: 1.0) for attempt in (1, 2, 3, 6, 9)]
+    [0.05, 0.1, 0.2, 1.0, 1.0]
     >>> backoff(1, lambda: 0.0)
     0.025
     """
-    return BACKOFF_SECONDS * 2 ** (attempt - 1) * (0.5 + jitter() / 2)
+    return min(BACKOFF_SECONDS * 2 ** (attempt - 1), BACKOFF_MOST_SECONDS) * (0.5 + jitter() / 2)
 
 
 def advisory_lock_key(lock_id):
@@ -127,14 +133,21 @@ def own_transaction(env):
         raise
 
 
-def retrying(env, work):
-    """Run ``work(attempt)`` in its own transaction, again when the database reports a conflict with another one."""
+def retrying(env, work, on_conflict=None):
+    """Run ``work(attempt)`` in its own transaction, again when the database reports a conflict with another one.
+
+    :param on_conflict: called with (attempt, conflict) before the next attempt, when the failed one is rolled back
+    """
     for attempt in range(1, MAX_ATTEMPTS + 1):
         try:
             with own_transaction(env):
+                if not in_test_transaction(env.cr):
+                    env.cr.execute("SET LOCAL lock_timeout = %s", [LOCK_TIMEOUT])
                 return work(attempt)
         except Conflict as conflict:
             _logger.info("Attempt %d of %d: %s", attempt, MAX_ATTEMPTS, errorcodes.lookup(conflict.pgcode))
+            if on_conflict:
+                on_conflict(attempt, conflict)
             if attempt == MAX_ATTEMPTS:
                 raise
             time.sleep(backoff(attempt))
@@ -142,10 +155,27 @@ def retrying(env, work):
 
 
 def retried(method):
-    """Decorator of a method whose whole body is one retried transaction."""
+    """Decorator of an operation's method whose whole body is one retried transaction."""
 
     @functools.wraps(method)
     def wrapper(self, *args, **kwargs):
-        return retrying(self.env, lambda attempt: method(self, *args, **kwargs))
+        return retrying(self.env, lambda attempt: method(self, *args, **kwargs), self._note_conflict)
 
     return wrapper
+
+
+def wrote_something(env):
+    """Whether this transaction has changed anything yet: if not, it can be rolled back and begun again."""
+    env.flush_all()
+    env.cr.execute("SELECT pg_current_xact_id_if_assigned() IS NOT NULL")
+    return env.cr.fetchone()[0]
+
+
+def process_name():
+    """Which process of which machine this is, for people who look for it.
+
+    >>> machine, number = process_name().rsplit(":", 1)
+    >>> int(number) == os.getpid()
+    True
+    """
+    return f"{socket.gethostname()}:{os.getpid()}"

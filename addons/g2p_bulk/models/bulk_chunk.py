@@ -1,12 +1,18 @@
+from psycopg2 import InterfaceError, OperationalError
+
 from odoo import api, fields, models
 from odoo.tools import SQL
 
-from ..core import in_test_transaction
+from odoo.addons.queue_job.exception import RetryableJobError
+
+from ..core import in_test_transaction, process_name
 
 # Outcomes the engine adds, so that an operation's counts always add up to its rows.
 CHANGED = "changed"
 ERROR = "error"
 NOT_RUN = "not_run"
+# A job whose connection broke is tried again after so many seconds: the database server may be starting.
+RECONNECT_SECONDS = 10
 
 
 class BulkChunk(models.Model):
@@ -36,6 +42,7 @@ class BulkChunk(models.Model):
     attempts = fields.Integer(readonly=True, aggregator=None)
     error = fields.Text(readonly=True)
     finished_at = fields.Datetime("Finished", readonly=True)
+    worker = fields.Char("Done By", readonly=True, help="Machine and number of the process that did the work.")
 
     @api.depends("counts")
     def _compute_counts_text(self):
@@ -93,6 +100,7 @@ class BulkChunk(models.Model):
                 if attempt > 1
                 else False,
                 "finished_at": fields.Datetime.now(),
+                "worker": process_name(),
             }
         )
         operation._send_progress()
@@ -112,8 +120,10 @@ class BulkChunk(models.Model):
                     "attempts": self.attempts + 1,
                     "error": message,
                     "finished_at": fields.Datetime.now(),
+                    "worker": process_name(),
                 }
             )
+            self.operation_id._note("error", message, self)
 
     @api.model
     def _reset_failed(self, operation):
@@ -153,13 +163,19 @@ class BulkChunk(models.Model):
         """
         if in_test_transaction(self.env.cr):
             return self._run_in(self.env)
-        with self.env.registry.cursor() as cr:
-            return self._run_in(self.env(cr=cr))
+        try:
+            with self.env.registry.cursor() as cr:
+                return self._run_in(self.env(cr=cr))
+        except (InterfaceError, OperationalError) as error:
+            raise RetryableJobError(
+                self.env._("The connection to the database broke."), seconds=RECONNECT_SECONDS
+            ) from error
 
     def _run_in(self, env):
         # The job was made by the engine, for an operation whose start was checked.
         chunk = self.with_env(env).sudo()
         operation = chunk.operation_id
-        ran = operation._run_chunk(chunk.id) if chunk.exists() and chunk.state == "pending" else False
-        operation._finish_if_complete()
+        with operation._at_work():
+            ran = operation._run_chunk(chunk.id) if chunk.exists() and chunk.state == "pending" else False
+            operation._finish_if_complete()
         return chunk.counts_text if ran else self.env._("Nothing to do: the chunk is done or cancelled.")

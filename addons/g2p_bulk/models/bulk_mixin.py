@@ -4,7 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import mute_logger
 
-from ..core import commit, in_test_transaction
+from ..core import Conflict, commit, in_test_transaction, retrying, wrote_something
 from .bulk_chunk import CHANGED, ERROR, NOT_RUN
 from .bulk_operation import ACTIVE_STATES
 
@@ -42,7 +42,7 @@ class BulkMixin(models.AbstractModel):
     )
     operation_count = fields.Integer("Number of Operations", compute="_compute_operation_count")
     running_operation_id = fields.Many2one(
-        "g2p.bulk.operation", "Running Operation", compute="_compute_running_operation_id"
+        "g2p.bulk.operation", "Operation in Progress", compute="_compute_running_operation_id"
     )
 
     def _compute_operation_count(self):
@@ -57,17 +57,19 @@ class BulkMixin(models.AbstractModel):
             record.operation_count = counts.get(record.id, 0)
 
     def _compute_running_operation_id(self):
+        """The operation that runs; else the one that stopped by errors and was neither started again nor given up."""
         self.running_operation_id = False
         operations = self.env["g2p.bulk.operation"]
         if not operations.has_access("read"):
             return
-        for operation in operations.search(
-            [
-                ("res_model", "=", self._name),
-                ("res_id", "in", self.ids),
-                ("state", "in", ACTIVE_STATES),
-            ]
-        ):
+        latest = operations._read_group(
+            [("res_model", "=", self._name), ("res_id", "in", self.ids)], ["res_id", "step"], ["id:max"]
+        )
+        open_operations = operations.browse(sorted(operation_id for _res_id, _step, operation_id in latest)).filtered(
+            lambda operation: operation.state in (*ACTIVE_STATES, "failed")
+        )
+        # The last one wins: what runs before what failed, and what is newer before what is older.
+        for operation in open_operations.sorted(lambda operation: (operation.state in ACTIVE_STATES, operation.id)):
             self.browse(operation.res_id).running_operation_id = operation
 
     # Actions
@@ -109,7 +111,10 @@ class BulkMixin(models.AbstractModel):
     def _bulk_notification(self, operation):
         """The client action that tells what came of ``operation``. Counts that add up, in words."""
         counts = operation._counts_in_words()
-        if operation.state in ACTIVE_STATES:
+        if operation.interruption:
+            kind, sticky = "warning", True
+            text = operation.interruption
+        elif operation.state in ACTIVE_STATES:
             kind, sticky = "info", False
             text = self.env._(
                 "%(rows)s rows are worked on in the background. You can go on with other work.",
@@ -180,18 +185,9 @@ class BulkMixin(models.AbstractModel):
         }
         if twin := operations._active_operation(self, step):
             twin._refuse_twin()
-        self.env.flush_all()
         try:
-            # A refusal leaves nothing behind, even if the caller goes on.
-            with self.env.cr.savepoint():
-                with mute_logger("odoo.sql_db"):  # losing the race is no error of the log
-                    operation = operations.create(vals)
-                    operation.flush_recordset()
-                operation._prepare(mode)
+            operation = self._bulk_create(vals, mode)
         except UniqueViolation as error:
-            if error.diag.constraint_name != operations._one_active.full_name(operations):
-                raise
-            # What the winner committed is visible to a new transaction only. The error below undoes this one anyway.
             if not in_test_transaction(self.env.cr):
                 self.env.cr.rollback()
             twin = operations._active_operation(self, step)
@@ -207,6 +203,36 @@ class BulkMixin(models.AbstractModel):
             operation._run_chunks()
         operation.invalidate_recordset()
         return operation.with_env(self.env)
+
+    def _bulk_create(self, vals, mode):
+        """The operation, planned. A button that has changed nothing yet may lose to others for a while: it is retried
+        here, on what the others left, and says so in the log. What a button has changed before is not ours to repeat."""
+        conflicts = []
+
+        def create(attempt):
+            # A refusal leaves nothing behind, even if the caller goes on.
+            with self.env.cr.savepoint():
+                with mute_logger("odoo.sql_db"):  # losing the race is no error of the log
+                    # Write access on the target was checked by the caller; users have no create access on operations.
+                    operation = self.env["g2p.bulk.operation"].sudo().create(vals)
+                    operation.flush_recordset()
+                operation._prepare(mode)
+                for number, conflict in enumerate(conflicts, 1):
+                    operation._note("conflict", operation._conflict_in_words(conflict), attempt=number)
+                operation._note("started", operation._start_in_words(), attempt=attempt)
+            return operation
+
+        if in_test_transaction(self.env.cr) or wrote_something(self.env):
+            return create(1)
+        try:
+            return retrying(self.env, create, lambda attempt, conflict: conflicts.append(conflict))
+        except Conflict as error:
+            raise UserError(
+                self.env._(
+                    "%(name)s could not be started: other work kept changing the same rows. Try again in a minute.",
+                    name=vals["name"],
+                )
+            ) from error
 
     @api.model
     def _bulk_parameter(self, name, default):

@@ -1,18 +1,19 @@
 import logging
 from collections import defaultdict
 
+from psycopg2.errors import DeadlockDetected, DiskFull, LockNotAvailable
+
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 from odoo.tools.misc import format_datetime, formatLang
 
-from odoo.addons.queue_job.jobrunner.runner import PG_ADVISORY_LOCK_ID
-
 from ..core import (
+    LOCK_TIMEOUT,
     Conflict,
-    advisory_lock_key,
-    commit,
+    own_transaction,
     percent,
+    process_name,
     readable_error,
     retried,
     retrying,
@@ -26,8 +27,6 @@ _logger = logging.getLogger(__name__)
 ANALYZE_FROM = 1_000
 
 ACTIVE_STATES = ("pending", "running")
-# A chunk takes seconds: after this many without any progress the work has most likely been cut off.
-STALLED_SECONDS = 60
 
 
 class BulkOperation(models.Model):
@@ -72,6 +71,7 @@ class BulkOperation(models.Model):
     mode = fields.Selection([("inline", "At once"), ("queue", "In the background")], readonly=True)
     chunk_size = fields.Integer(readonly=True)
     chunk_ids = fields.One2many("g2p.bulk.chunk", "operation_id", "Chunks", readonly=True)
+    log_ids = fields.One2many("g2p.bulk.log", "operation_id", "Log", readonly=True)
     started_at = fields.Datetime("Started", readonly=True)
     resumed_at = fields.Datetime(
         "Last Started",
@@ -172,19 +172,12 @@ class BulkOperation(models.Model):
             outcomes.setdefault(outcome, (outcome.replace("_", " ").capitalize(), "done"))
         return outcomes
 
-    @api.depends("state", "finished_at")
+    @api.depends("state", "finished_at", "interruption")
     def _compute_buttons(self):
         for operation in self:
             allowed = operation._may_steer()
             operation.can_cancel = allowed and operation.state in ("pending", "running", "failed")
-            operation.can_resume = allowed and (operation.state == "failed" or operation._is_stalled())
-
-    def _is_stalled(self):
-        if self.state not in ACTIVE_STATES:
-            return False
-        last_progress = (self._chunk_figures().get(self.id) or [None])[-1]
-        since = max(filter(None, (last_progress, self.resumed_at, self.create_date)), default=None)
-        return bool(since) and (fields.Datetime.now() - since).total_seconds() > STALLED_SECONDS
+            operation.can_resume = allowed and (operation.state == "failed" or bool(operation.interruption))
 
     def _may_steer(self):
         return (
@@ -201,7 +194,8 @@ class BulkOperation(models.Model):
         operation = self.sudo()
         if not operation._set_cancelled():
             raise UserError(self.env._("%(name)s is over, there is nothing to cancel.", name=operation.name))
-        operation._finish_if_complete()
+        with operation._at_work():
+            operation._finish_if_complete()
         return operation._notification()
 
     def action_resume(self):
@@ -312,42 +306,15 @@ class BulkOperation(models.Model):
         self.planned = planned
         return chunks
 
-    @api.model
-    def _runner_is_alive(self):
-        """Whether a job runner serves this database: it holds an advisory lock in it for as long as it lives."""
-        classid, objid = advisory_lock_key(PG_ADVISORY_LOCK_ID)
-        return bool(
-            self.env.execute_query(
-                SQL(
-                    """
-            SELECT 1 FROM pg_locks
-            WHERE locktype = 'advisory' AND granted AND classid = %s AND objid = %s AND objsubid = 1
-                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-            LIMIT 1
-            """,
-                    classid,
-                    objid,
-                )
-            )
-        )
-
     def _choose_mode(self, inline_threshold):
         return "queue" if self.planned >= inline_threshold and self._runner_is_alive() else "inline"
 
-    def _enqueue(self):
-        """One job per chunk that is to be done. A job that exists already is not made again."""
-        for chunk in self.chunk_ids.filtered(lambda chunk: chunk.state == "pending"):
-            chunk.with_delay(
-                description=f"{self.name} ({chunk.low}, {chunk.high}]",
-                identity_key=f"g2p_bulk.chunk.{chunk.id}",
-            )._run_job()
-        commit(self.env)
-
     def _run_chunks(self):
         """Run chunks here until none is left to take, then finish. Several may do this at once."""
-        while self._run_chunk():
-            pass
-        self._finish_if_complete()
+        with self._at_work():
+            while self._run_chunk():
+                pass
+            self._finish_if_complete()
 
     def _run_chunk(self, chunk_id=None):
         """Run one chunk in its own transaction: the given one, or the next that nobody has taken.
@@ -365,8 +332,11 @@ class BulkOperation(models.Model):
                 chunk._execute(attempt)
             return bool(chunk)
 
+        def on_conflict(attempt, conflict):
+            self._note_conflict(attempt, conflict, self.env["g2p.bulk.chunk"].browse(taken))
+
         try:
-            return retrying(self.env, work)
+            return retrying(self.env, work, on_conflict)
         except Exception as error:
             if self.env.cr.closed or self.env.cr.connection.closed or not taken:
                 raise
@@ -381,6 +351,10 @@ class BulkOperation(models.Model):
     def _readable(self, error):
         if isinstance(error, Conflict):
             return self.env._("Other work kept changing the same rows. Resume to try again.")
+        if isinstance(error, DiskFull):
+            return self.env._(
+                "The disk of the database server is full. What was done is kept; make room on it, then resume."
+            )
         return readable_error(error)
 
     @retried
@@ -395,6 +369,7 @@ class BulkOperation(models.Model):
         if self._locked_state() not in (*ACTIVE_STATES, "failed"):
             return False
         self.write({"state": "cancelled", "finished_at": False})
+        self._note("cancelled")
         return True
 
     def _resume(self):
@@ -407,6 +382,7 @@ class BulkOperation(models.Model):
                 if twin := self._active_operation(self._target(), self.step):
                     twin._refuse_twin()
                 self.chunk_ids._reset_failed(self)
+            self._note_lost()
             self.write(
                 {
                     "state": "running",
@@ -415,6 +391,8 @@ class BulkOperation(models.Model):
                     "last_error": False,
                 }
             )
+            left = len(self.chunk_ids.filtered(lambda chunk: chunk.state == "pending"))
+            self._note("resumed", self.env._("%(left)s chunks are left to do.", left=left))
 
         prepare(self)
 
@@ -464,6 +442,7 @@ class BulkOperation(models.Model):
         finish = getattr(target, f"_bulk_finish_{self.step}", None)
         if finish:
             finish(self.with_env(target.env))
+        self._note("ended", self._end_in_words())
         self._send_progress()
         if self.mode == "queue":
             self._tell_user()
@@ -476,13 +455,15 @@ class BulkOperation(models.Model):
         # A cancelled operation stays cancelled; any other can be resumed, which finishes it again.
         if self.state != "cancelled":
             self.state = "failed"
+        self._note("error", message)
         self._send_progress()
 
     def _locked_state(self):
         """The state, under a lock on the operation's row until the end of the transaction."""
         self.flush_recordset()
         self.env.cr.execute(
-            SQL("SELECT state FROM g2p_bulk_operation WHERE id = %s FOR UPDATE", self.id), log_exceptions=False
+            SQL("SELECT state FROM g2p_bulk_operation WHERE id = %s FOR NO KEY UPDATE", self.id),
+            log_exceptions=False,
         )
         row = self.env.cr.fetchone()
         self.invalidate_recordset()
@@ -511,6 +492,56 @@ class BulkOperation(models.Model):
                 time=format_datetime(self.env, self.started_at),
             )
         )
+
+    # Writing down what happened
+
+    def _note(self, kind, message=None, chunk=None, attempt=None):
+        """Add a line to the log, in the current transaction."""
+        self.env["g2p.bulk.log"].create(
+            {
+                "operation_id": self.id,
+                "chunk_id": chunk.id if chunk else False,
+                "date": fields.Datetime.now(),
+                "kind": kind,
+                "attempt": attempt,
+                "message": message,
+                "user_id": self.env.uid,
+                "worker": process_name(),
+            }
+        )
+
+    def _note_conflict(self, attempt, conflict, chunk=None):
+        """Write down, in a transaction of its own, what kept an attempt from success: it is rolled back already."""
+        with own_transaction(self.env):
+            self._note("conflict", self._conflict_in_words(conflict), chunk, attempt)
+
+    def _conflict_in_words(self, conflict):
+        if isinstance(conflict, LockNotAvailable):
+            return self.env._(
+                "Other work held a row for longer than %(time)s (lock timeout). Nothing of this attempt was kept.",
+                time=LOCK_TIMEOUT,
+            )
+        if isinstance(conflict, DeadlockDetected):
+            return self.env._(
+                "This and other work waited for each other's rows (deadlock). Nothing of this attempt was kept."
+            )
+        return self.env._(
+            "Other work changed the same rows meanwhile (serialization failure). Nothing of this attempt was kept."
+        )
+
+    def _start_in_words(self):
+        where = dict(self._fields["mode"]._description_selection(self.env))[self.mode]
+        return self.env._(
+            "%(rows)s rows in %(chunks)s chunks. %(where)s.",
+            rows=self._format_count(self.planned),
+            chunks=self._format_count(len(self.chunk_ids)),
+            where=where,
+        )
+
+    def _end_in_words(self):
+        self.invalidate_recordset()
+        label = dict(self._fields["state"]._description_selection(self.env))[self.state]
+        return " ".join(filter(None, (f"{label}.", self._counts_in_words())))
 
     # Telling the user
 

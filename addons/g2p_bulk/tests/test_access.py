@@ -8,6 +8,7 @@ ORM = {"create", "write"}
 PUBLIC = {
     "g2p.bulk.operation": {"action_cancel", "action_resume", "action_open_target", "action_open_outcome"},
     "g2p.bulk.chunk": set(),
+    "g2p.bulk.log": set(),
     "g2p.bulk.mixin": {"action_view_operations"},
     "g2p.state.history": {"init"},
     "g2p.state.mixin": {"action_view_history", "create", "write"},
@@ -89,6 +90,10 @@ class TestAccess(WorldCase):
             with self.assertRaises(AccessError):
                 operation.chunk_ids.with_user(user).write({"state": "done"})
             with self.assertRaises(AccessError):
+                operation.log_ids.with_user(user).write({"message": "Nothing happened."})
+            with self.assertRaises(AccessError):
+                operation.log_ids.with_user(user).unlink()
+            with self.assertRaises(AccessError):
                 self.env["g2p.bulk.operation"].with_user(user).create(
                     {
                         "name": "x",
@@ -103,20 +108,12 @@ class TestAccess(WorldCase):
         other = self.env["res.company"].create({"name": "Other ministry"})
         operation = self.fill(self.env, 10, company_id=other.id)._bulk_start("move")
         self.assertEqual(operation.company_id, other)
-        for model in ("g2p.bulk.operation", "g2p.bulk.chunk"):
-            rows = (
-                self.env[model]
-                .sudo()
-                .search(
-                    [
-                        (
-                            "operation_id" if model == "g2p.bulk.chunk" else "id",
-                            "=",
-                            operation.id,
-                        )
-                    ]
-                )
-            )
+        for model, field in (
+            ("g2p.bulk.operation", "id"),
+            ("g2p.bulk.chunk", "operation_id"),
+            ("g2p.bulk.log", "operation_id"),
+        ):
+            rows = self.env[model].sudo().search([(field, "=", operation.id)])
             self.assertTrue(rows)
             self.assertFalse(rows.with_user(self.colleague)._filtered_access("read"))
 

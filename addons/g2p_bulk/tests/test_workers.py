@@ -2,7 +2,6 @@
 
 import threading
 import time
-from contextlib import contextmanager
 from unittest.mock import patch
 
 from psycopg2 import InterfaceError
@@ -10,93 +9,18 @@ from psycopg2.errors import SerializationFailure
 
 from odoo import SUPERUSER_ID, api
 from odoo.exceptions import UserError
-from odoo.modules.registry import Registry
 from odoo.tests import tagged
 from odoo.tools import SQL, mute_logger
 
 from odoo.addons.queue_job.controllers.main import _prevent_commit
 
-from .common import Hooks, WorldCase
-
-ENGINE = "odoo.addons.g2p_bulk.models.bulk_operation"
-PATIENCE = 5
+from .. import core
+from .common import Hooks
+from .workers import ENGINE, PATIENCE, WorkersCase
 
 
 @tagged("post_install", "-at_install")
-class TestWorkers(WorldCase):
-    @classmethod
-    def _make_tables(cls):
-        """Tables that other connections see too; dropped at the end."""
-        cls.addClassCleanup(cls._drop_tables)
-        with cls.registry.cursor() as cr:
-            cls._drop(cr)
-            cr.execute("""
-                CREATE TABLE g2p_bulk_test_shelf (
-                    id serial PRIMARY KEY, name varchar, company_id integer, finished integer,
-                    create_uid integer, create_date timestamp, write_uid integer, write_date timestamp
-                );
-                CREATE TABLE g2p_bulk_test_book (
-                    id serial PRIMARY KEY, shelf_id integer, key integer, touched integer, price integer, title varchar,
-                    state varchar, create_uid integer, create_date timestamp, write_uid integer, write_date timestamp
-                );
-            """)
-
-    @classmethod
-    def _drop(cls, cr):
-        cr.execute("""
-            DROP TABLE IF EXISTS g2p_bulk_test_shelf, g2p_bulk_test_book;
-            DELETE FROM g2p_bulk_operation WHERE res_model = 'g2p.bulk.test.shelf';
-            ALTER TABLE g2p_state_history DISABLE TRIGGER g2p_state_history_append_only;
-            DELETE FROM g2p_state_history WHERE res_model = 'g2p.bulk.test.book';
-            ALTER TABLE g2p_state_history ENABLE TRIGGER g2p_state_history_append_only;
-            DELETE FROM queue_job WHERE identity_key LIKE 'g2p_bulk.chunk.%';
-        """)
-
-    @classmethod
-    def _drop_tables(cls):
-        with cls.registry.cursor() as cr:
-            cls._drop(cr)
-
-    @contextmanager
-    def worker(self):
-        with self.registry.cursor() as cr:
-            yield api.Environment(cr, SUPERUSER_ID, {})
-
-    def shelf(self, rows):
-        with self.worker() as env:
-            return self.fill(env, rows).id
-
-    def start(self, shelf_id, **options):
-        with self.worker() as env:
-            return env["g2p.bulk.test.shelf"].browse(shelf_id)._bulk_start("move", **options).id
-
-    def outcome(self, shelf_id):
-        """(state of the last operation, its counts, {times touched: books}, times finished), freshly read."""
-        with self.worker() as env:
-            shelf = env["g2p.bulk.test.shelf"].browse(shelf_id)
-            operation = shelf.operation_ids[:1]
-            return operation.state, operation.counts, self.touched(shelf), shelf.finished
-
-    def in_threads(self, *functions):
-        """Run them at the same time; returns what each returned or raised."""
-        results = [None] * len(functions)
-
-        def call(number, function):
-            try:
-                results[number] = function()
-            except Exception as error:
-                results[number] = error
-
-        threads = [threading.Thread(target=call, args=pair, daemon=True) for pair in enumerate(functions)]
-        # The main thread may hold the registry's lock, when it tests at the end of loading modules.
-        with patch.object(Registry, "_lock", threading.RLock()):
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join(PATIENCE)
-                self.assertFalse(thread.is_alive(), "a worker hangs")
-        return results
-
+class TestWorkers(WorkersCase):
     def test_every_chunk_is_committed_for_others_to_see(self):
         shelf_id = self.shelf(30)
         seen = []
@@ -213,25 +137,6 @@ class TestWorkers(WorldCase):
             env["g2p.bulk.operation"].browse(operation.id).action_resume()
         self.assertEqual(self.outcome(shelf_id), ("done", {"moved": 36, "refused": 4}, {1: 40}, 1))
 
-    def test_an_operation_cut_off_offers_resume_after_a_while(self):
-        shelf_id = self.shelf(10)
-        operation_id = self.start(shelf_id, mode="queue")
-        with self.worker() as env:
-            operation = env["g2p.bulk.operation"].browse(operation_id)
-            self.assertFalse(operation.can_resume)
-            env.cr.execute(
-                SQL(
-                    """
-                UPDATE g2p_bulk_operation
-                SET create_date = create_date - INTERVAL '1 hour', resumed_at = resumed_at - INTERVAL '1 hour'
-                WHERE id = %s
-                """,
-                    operation_id,
-                )
-            )
-            operation.invalidate_recordset()
-            self.assertTrue(operation.can_resume)
-
     def test_a_conflict_is_retried(self):
         shelf_id = self.shelf(10)
         conflicts = []
@@ -251,6 +156,11 @@ class TestWorkers(WorldCase):
             chunk = env["g2p.bulk.operation"].browse(operation_id).chunk_ids
             self.assertEqual(chunk.attempts, 3)
             self.assertIn("attempt 3", chunk.error)
+            told = chunk.operation_id.log_ids.sorted("id")
+            self.assertEqual(told.mapped("kind"), ["started", "conflict", "conflict", "ended"])
+            self.assertEqual(told.filtered("chunk_id").mapped("attempt"), [1, 2])
+            self.assertEqual(told.chunk_id, chunk)
+            self.assertIn("serialization failure", told[1].message)
 
     def test_a_conflict_without_end_fails_the_chunk_readably(self):
         shelf_id = self.shelf(20)
@@ -260,7 +170,7 @@ class TestWorkers(WorldCase):
                 target.env.cr.execute("DO $$ BEGIN RAISE EXCEPTION 'conflict' USING ERRCODE = '40001'; END $$")
 
         Hooks.on_chunk = always
-        with mute_logger("odoo.sql_db", ENGINE):
+        with mute_logger("odoo.sql_db", ENGINE), patch.object(core, "BACKOFF_SECONDS", 0.001):
             operation_id = self.start(shelf_id, chunk_size=10)
         with self.worker() as env:
             operation = env["g2p.bulk.operation"].browse(operation_id)
@@ -268,6 +178,67 @@ class TestWorkers(WorldCase):
             self.assertEqual(operation.chunk_ids.mapped("state"), ["failed", "done"])
             self.assertEqual(operation.last_error, "Other work kept changing the same rows. Resume to try again.")
             self.assertNotIn(SerializationFailure.__name__, operation.last_error)
+            kinds = operation.log_ids.mapped("kind")
+            self.assertEqual((kinds.count("conflict"), kinds.count("error")), (core.MAX_ATTEMPTS, 1))
+
+    def test_a_row_held_by_others_is_let_go_after_a_while_and_tried_again(self):
+        shelf_id = self.shelf(10)
+        with self.worker() as env:
+            [book_id] = env["g2p.bulk.test.book"].search([("shelf_id", "=", shelf_id)], limit=1).ids
+        begun = threading.Event()
+        Hooks.on_chunk = lambda *args: begun.set()
+
+        def hold_a_row():
+            with self.worker() as env:
+                env.cr.execute(SQL("SELECT FROM g2p_bulk_test_book WHERE id = %s FOR UPDATE", book_id))
+                begun.wait(PATIENCE)
+                time.sleep(0.5)
+
+        with mute_logger("odoo.sql_db"), patch.object(core, "LOCK_TIMEOUT", "100ms"):
+            _, operation_id = self.in_threads(hold_a_row, lambda: time.sleep(0.2) or self.start(shelf_id))
+        self.assertEqual(self.outcome(shelf_id), ("done", {"moved": 9, "refused": 1}, {1: 10}, 1))
+        with self.worker() as env:
+            told = env["g2p.bulk.operation"].browse(operation_id).log_ids.filtered(lambda line: line.kind == "conflict")
+            self.assertTrue(told)
+            self.assertIn("lock timeout", told[-1].message)
+
+    def test_a_start_that_loses_to_others_is_repeated_and_says_so(self):
+        shelf_id = self.shelf(10)
+        prices = []
+
+        def reserve(target, operation):
+            # What a rival commits between our snapshot and our change.
+            if len(prices) < 3:
+                with self.worker() as env:
+                    env.cr.execute(SQL("UPDATE g2p_bulk_test_shelf SET name = 'Rival' WHERE id = %s", shelf_id))
+                prices.append(len(prices))
+            target.env.cr.execute(SQL("UPDATE g2p_bulk_test_shelf SET company_id = NULL WHERE id = %s", target.id))
+
+        Hooks.on_before = reserve
+        with mute_logger("odoo.sql_db"):
+            operation_id = self.start(shelf_id)
+        self.assertEqual(self.outcome(shelf_id)[2:], ({1: 10}, 1))
+        with self.worker() as env:
+            told = env["g2p.bulk.operation"].browse(operation_id).log_ids.sorted("id")
+            self.assertEqual(told.mapped("kind"), ["conflict"] * 3 + ["started", "ended"])
+            self.assertEqual(told.mapped("attempt"), [1, 2, 3, 4, 0])
+
+    def test_a_start_after_other_changes_is_left_to_the_caller_to_repeat(self):
+        shelf_id = self.shelf(10)
+
+        def lose(target, operation):
+            target.env.cr.execute("DO $$ BEGIN RAISE EXCEPTION 'conflict' USING ERRCODE = '40001'; END $$")
+
+        Hooks.on_before = lose
+        with mute_logger("odoo.sql_db"), self.worker() as env:
+            shelf = env["g2p.bulk.test.shelf"].browse(shelf_id)
+            shelf.name = "Changed by the button"
+            with self.assertRaises(SerializationFailure):
+                shelf._bulk_start("move")
+            env.cr.rollback()
+        with self.worker() as env:
+            shelf = env["g2p.bulk.test.shelf"].browse(shelf_id)
+            self.assertEqual((shelf.name, shelf.operation_ids.ids), ("Shelf", []))
 
     def test_cancel_from_another_session_stops_after_the_running_chunk(self):
         shelf_id = self.shelf(50)

@@ -254,7 +254,7 @@ class RegistrantImport(models.Model):
         record = self.sudo()
         if record._lock_state() not in ("draft", "checked"):
             raise UserError(self.env._("This file was imported already. Upload the corrected rows as a new import."))
-        if record.running_operation_id:
+        if record.running_operation_id.state in ("pending", "running"):
             record.running_operation_id._refuse_twin()
         record._stage()
         return self._bulk_start("check")._notification()

@@ -19,6 +19,7 @@ const FIELDS = [
     "time_left",
     "failed",
     "last_error",
+    "interruption",
     "can_cancel",
     "can_resume",
 ];
@@ -48,7 +49,8 @@ export function formatTimeLeft(seconds) {
  * The bulk operation of a record, live: bar, rows, speed, time left, errors, and the buttons to steer it.
  *
  * On `running_operation_id` of a target it shows nothing until an operation runs on the record, also one that is
- * started while the form is open, and reloads the record when it ends. On the operation's own form it always shows.
+ * started while the form is open, or has failed and waits to be resumed; it reloads the record when one ends.
+ * On the operation's own form it always shows.
  */
 export class BulkProgressField extends Component {
     static template = "g2p_bulk.BulkProgressField";
@@ -119,6 +121,9 @@ export class BulkProgressField extends Component {
     }
 
     get stateLabel() {
+        if (this.operation.interruption) {
+            return _t("Interrupted");
+        }
         return {
             pending: _t("Waiting to start"),
             running: _t("Running"),
@@ -129,6 +134,9 @@ export class BulkProgressField extends Component {
     }
 
     get stateIcon() {
+        if (this.operation.interruption) {
+            return "fa-chain-broken";
+        }
         return {
             pending: "fa-clock-o",
             running: "fa-cog fa-spin",
@@ -139,6 +147,9 @@ export class BulkProgressField extends Component {
     }
 
     get barClass() {
+        if (this.operation.interruption) {
+            return "bg-warning";
+        }
         return { done: "bg-success", failed: "bg-danger", cancelled: "bg-secondary" }[this.operation.state] || "bg-primary";
     }
 
@@ -155,7 +166,7 @@ export class BulkProgressField extends Component {
         if (speed >= 1) {
             parts.push(_t("%s rows a second", formatInteger(Math.round(speed))));
         }
-        if (this.isRunning && timeLeft) {
+        if (this.isRunning && timeLeft && !this.operation.interruption) {
             parts.push(_t("%s left", formatTimeLeft(timeLeft)));
         }
         return parts.join(" · ");
