@@ -243,6 +243,22 @@ class DuplicateEngine(models.AbstractModel):
         """FROM items that give `member` its columns for the survivor's order: one row per labelled member."""
         raise NotImplementedError  # pragma: no cover - abstract contract
 
+    @api.model
+    def _completeness(self):
+        """How much is known of `member`, whose registrant is `member.partner_id`; :return SQL: a number."""
+        return SQL(
+            """
+            NUM_NONNULLS(member.family_name, member.given_name, member.birthdate, member.gender, member.area_id,
+                         member.address)
+            + EXISTS (SELECT FROM g2p_reg_id AS document
+                       WHERE document.partner_id = member.partner_id AND document.value <> '')::integer
+            + EXISTS (SELECT FROM g2p_phone_number AS phone
+                       WHERE phone.partner_id = member.partner_id AND phone.disabled IS NULL)::integer
+            + EXISTS (SELECT FROM res_partner_bank AS account
+                       WHERE account.partner_id = member.partner_id AND account.active)::integer
+            """
+        )
+
     def _links(self):
         """(table, column of the set, column of the member) of the members' Many2many."""
         field = self._fields[self._members_field]

@@ -83,23 +83,12 @@ class Program(models.Model):
 
     def _survivor_order(self):
         """:return SQL: an ORDER BY over `member`, see `_survivor_source`: of each set the first one stays."""
-        completeness = SQL(
-            """
-            NUM_NONNULLS(member.family_name, member.given_name, member.birthdate, member.gender, member.area_id,
-                         member.address)
-            + EXISTS (SELECT FROM g2p_reg_id AS document
-                       WHERE document.partner_id = member.partner_id AND document.value <> '')::integer
-            + EXISTS (SELECT FROM g2p_phone_number AS phone
-                       WHERE phone.partner_id = member.partner_id AND phone.disabled IS NULL)::integer
-            + EXISTS (SELECT FROM res_partner_bank AS account
-                       WHERE account.partner_id = member.partner_id AND account.active)::integer
-            """
-        )
+        duplicates = self.env["g2p.program.membership.duplicate"]
         return SQL(
             """
             %s
             CASE member.state WHEN 'enrolled' THEN 0 WHEN 'paused' THEN 1 WHEN 'draft' THEN 2 ELSE 3 END,
             member.enrollment_date NULLS LAST, member.id
             """,
-            SQL("%s DESC,", completeness) if self.survivor_policy == "complete" else SQL(),
+            SQL("%s DESC,", duplicates._completeness()) if self.survivor_policy == "complete" else SQL(),
         )

@@ -94,10 +94,11 @@ class FuzzySettings(models.AbstractModel):
                 SELECT registrant_id, partner_id, birthdate, birthdate_not_exact, gender, area_id, parent_path,
                        family, given, additional, given || ' ' || family AS name,
                        -- By sound where the letters are Latin; a key that is empty tells nothing.
-                       COALESCE(NULLIF(CASE WHEN family ~ '^[ -~]+$' THEN dmetaphone(family) END, ''), left(family, 3))
-                           AS family_sound,
-                       COALESCE(NULLIF(CASE WHEN given ~ '^[ -~]+$' THEN dmetaphone(given) END, ''), left(given, 3))
-                           AS given_sound
+                       octet_length(family || given) = char_length(family || given) AS latin,
+                       COALESCE(NULLIF(CASE WHEN octet_length(family) = char_length(family)
+                                            THEN dmetaphone(family) END, ''), left(family, 3)) AS family_sound,
+                       COALESCE(NULLIF(CASE WHEN octet_length(given) = char_length(given)
+                                            THEN dmetaphone(given) END, ''), left(given, 3)) AS given_sound
                   FROM (
                         SELECT people.registrant_id, people.partner_id, partner.birthdate, partner.birthdate_not_exact,
                                partner.gender, partner.area_id, area.parent_path,
@@ -225,29 +226,34 @@ class FuzzySettings(models.AbstractModel):
         execute("ANALYZE fuzzy_candidate")
 
     def _alike(self, one, other):
-        """0 … 1: how alike two names are, as SQL. Shared trigrams; in Latin letters, names of the same sound are alike
-        whatever their spelling; in scripts whose letters are syllables one letter more counts, so those count letters."""
+        """0 … 1: how alike two names are, as SQL over `one` and `other`. Shared trigrams; in Latin letters, names of the
+        same sound are alike whatever their spelling; in scripts whose letters are syllables one letter more counts, so
+        those count letters."""
+        terms = {
+            "one": SQL.identifier("one", one),
+            "other": SQL.identifier("other", other),
+            "one_sound": SQL.identifier("one", f"{one}_sound"),
+            "other_sound": SQL.identifier("other", f"{other}_sound"),
+            "same_sound": SAME_SOUND,
+        }
         return SQL(
             """
-            GREATEST(
-                similarity(%(one)s, %(other)s),
-                CASE WHEN %(one)s ~ '^[ -~]*$' THEN
-                         CASE WHEN length(dmetaphone(%(one)s)) > 1 AND dmetaphone(%(one)s) = dmetaphone(%(other)s)
-                              THEN %(same_sound)s END
-                     ELSE 1 - levenshtein(left(%(one)s, 60), left(%(other)s, 60))::real
-                              / GREATEST(char_length(left(%(one)s, 60)), char_length(left(%(other)s, 60)))
-                END
-            )::numeric
+            CASE WHEN %(one)s = %(other)s THEN 1
+                 WHEN one.latin AND other.latin
+                 THEN GREATEST(similarity(%(one)s, %(other)s),
+                               CASE WHEN length(%(one_sound)s) > 1 AND %(one_sound)s = %(other_sound)s
+                                    THEN %(same_sound)s END)::numeric
+                 ELSE GREATEST(similarity(%(one)s, %(other)s),
+                               1 - levenshtein(left(%(one)s, 60), left(%(other)s, 60))::real
+                                   / GREATEST(char_length(left(%(one)s, 60)), char_length(left(%(other)s, 60)), 1))::numeric
+            END
             """,
-            one=SQL(one),
-            other=SQL(other),
-            same_sound=SAME_SOUND,
+            **terms,
         )
 
     def _scored_pairs(self):
-        whole = self._alike("one.name", "other.name")
-        straight = (self._alike("one.family", "other.family"), self._alike("one.given", "other.given"))
-        crossed = (self._alike("one.family", "other.given"), self._alike("one.given", "other.family"))
+        straight = SQL("LEAST(%s, %s)", self._alike("family", "family"), self._alike("given", "given"))
+        crossed = SQL("LEAST(%s, %s)", self._alike("family", "given"), self._alike("given", "family"))
         area = {
             "any": SQL("TRUE"),
             "same": SQL("(one.area_id IS NULL OR other.area_id IS NULL OR one.area_id = other.area_id)"),
@@ -266,31 +272,25 @@ class FuzzySettings(models.AbstractModel):
                             WHEN days IS NULL THEN %(unknown)s
                             ELSE GREATEST(0, 1 - days::numeric / (%(days)s + 1)) END) AS score
                   FROM (
-                        SELECT part.registrant_a, part.registrant_b, part.days, part.same_area,
+                        SELECT candidate.registrant_a, candidate.registrant_b,
+                               abs(one.birthdate - other.birthdate) AS days,
+                               one.area_id = other.area_id AS same_area,
                                -- Both names must be alike, in the better of the two orders. A second given name that only
                                -- one of them has says nothing; two that differ do.
-                               CASE WHEN part.whole IS NOT NULL THEN part.whole
-                                    WHEN LEAST(part.family, part.given) >= LEAST(part.family_given, part.given_family)
-                                    THEN LEAST(part.family, part.given)
-                                    ELSE LEAST(part.family_given, part.given_family) END
-                               * CASE WHEN part.additional < 0.3 THEN 0.8 ELSE 1 END AS alike
-                          FROM (
-                                SELECT candidate.registrant_a, candidate.registrant_b,
-                                       abs(one.birthdate - other.birthdate) AS days,
-                                       one.area_id = other.area_id AS same_area,
-                                       CASE WHEN '' IN (one.family, one.given, other.family, other.given)
-                                            THEN %(whole)s END AS whole,
-                                       %(family)s AS family, %(given)s AS given,
-                                       %(family_given)s AS family_given, %(given_family)s AS given_family,
-                                       CASE WHEN one.additional <> '' AND other.additional <> ''
-                                            THEN similarity(one.additional, other.additional) END AS additional
-                                  FROM fuzzy_candidate AS candidate
-                                  JOIN fuzzy_person AS one ON one.partner_id = candidate.person_a
-                                   AND one.registrant_id = candidate.registrant_a
-                                  JOIN fuzzy_person AS other ON other.partner_id = candidate.person_b
-                                   AND other.registrant_id = candidate.registrant_b
-                                 WHERE %(area)s
-                               ) AS part
+                               CASE WHEN '' IN (one.family, one.given, other.family, other.given)
+                                    THEN similarity(one.name, other.name)::numeric
+                                    WHEN one.family_sound = other.given_sound OR one.given_sound = other.family_sound
+                                    THEN GREATEST(%(straight)s, %(crossed)s)
+                                    ELSE %(straight)s END
+                               * CASE WHEN one.additional <> '' AND other.additional <> ''
+                                           AND similarity(one.additional, other.additional) < 0.3 THEN 0.8 ELSE 1 END
+                               AS alike
+                          FROM fuzzy_candidate AS candidate
+                          JOIN fuzzy_person AS one ON one.partner_id = candidate.person_a
+                           AND one.registrant_id = candidate.registrant_a
+                          JOIN fuzzy_person AS other ON other.partner_id = candidate.person_b
+                           AND other.registrant_id = candidate.registrant_b
+                         WHERE %(area)s
                        ) AS compared
                  WHERE alike >= %(name_similarity)s
                  ORDER BY registrant_a, registrant_b, alike DESC, days NULLS LAST
@@ -298,11 +298,8 @@ class FuzzySettings(models.AbstractModel):
                 weight=NAME_WEIGHT,
                 unknown=UNKNOWN_DATE,
                 days=self.birthdate_days,
-                whole=whole,
-                family=straight[0],
-                given=straight[1],
-                family_given=crossed[0],
-                given_family=crossed[1],
+                straight=straight,
+                crossed=crossed,
                 area=area,
                 name_similarity=self.name_similarity / 100,
             )
