@@ -7,7 +7,11 @@ from . import program
 from . import program_eligibility
 from . import program_actions
 from . import program_membership
+from . import duplicate_engine
+from . import duplicate_comparison
+from . import duplicate_set
 from . import program_duplicate
+from . import program_deduplication
 from . import cycle
 from . import cycle_beneficiaries
 from . import cycle_membership

@@ -4,7 +4,7 @@ from odoo import fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 
-from .constants import DEDUPLICATION_CANDIDATES, ENROLLMENT_CANDIDATES, GROUP_MANAGER, GROUP_VALIDATOR
+from .constants import ENROLLMENT_CANDIDATES, GROUP_MANAGER, GROUP_VALIDATOR
 
 
 class Program(models.Model):
@@ -16,7 +16,6 @@ class Program(models.Model):
             "import_eligible": self.env._("Import eligible registrants"),
             "enroll": self.env._("Enroll eligible registrants"),
             "verify": self.env._("Verify eligibility"),
-            "deduplicate": self.env._("Deduplicate"),
         }
 
     def _bulk_outcomes(self):
@@ -29,9 +28,6 @@ class Program(models.Model):
             "not_eligible": (_("Not eligible"), "skipped"),
             "unknown": (_("Data missing"), "skipped"),
             "exited": (_("Not eligible any more, exited"), "done"),
-            "duplicated": (_("Duplicated"), "done"),
-            "kept": (_("Kept of a set of duplicates"), "done"),
-            "unique": (_("Unique"), "done"),
         }
 
     def _bulk_tables(self, step):
@@ -197,35 +193,6 @@ class Program(models.Model):
         self._refresh_counters()
 
     _bulk_finish_verify = _bulk_finish_enroll
-
-    # Deduplication
-
-    def deduplicate_beneficiaries(self):
-        """Find the sets of duplicates among the members, keep one of each set and mark the others."""
-        self.ensure_one()
-        self._check_can(GROUP_VALIDATOR)
-        self.check_access("write")
-        self._check_active()
-        if not self.get_managers(self.MANAGER_DEDUPLICATION):
-            raise UserError(self.env._("%s has no deduplication manager: add one on the Managers tab.", self.name))
-        return self._bulk_start("deduplicate")._notification()
-
-    def _bulk_before_deduplicate(self, operation):
-        self.env["g2p.program.membership.duplicate"]._find_clusters(self)
-
-    def _bulk_source_deduplicate(self, operation):
-        return SQL(
-            "SELECT partner_id AS key FROM g2p_program_membership WHERE program_id = %s AND state = ANY(%s)",
-            self.id,
-            list(DEDUPLICATION_CANDIDATES),
-        )
-
-    def _bulk_chunk_deduplicate(self, operation, low, high):
-        return self.env["g2p.program.membership.duplicate"]._mark_members(self, operation, low, high)
-
-    def _bulk_finish_deduplicate(self, operation):
-        self.write({"last_deduplication": fields.Datetime.now()})
-        self._refresh_counters()
 
     # Cycles
 

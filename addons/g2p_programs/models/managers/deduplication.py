@@ -1,4 +1,4 @@
-"""Deduplication managers answer: which members collide? Each gives keys; members that share a key are one cluster."""
+"""Deduplication managers answer: which members collide? Each gives keys that members share, or pairs."""
 
 from odoo import api, fields, models
 from odoo.tools import SQL
@@ -20,45 +20,37 @@ class DeduplicationManager(models.Model):
 
 
 class BaseDeduplicationManager(models.AbstractModel):
-    """Contract of the kind. A type overrides `_collision_keys` and `_reason`."""
+    """Contract of the kind. A type overrides `_reason` and one of `_collision_keys` and `_collision_pairs`.
+
+    Both get the people to look at: a table expression with the columns `registrant_id`, who is compared, and
+    `partner_id`, themselves and, where groups are compared, those who live there now. What two people of one household
+    share makes no pair: the household does not collide with itself.
+    """
 
     _name = "g2p.base.deduplication.manager"
     _description = "Deduplication manager"
     _inherit = "g2p.manager.source.mixin"
     _manager_reference = "g2p.deduplication.manager"
 
-    def _collision_keys(self, members):
-        """Keys of the members of a program; two members with one key are duplicates of each other.
+    def _collision_keys(self, people):
+        """Registrants that share a key are duplicates of each other.
 
-        :param SQL members: a table expression with the column `registrant_id`: the members to be compared.
-        :return SQL: columns `key` (text), `registrant_id` (a member), `evidence` (text without the value itself:
-            the screen that shows it is read by more people than may read an ID number).
+        :return SQL: columns `key` (text), `registrant_id`, `evidence` (text without the value itself: the screen that
+            shows it is read by more people than may read an ID number); or None.
         """
-        raise NotImplementedError  # pragma: no cover - abstract contract
+        return
+
+    def _collision_pairs(self, people):
+        """Pairs that are alike, for what no key tells.
+
+        :return SQL: columns `registrant_a` < `registrant_b`, each pair once, `evidence` (text, see above), `score`
+            (0 … 100); or None. May fill temporary tables that the query reads.
+        """
+        return
 
     def _reason(self):
         """What the duplicates of this manager have in common, in words."""
         raise NotImplementedError  # pragma: no cover - abstract contract
-
-    def _people_of(self, members):
-        """Columns `registrant_id`, `partner_id`: each member with themselves and, in a group program, those who
-        live in the household now."""
-        if self.program_id.target_type == "individual":
-            return SQL("SELECT registrant_id, registrant_id AS partner_id FROM %s AS member", members)
-        return SQL(
-            """
-            SELECT registrant_id, registrant_id AS partner_id FROM %(members)s AS member
-             UNION
-            SELECT member.registrant_id, link.individual
-              FROM %(members)s AS member
-              JOIN g2p_group_membership AS link ON link."group" = member.registrant_id
-              JOIN res_partner AS person ON person.id = link.individual
-             WHERE (link.ended_date IS NULL OR link.ended_date > %(now)s)
-               AND person.active AND person.disabled IS NULL
-            """,
-            members=members,
-            now=fields.Datetime.now(),
-        )
 
 
 class DefaultDeduplicationManager(models.Model):
@@ -68,17 +60,21 @@ class DefaultDeduplicationManager(models.Model):
     _description = "Deduplication by shared member"
     _inherit = "g2p.base.deduplication.manager"
 
-    def _collision_keys(self, members):
-        if self.program_id.target_type == "individual":
-            return SQL("SELECT NULL::text AS key, NULL::integer AS registrant_id, NULL::text AS evidence WHERE FALSE")
+    def _collision_keys(self, people):
         return SQL(
             """
             SELECT people.partner_id::text AS key, people.registrant_id, person.name AS evidence
-              FROM (%s) AS people
+              FROM (%(people)s) AS people
               JOIN res_partner AS person ON person.id = people.partner_id
-             WHERE people.partner_id <> people.registrant_id
+             WHERE people.partner_id IN (
+                    SELECT partner_id
+                      FROM (%(people)s) AS twice
+                     WHERE partner_id <> registrant_id
+                     GROUP BY partner_id
+                    HAVING COUNT(*) > 1
+                   )
             """,
-            self._people_of(members),
+            people=people,
         )
 
     def _reason(self):
@@ -94,7 +90,7 @@ class IDDocumentDeduplicationManager(models.Model):
 
     supported_id_document_types = fields.Many2many("g2p.id.type", string="ID types", help="Empty means all types.")
 
-    def _collision_keys(self, members):
+    def _collision_keys(self, people):
         return SQL(
             """
             SELECT document.id_type || ':' || upper(regexp_replace(document.value, '[\\s./-]', '', 'g')) AS key,
@@ -102,11 +98,12 @@ class IDDocumentDeduplicationManager(models.Model):
               FROM (%(people)s) AS people
               JOIN g2p_reg_id AS document ON document.partner_id = people.partner_id
               JOIN g2p_id_type AS kind ON kind.id = document.id_type
-             WHERE document.value <> ''
+             -- A value of signs only identifies nobody.
+             WHERE document.value ~ '[^\\s./-]'
                AND (document.expiry_date IS NULL OR document.expiry_date >= %(today)s)
                AND %(types)s
             """,
-            people=self._people_of(members),
+            people=people,
             today=fields.Date.context_today(self),
             types=SQL("document.id_type = ANY(%s)", self.supported_id_document_types.ids)
             if self.supported_id_document_types
@@ -124,7 +121,7 @@ class PhoneNumberDeduplicationManager(models.Model):
     _description = "Deduplication by phone number"
     _inherit = "g2p.base.deduplication.manager"
 
-    def _collision_keys(self, members):
+    def _collision_keys(self, people):
         return SQL(
             """
             SELECT phone.phone_sanitized AS key, people.registrant_id, NULL::text AS evidence
@@ -133,7 +130,7 @@ class PhoneNumberDeduplicationManager(models.Model):
              WHERE phone.phone_sanitized <> ''
                AND phone.disabled IS NULL
             """,
-            self._people_of(members),
+            people,
         )
 
     def _reason(self):

@@ -1,0 +1,7 @@
+from . import managers
+from . import registry_deduplication
+from . import registry_duplicate
+from . import registrant_merge_rows
+from . import registrant_merge
+from . import res_partner
+from . import res_config_settings

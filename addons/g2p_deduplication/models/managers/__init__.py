@@ -1,0 +1,3 @@
+from . import bank_account
+from . import names
+from . import fuzzy

@@ -1,0 +1,319 @@
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError
+from odoo.tools import format_date
+
+from .registry_deduplication import GROUP_ADMIN, GROUP_REGISTRAR
+
+GROUP_MANAGER = "g2p_programs.g2p_program_manager"
+UNDO_DAYS = 30
+
+
+class RegistrantMerge(models.Model):
+    """Two registrants become one. A registrar proposes, an administrator or program manager who is somebody else merges;
+    for some days it can be undone. The record stays: who, when, why, and what was moved."""
+
+    _name = "g2p.registrant.merge"
+    _description = "Merge of registrants"
+    _inherit = ["g2p.state.mixin", "g2p.registrant.merge.rows"]
+    _order = "id desc"
+
+    _protected_fields = (
+        "state",
+        "proposed_by_id",
+        "proposed_on",
+        "merged_by_id",
+        "merged_on",
+        "undone_by_id",
+        "undone_on",
+        "undo_until",
+        "journal",
+        "outcome",
+    )
+
+    _not_self = models.Constraint("CHECK (survivor_id <> merged_id)", "A registrant can't be merged into themselves.")
+    _once = models.UniqueIndex(
+        "(merged_id) WHERE state IN ('draft', 'proposed', 'merged')",
+        "A merge of this registrant is under way, or done, already.",
+    )
+
+    survivor_id = fields.Many2one(
+        "res.partner", "Stays", required=True, index=True, ondelete="restrict", domain=[("is_registrant", "=", True)]
+    )
+    merged_id = fields.Many2one(
+        "res.partner",
+        "Is merged into the other",
+        required=True,
+        index=True,
+        ondelete="restrict",
+        domain=[("is_registrant", "=", True)],
+    )
+    duplicate_id = fields.Many2one("g2p.registry.duplicate", "Set of duplicates", index=True, ondelete="set null")
+    company_id = fields.Many2one(related="survivor_id.company_id")
+    reason = fields.Text(help="Why these two are the same: it stays in the history.")
+    state = fields.Selection(
+        [
+            ("draft", "Draft"),
+            ("proposed", "Proposed"),
+            ("merged", "Merged"),
+            ("undone", "Undone"),
+            ("rejected", "Rejected"),
+        ],
+        default="draft",
+        required=True,
+        readonly=True,
+        copy=False,
+    )
+    line_ids = fields.One2many("g2p.registrant.merge.line", "merge_id", "Where they differ", copy=False)
+    proposed_by_id = fields.Many2one("res.users", "Proposed by", readonly=True, copy=False)
+    proposed_on = fields.Datetime(readonly=True, copy=False)
+    merged_by_id = fields.Many2one("res.users", "Merged by", readonly=True, copy=False)
+    merged_on = fields.Datetime(readonly=True, copy=False)
+    undone_by_id = fields.Many2one("res.users", "Undone by", readonly=True, copy=False)
+    undone_on = fields.Datetime(readonly=True, copy=False)
+    undo_until = fields.Datetime("Can be undone until", readonly=True, copy=False)
+    journal = fields.Json(readonly=True, copy=False, groups=GROUP_ADMIN)
+    outcome = fields.Char("What was moved", readonly=True, copy=False)
+    obstacle = fields.Char("What stands in the way", compute="_compute_obstacle")
+
+    def _compute_display_name(self):
+        for merge in self:
+            merge.display_name = self.env._(
+                "%(merged)s into %(survivor)s",
+                merged=merge.merged_id.name or "",
+                survivor=merge.survivor_id.name or "",
+            )
+
+    @api.depends("survivor_id", "merged_id", "state")
+    def _compute_obstacle(self):
+        for merge in self:
+            open_merge = merge.state in ("draft", "proposed") and merge.survivor_id and merge.merged_id
+            # sudo: an entitlement stands in the way whether or not the user may see it; only the sentence is shown
+            merge.obstacle = open_merge and merge.sudo()._obstacle()
+
+    # CRUD
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        merges = super().create(vals_list)
+        for merge in merges:
+            merge._check_pair()
+            merge._make_lines()
+        return merges
+
+    def write(self, vals):
+        changed = {"survivor_id", "merged_id"} & vals.keys()
+        if changed:
+            self._require_state("draft")
+        elif not self.env.su and {"line_ids", "reason"} & vals.keys():
+            # What somebody else is to decide on does not change before they do.
+            self._require_state("draft")
+        result = super().write(vals)
+        if changed:
+            for merge in self:
+                merge._check_pair()
+                merge._make_lines()
+        return result
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_history(self):
+        if any(merge.state not in ("draft", "rejected") for merge in self):
+            raise UserError(self.env._("Only drafts and rejected proposals can be deleted: merges are history."))
+
+    def _check_pair(self):
+        """Both are registrants of one type and company whom the user may read."""
+        survivor, merged = self.survivor_id, self.merged_id
+        (survivor | merged).check_access("read")
+        if not (survivor.is_registrant and merged.is_registrant) or survivor.is_group != merged.is_group:
+            raise UserError(self.env._("Two individuals, or two groups, can be merged; nothing else."))
+        if survivor.company_id and merged.company_id and survivor.company_id != merged.company_id:
+            raise UserError(self.env._("These two are registrants of different companies."))
+
+    def _make_lines(self):
+        """A line for each field in which they differ; what only the merged one has is taken over unless somebody objects."""
+        # sudo: the lines are the merge's own, whose pair the user may read
+        lines = self.sudo().line_ids
+        lines.unlink()
+        lines.create(
+            [
+                {
+                    "merge_id": self.id,
+                    "field_name": name,
+                    "take": "survivor" if self.survivor_id[name] else "merged",
+                }
+                for name in self._merged_fields()
+                if self.survivor_id[name] != self.merged_id[name]
+            ]
+        )
+
+    # Steps
+
+    def action_swap(self):
+        """Button: the other one stays."""
+        self.ensure_one()
+        self._check_role(GROUP_REGISTRAR)
+        self.check_access("write")
+        self.write({"survivor_id": self.merged_id.id, "merged_id": self.survivor_id.id})
+        return True
+
+    def action_propose(self):
+        """draft → proposed: somebody else is to merge them."""
+        self._check_role(GROUP_REGISTRAR)
+        self.check_access("write")
+        self._require_state("draft")
+        for merge in self:
+            if not (merge.reason or "").strip():
+                raise UserError(self.env._("Say why these two are the same before you propose the merge."))
+            if merge.obstacle:
+                raise UserError(merge.obstacle)
+        # sudo: role, access and state were checked above; who proposed is protected
+        self.sudo().write({"proposed_by_id": self.env.uid, "proposed_on": fields.Datetime.now()})
+        self._transition("proposed")
+        return True
+
+    def action_reset_to_draft(self):
+        """proposed → draft: to correct the proposal."""
+        self._check_role(GROUP_REGISTRAR, GROUP_MANAGER)
+        self.check_access("write")
+        self._require_state("proposed")
+        self._transition("draft")
+        return True
+
+    def action_reject(self):
+        """proposed → rejected: nothing is merged."""
+        self._check_role(GROUP_ADMIN, GROUP_MANAGER)
+        self.check_access("write")
+        self._require_state("proposed")
+        self._transition("rejected", self.env._("Rejected"))
+        return True
+
+    def action_merge(self):
+        """proposed → merged: all of the merged one goes to the one who stays, in one transaction."""
+        self.ensure_one()
+        self._check_role(GROUP_ADMIN, GROUP_MANAGER)
+        self.check_access("write")
+        if self.proposed_by_id == self.env.user:
+            raise UserError(self.env._("You proposed this merge: somebody else must look at it and merge."))
+        self._lock()
+        self._require_state("proposed")
+        if obstacle := self.sudo()._obstacle():  # sudo: see `_compute_obstacle`
+            raise UserError(obstacle)
+        # sudo: role, access, state and maker-checker were checked above; the rows are of many models
+        merge = self.sudo()
+        journal = merge._merge_rows()
+        days = merge._undo_days()
+        merge.write(
+            {
+                "journal": journal,
+                "outcome": merge._outcome(journal),
+                "merged_by_id": self.env.uid,
+                "merged_on": fields.Datetime.now(),
+                "undo_until": fields.Datetime.now() + timedelta(days=days),
+            }
+        )
+        self._transition("merged", self.reason)
+        merge._note_history(self.env._("Merged: %(merge)s. %(reason)s", merge=self.display_name, reason=self.reason))
+        merge._close_set()
+        return True
+
+    def action_undo(self):
+        """merged → undone: everything goes back, if it is still as the merge left it; otherwise nothing does."""
+        self.ensure_one()
+        self._check_role(GROUP_ADMIN, GROUP_MANAGER)
+        self.check_access("write")
+        self._lock()
+        self._require_state("merged")
+        if self.undo_until < fields.Datetime.now():
+            raise UserError(
+                self.env._(
+                    "This merge could be undone until %s. Register the person again if they are somebody else.",
+                    format_date(self.env, self.undo_until),
+                )
+            )
+        # sudo: role, access, state and time were checked above; the rows are of many models
+        merge = self.sudo()
+        merge._undo_rows(merge.journal)
+        merge.write({"undone_by_id": self.env.uid, "undone_on": fields.Datetime.now()})
+        self._transition("undone", self.env._("Undone"))
+        merge._note_history(self.env._("Merge undone: %s", self.display_name))
+        # A closed set waits for a decision again.
+        merge.duplicate_id.filtered(lambda duplicate: duplicate.state == "resolved")._transition(
+            "duplicate", self.env._("Merge undone")
+        )
+        return True
+
+    def _check_role(self, *groups):
+        if not self.env.su and not any(self.env.user.has_group(group) for group in groups):
+            raise AccessError(
+                self.env._(
+                    "Only members of the role “%s” may do this.",
+                    # sudo: names of roles, for the message
+                    "” / “".join(self.env.ref(group).sudo().display_name for group in groups),
+                )
+            )
+
+    @api.model
+    def _undo_days(self):
+        # sudo: one parameter, read by name
+        value = self.env["ir.config_parameter"].sudo().get_param("g2p_deduplication.undo_days")
+        return int(value) if str(value or "").isdigit() else UNDO_DAYS
+
+    def _note_history(self, body):
+        """A note on both registrants, in the name of who did it."""
+        partners = self.survivor_id | self.merged_id
+        partners._message_log_batch(bodies=dict.fromkeys(partners.ids, body), author_id=self.env.user.partner_id.id)
+
+    def _close_set(self):
+        """The set is resolved when only one of its registrants is left."""
+        duplicate = self.duplicate_id
+        if duplicate.state == "duplicate" and len(duplicate.partner_ids.filtered(lambda p: not p.merged_into_id)) < 2:
+            duplicate._transition("resolved", self.env._("Merged"))
+
+
+class RegistrantMergeLine(models.Model):
+    """A field in which the two differ, and whose value stays."""
+
+    _name = "g2p.registrant.merge.line"
+    _description = "Choice of a merge"
+    _order = "id"
+
+    merge_id = fields.Many2one("g2p.registrant.merge", required=True, readonly=True, index=True, ondelete="cascade")
+    field_name = fields.Char(required=True, readonly=True)
+    label = fields.Char("Field", compute="_compute_texts")
+    survivor_text = fields.Char("Who stays", compute="_compute_texts")
+    merged_text = fields.Char("Who is merged", compute="_compute_texts")
+    take = fields.Selection(
+        [("survivor", "Of who stays"), ("merged", "Of who is merged")], "Keep", required=True, default="survivor"
+    )
+
+    @api.depends("field_name", "merge_id.survivor_id", "merge_id.merged_id")
+    def _compute_texts(self):
+        partners = self.env["res.partner"]
+        for line in self:
+            field = partners._fields.get(line.field_name)
+            line.label = field and field._description_string(self.env)
+            for name, partner in (
+                ("survivor_text", line.merge_id.survivor_id),
+                ("merged_text", line.merge_id.merged_id),
+            ):
+                line[name] = field and self._text(field, partner)
+
+    def _text(self, field, partner):
+        value = partner[field.name]
+        if field.type == "date":
+            return format_date(self.env, value)
+        if field.type == "selection":
+            return dict(field._description_selection(self.env)).get(value, "")
+        if field.type == "many2one":
+            return value.display_name or ""
+        if field.type == "boolean":
+            return self.env._("Yes") if value else self.env._("No")
+        return str(value or "")
+
+    def write(self, vals):
+        if not self.env.su:
+            if vals.keys() - {"take"}:
+                raise AccessError(self.env._("Of a line only the choice can be changed."))
+            self.merge_id._require_state("draft")
+        return super().write(vals)

@@ -1,0 +1,94 @@
+"""*Deduplicate* of a program: the button, the step behind it, and the rule who of a set stays."""
+
+from odoo import fields, models
+from odoo.exceptions import UserError
+from odoo.tools import SQL
+
+from .constants import DEDUPLICATION_CANDIDATES, GROUP_VALIDATOR
+
+# Sets are found among all members at once: the step is one chunk, whole or not at all.
+ONE_CHUNK = 2**31 - 1
+
+
+class Program(models.Model):
+    _inherit = "g2p.program"
+
+    survivor_policy = fields.Selection(
+        [
+            ("oldest", "The earliest enrolled"),
+            ("complete", "The most complete record"),
+            ("manual", "Nobody, until an officer has chosen"),
+        ],
+        "Who stays of a set of duplicates",
+        default="oldest",
+        required=True,
+        help="Enrolled members come before paused ones, and those before drafts. When an officer chooses, nobody is marked "
+        "as duplicated before.",
+    )
+
+    def _bulk_steps(self):
+        return {**super()._bulk_steps(), "deduplicate": self.env._("Deduplicate")}
+
+    def _bulk_outcomes(self):
+        _ = self.env._
+        return {
+            **super()._bulk_outcomes(),
+            "duplicated": (_("Duplicated"), "done"),
+            "kept": (_("Kept of a set of duplicates"), "done"),
+            "waiting": (_("Waiting for a decision"), "skipped"),
+            "unique": (_("Unique"), "done"),
+        }
+
+    def _bulk_tables(self, step):
+        tables = super()._bulk_tables(step)
+        if step == "deduplicate":
+            tables += [
+                "g2p_program_membership_duplicate",
+                "g2p_program_membership_duplicate_rel",
+                "g2p_program_membership_duplicate_pair",
+            ]
+        return tables
+
+    def deduplicate_beneficiaries(self):
+        """Find the sets of duplicates among the members, keep one of each set and mark the others."""
+        self.ensure_one()
+        self._check_can(GROUP_VALIDATOR)
+        self.check_access("write")
+        self._check_active()
+        if not self.get_managers(self.MANAGER_DEDUPLICATION):
+            raise UserError(self.env._("%s has no deduplication manager: add one on the Managers tab.", self.name))
+        return self._bulk_start("deduplicate", chunk_size=ONE_CHUNK)._notification()
+
+    def _bulk_source_deduplicate(self, operation):
+        return SQL(
+            """
+            SELECT partner_id AS key
+              FROM g2p_program_membership
+             WHERE program_id = %s AND state = ANY(%s) AND partner_id NOT IN (%s)
+            """,
+            self.id,
+            list(DEDUPLICATION_CANDIDATES),
+            self.env["g2p.program.membership.duplicate"]._gone_registrants(),
+        )
+
+    def _bulk_chunk_deduplicate(self, operation, low, high):
+        duplicates = self.env["g2p.program.membership.duplicate"]
+        duplicates._find_clusters(self)
+        return duplicates._mark_members(self, SQL("TRUE"), operation)
+
+    def _bulk_finish_deduplicate(self, operation):
+        if operation.state == "done":
+            self.write({"last_deduplication": fields.Datetime.now()})
+        self._refresh_counters()
+
+    def _survivor_order(self):
+        """:return SQL: an ORDER BY over `member`, see `_survivor_source`: of each set the first one stays."""
+        duplicates = self.env["g2p.program.membership.duplicate"]
+        return SQL(
+            """
+            %s
+            CASE member.state WHEN 'enrolled' THEN 0 WHEN 'paused' THEN 1 WHEN 'draft' THEN 2 ELSE 3 END,
+            member.enrollment_date NULLS LAST, member.id
+            """,
+            SQL("%s DESC,", duplicates._completeness()) if self.survivor_policy == "complete" else SQL(),
+        )
