@@ -32,7 +32,9 @@ class Bench:
 
         self.env, self.screens, self.slow = env, screens, []
         self.text = {
-            "char": self.value("SELECT split_part(name, ',', 1) FROM res_partner WHERE is_registrant ORDER BY id DESC LIMIT 1"),
+            "char": self.value(
+                "SELECT split_part(name, ',', 1) FROM res_partner WHERE is_registrant ORDER BY id DESC LIMIT 1"
+            ),
             "integer": 1,
         }
         for model in ("g2p.program", "g2p.cycle", "g2p.area"):
@@ -72,7 +74,8 @@ class Bench:
                 yield self.largest(env, model)
         for is_group in (False, True):
             yield env["res.partner"].search(
-                [("is_registrant", "=", True), ("is_group", "=", is_group), ("program_membership_ids", "!=", False)], limit=1
+                [("is_registrant", "=", True), ("is_group", "=", is_group), ("program_membership_ids", "!=", False)],
+                limit=1,
             )
 
     def list_row(self, login, screen):
@@ -91,7 +94,9 @@ class Bench:
             worst.append(max(timings, default=None))
         cells = [f"{worst[0] * 1000:.0f}"]
         cells += [f"{cell[0] * 1000:.0f} ({cell[1]})" if cell else "" for cell in worst[1:]]
-        print(f"| {screen.name} | {login} | {found:,} | {' | '.join(cells)} |".replace("10,001", "> 10,000"), flush=True)
+        print(
+            f"| {screen.name} | {login} | {found:,} | {' | '.join(cells)} |".replace("10,001", "> 10,000"), flush=True
+        )
 
     def note(self, login, screen, what, seconds):
         if seconds > TARGET:
