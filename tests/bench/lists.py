@@ -32,7 +32,7 @@ class Bench:
 
         self.env, self.screens, self.slow = env, screens, []
         self.text = {
-            "char": self.value("SELECT split_part(name, ',', 1) FROM res_partner WHERE is_registrant ORDER BY id DESC LIMIT 1"),
+            "char": self.value("SELECT name FROM res_partner WHERE is_registrant ORDER BY id DESC LIMIT 1"),
             "integer": 1,
         }
         for model in ("g2p.program", "g2p.cycle", "g2p.area"):
