@@ -2,8 +2,8 @@
 
     scripts/python tests/bench/lists.py DATABASE [login …]      prints Markdown
 
-Each request is sent as the web client sends it (first page, its columns, its count), as each login, twice; the second time
-is noted. Nothing is changed in the database: it needs members, cycles, entitlements and payments of its own.
+Each request is sent as the web client sends it (first page, its columns, its count), as each login, three times;
+the better of the last two is noted. Nothing is changed in the database: it needs members, cycles, entitlements and payments of its own.
 """
 
 import sys
@@ -45,13 +45,16 @@ class Bench:
         return row and row[0]
 
     def timed(self, request):
-        """Seconds and statements of a request on warm tables, with nothing in the ORM's cache."""
+        """Seconds and statements of a request on warm tables, with nothing in the ORM's cache: the better of two."""
         self.env.invalidate_all()
         request()
-        self.env.invalidate_all()
-        statements, started = odoo.sql_db.sql_counter, time.perf_counter()
-        request()
-        return time.perf_counter() - started, odoo.sql_db.sql_counter - statements
+        timings = []
+        for _time in range(2):
+            self.env.invalidate_all()
+            statements, started = odoo.sql_db.sql_counter, time.perf_counter()
+            request()
+            timings.append((time.perf_counter() - started, odoo.sql_db.sql_counter - statements))
+        return min(timings)
 
     def largest(self, env, model):
         """The record of a model with the most rows below it."""
@@ -72,7 +75,8 @@ class Bench:
                 yield self.largest(env, model)
         for is_group in (False, True):
             yield env["res.partner"].search(
-                [("is_registrant", "=", True), ("is_group", "=", is_group), ("program_membership_ids", "!=", False)], limit=1
+                [("is_registrant", "=", True), ("is_group", "=", is_group), ("program_membership_ids", "!=", False)],
+                limit=1,
             )
 
     def list_row(self, login, screen):
@@ -91,7 +95,9 @@ class Bench:
             worst.append(max(timings, default=None))
         cells = [f"{worst[0] * 1000:.0f}"]
         cells += [f"{cell[0] * 1000:.0f} ({cell[1]})" if cell else "" for cell in worst[1:]]
-        print(f"| {screen.name} | {login} | {found:,} | {' | '.join(cells)} |".replace("10,001", "> 10,000"), flush=True)
+        print(
+            f"| {screen.name} | {login} | {found:,} | {' | '.join(cells)} |".replace("10,001", "> 10,000"), flush=True
+        )
 
     def note(self, login, screen, what, seconds):
         if seconds > TARGET:

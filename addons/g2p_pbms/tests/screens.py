@@ -73,7 +73,7 @@ def specification(node, model):
     spec = {}
     for child in own_fields(node):
         name = child.get("name")
-        if name not in model._fields or name in spec and not len(child):
+        if name not in model._fields or (name in spec and not len(child)):
             continue
         relation = model._fields[name]
         spec[name] = {}

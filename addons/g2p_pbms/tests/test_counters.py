@@ -196,8 +196,10 @@ class TestCounters(MoneyCase):
             f"{second.name},paid,{second.amount_issued},2024-03-01,A",
             f"{third.name},failed,{third.amount_issued},2024-03-01,B",
         ]
-        statement = self.env["g2p.payment.reconciliation"].with_user(self.finance).create(
-            {"file": base64.b64encode("\n".join(lines).encode()), "filename": "bank.csv"}
+        statement = (
+            self.env["g2p.payment.reconciliation"]
+            .with_user(self.finance)
+            .create({"file": base64.b64encode("\n".join(lines).encode()), "filename": "bank.csv"})
         )
         statement.action_check()
         statement.action_apply()
@@ -215,8 +217,12 @@ class TestCounters(MoneyCase):
 
     def test_counting_again_repairs_what_is_wrong(self):
         cycle = self.paid_out()
-        self.env.cr.execute("UPDATE g2p_program SET beneficiaries_count = 77, draft_count = -1 WHERE id = %s", [self.grant.id])
-        self.env.cr.execute("UPDATE g2p_cycle SET members_count = 77, total_amount = 1, sent_count = NULL WHERE id = %s", [cycle.id])
+        self.env.cr.execute(
+            "UPDATE g2p_program SET beneficiaries_count = 77, draft_count = -1 WHERE id = %s", [self.grant.id]
+        )
+        self.env.cr.execute(
+            "UPDATE g2p_cycle SET members_count = 77, total_amount = 1, sent_count = NULL WHERE id = %s", [cycle.id]
+        )
         self.env.invalidate_all()
         for record in (self.grant, cycle):
             for role in ("registrar", "support", "auditor"):

@@ -6,6 +6,7 @@ and what counts is how many rows it visited, not how long that took. The same ta
 have the same number of visits.
 """
 
+import hashlib
 import unittest
 
 from odoo.fields import Command, Domain
@@ -57,20 +58,22 @@ class TestPlans(TransactionCase):
         cls.env = cls.env(context=dict(cls.env.context, tracking_disable=True, no_reset_password=True))
         cls.program = cls.env["g2p.program"].create({"name": "Large program"})
         cls.program.action_activate()
-        cls.cycle = cls.env["g2p.cycle"].sudo().create(
-            {
-                "program_id": cls.program.id,
-                "name": "Large cycle",
-                "start_date": "2026-01-01",
-                "end_date": "2026-01-31",
-                "sequence": 1,
-            }
+        cls.cycle = (
+            cls.env["g2p.cycle"]
+            .sudo()
+            .create(
+                {
+                    "program_id": cls.program.id,
+                    "name": "Large cycle",
+                    "start_date": "2026-01-01",
+                    "end_date": "2026-01-31",
+                    "sequence": 1,
+                }
+            )
         )
         cls.small = cls.env["g2p.area"].create({"name": "Small area", "code": "PLAN-S"})
         cls.large = cls.env["g2p.area"].create({"name": "Large area", "code": "PLAN-L"})
-        groups = (
-            "g2p_registry_base.group_g2p_admin,g2p_programs.g2p_program_manager,g2p_programs.g2p_finance_validator"
-        )
+        groups = "g2p_registry_base.group_g2p_admin,g2p_programs.g2p_program_manager,g2p_programs.g2p_finance_validator"
         cls.users = {
             "everywhere": new_test_user(cls.env, login="plan everywhere", groups=groups),
             "small area": new_test_user(
@@ -81,6 +84,7 @@ class TestPlans(TransactionCase):
         cls.check_indexes()
         cls.fill()
         cls.env.invalidate_all()
+        cls.screens = list(cls.lists())
 
     @classmethod
     def check_indexes(cls):
@@ -94,7 +98,9 @@ class TestPlans(TransactionCase):
             [sorted(BIG)],
         )
         if young := cls.env.cr.fetchall():
-            raise unittest.SkipTest(f"{len(young)} indexes are younger than a transaction that still runs on this server")
+            raise unittest.SkipTest(
+                f"{len(young)} indexes are younger than a transaction that still runs on this server"
+            )
 
     @classmethod
     def fill(cls):
@@ -114,6 +120,8 @@ class TestPlans(TransactionCase):
         for statement in STATEMENTS:
             cr.execute(statement, terms)
         cr.execute(f"ANALYZE {', '.join(sorted(BIG))}, g2p_program, g2p_cycle")
+        # What autovacuum does where rows are committed.
+        cr.execute("SELECT gin_clean_pending_list('res_partner_registrant_search_idx'::regclass)")
         # A table of this size would be read from end to end even where an index serves.
         cr.execute(
             "SET LOCAL enable_seqscan = off; SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL jit = off;"
@@ -153,26 +161,27 @@ class TestPlans(TransactionCase):
         )
         return {column for [column] in self.env.cr.fetchall()}
 
-    def lists(self):
+    @classmethod
+    def lists(cls):
         """[(user, screen)]: every list that somebody can open, by a menu or by a button of a form."""
-        for user, account in self.users.items():
-            env = self.env(user=account.id)
+        for user, account in cls.users.items():
+            env = cls.env(user=account.id)
             yield from ((user, screen) for screen in screens.action_screens(env))
-            member = env["g2p.program_membership"].search([("program_id", "=", self.program.id)], limit=1)
+            member = env["g2p.program_membership"].search([("program_id", "=", cls.program.id)], limit=1)
             for record in (
-                env["g2p.program"].browse(self.program.id),
-                env["g2p.cycle"].browse(self.cycle.id),
+                env["g2p.program"].browse(cls.program.id),
+                env["g2p.cycle"].browse(cls.cycle.id),
                 member,
                 member.partner_id,
-                env["g2p.payment.batch"].search([("cycle_id", "=", self.cycle.id)], limit=1),
-                env["g2p.registrant.import"].sudo().search([("name", "=", "plans.csv")]).with_env(self.env),
+                env["g2p.payment.batch"].search([("cycle_id", "=", cls.cycle.id)], limit=1),
+                env["g2p.registrant.import"].sudo().search([("name", "=", "plans.csv")]).with_env(cls.env),
             ):
                 if record:
                     yield from ((user, screen) for screen in screens.button_screens(record))
 
     def test_a_page_visits_few_rows(self):
         seen = set()
-        for user, screen in self.lists():
+        for user, screen in self.screens:
             if screen.model._table not in BIG or screen.name in WALKS:
                 continue
             filters = {"": screen.defaults, **screen.filters}
@@ -189,14 +198,20 @@ class TestPlans(TransactionCase):
                     self.assertLessEqual(max(visits.values(), default=0), MOST, visits)
                     seen.add((screen.model._name, name))
         # What the test is for, should the discovery of lists break one day.
-        for model in ("res.partner", "g2p.program_membership", "g2p.cycle.membership", "g2p.entitlement", "g2p.payment"):
+        for model in (
+            "res.partner",
+            "g2p.program_membership",
+            "g2p.cycle.membership",
+            "g2p.entitlement",
+            "g2p.payment",
+        ):
             self.assertIn((model, ""), seen)
         self.assertGreater(len(seen), 50)
 
     def test_names_are_found_by_any_part(self):
         """In the search box of a list, and where a registrant is looked up."""
         env = self.env(user=self.users["everywhere"].id)
-        text = {**screens.TEXT, "char": f"Registrant {FEW * 3} "}
+        text = {**screens.TEXT, "char": hashlib.md5(b"601").hexdigest()[4:14]}
         for name in ("res.partner", "g2p.program_membership", "g2p.cycle.membership", "g2p.entitlement", "g2p.payment"):
             field = "complete_name" if name == "res.partner" else "partner_id"
             found = [screen for screen in screens.action_screens(env, text) if screen.model._name == name]
@@ -214,7 +229,7 @@ class TestPlans(TransactionCase):
 
     def test_the_latest_come_first(self):
         """A page in the order of numbers is read from the end of an index, whatever the size of the table."""
-        for user, screen in self.lists():
+        for user, screen in self.screens:
             if screen.model._table in BIG and "row_number" not in screen.model._order:
                 with self.subTest(list=screen.name, user=user):
                     self.assertIn(screen.order or screen.model._order, ("id desc", "id"), screen.model._name)
@@ -233,7 +248,7 @@ STATEMENTS = (
     """
     INSERT INTO res_partner (name, complete_name, is_registrant, is_group, active, company_id, type, area_id, birthdate,
                              registration_date, disabled, is_partial_group, partner_share, create_date, write_date)
-    SELECT 'Registrant ' || number || ' of plans', 'Registrant ' || number || ' of plans', TRUE, number > %(rows)s,
+    SELECT 'Plan ' || md5(number::text), 'Plan ' || md5(number::text), TRUE, number > %(rows)s,
            number %% %(few)s <> 0, %(company)s, 'contact',
            CASE WHEN number %% %(few)s = 1 THEN %(small)s WHEN number %% %(few)s <> 2 THEN %(large)s END,
            CASE WHEN number %% %(few)s <> 3 THEN date '1980-01-01' END,
@@ -244,12 +259,12 @@ STATEMENTS = (
     """
     CREATE TEMPORARY TABLE plan_person ON COMMIT DROP AS
     SELECT id, row_number() OVER (ORDER BY id) AS number
-      FROM res_partner WHERE name LIKE 'Registrant %% of plans' AND is_group IS NOT TRUE
+      FROM res_partner WHERE name LIKE 'Plan %%' AND is_group IS NOT TRUE
     """,
     """
     CREATE TEMPORARY TABLE plan_group ON COMMIT DROP AS
     SELECT id, row_number() OVER (ORDER BY id) AS number
-      FROM res_partner WHERE name LIKE 'Registrant %% of plans' AND is_group
+      FROM res_partner WHERE name LIKE 'Plan %%' AND is_group
     """,
     """
     INSERT INTO g2p_group_membership ("group", individual, start_date, ended_date, create_date, write_date)
