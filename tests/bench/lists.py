@@ -2,8 +2,8 @@
 
     scripts/python tests/bench/lists.py DATABASE [login …]      prints Markdown
 
-Each request is sent as the web client sends it (first page, its columns, its count), as each login, twice; the second time
-is noted. Nothing is changed in the database: it needs members, cycles, entitlements and payments of its own.
+Each request is sent as the web client sends it (first page, its columns, its count), as each login, three times;
+the better of the last two is noted. Nothing is changed in the database: it needs members, cycles, entitlements and payments of its own.
 """
 
 import sys
@@ -32,9 +32,7 @@ class Bench:
 
         self.env, self.screens, self.slow = env, screens, []
         self.text = {
-            "char": self.value(
-                "SELECT split_part(name, ',', 1) FROM res_partner WHERE is_registrant ORDER BY id DESC LIMIT 1"
-            ),
+            "char": self.value("SELECT name FROM res_partner WHERE is_registrant ORDER BY id DESC LIMIT 1"),
             "integer": 1,
         }
         for model in ("g2p.program", "g2p.cycle", "g2p.area"):
@@ -47,13 +45,16 @@ class Bench:
         return row and row[0]
 
     def timed(self, request):
-        """Seconds and statements of a request on warm tables, with nothing in the ORM's cache."""
+        """Seconds and statements of a request on warm tables, with nothing in the ORM's cache: the better of two."""
         self.env.invalidate_all()
         request()
-        self.env.invalidate_all()
-        statements, started = odoo.sql_db.sql_counter, time.perf_counter()
-        request()
-        return time.perf_counter() - started, odoo.sql_db.sql_counter - statements
+        timings = []
+        for _time in range(2):
+            self.env.invalidate_all()
+            statements, started = odoo.sql_db.sql_counter, time.perf_counter()
+            request()
+            timings.append((time.perf_counter() - started, odoo.sql_db.sql_counter - statements))
+        return min(timings)
 
     def largest(self, env, model):
         """The record of a model with the most rows below it."""

@@ -1,2 +1,4 @@
 from . import test_attacks
+from . import test_counters
 from . import test_matrix
+from . import test_plans

@@ -1,4 +1,5 @@
 from . import constants
+from . import counters_mixin
 from . import domain
 from . import benefit_codes
 from . import program_definition

@@ -10,7 +10,7 @@ class Cycle(models.Model):
 
     _name = "g2p.cycle"
     _description = "Cycle"
-    _inherit = ["mail.thread", "mail.activity.mixin", "g2p.state.mixin", "g2p.bulk.mixin"]
+    _inherit = ["mail.thread", "mail.activity.mixin", "g2p.state.mixin", "g2p.bulk.mixin", "g2p.counters.mixin"]
     _order = "sequence desc, id desc"
     _check_company_auto = True
 
@@ -235,12 +235,6 @@ class Cycle(models.Model):
             )
         )
         self.invalidate_recordset()
-
-    def action_refresh_counters(self):
-        """Button: count again."""
-        self._check_can(GROUP_VALIDATOR)
-        self._refresh_counters()
-        return True
 
     # Life cycle. The money part of each transition is in cycle_entitlements.py and cycle_payments.py.
 

@@ -28,6 +28,8 @@ class FundLedger(models.Model):
 
     _amount_positive = models.Constraint("CHECK (amount > 0)", "A movement has an amount above 0.")
     _account_idx = models.Index("(account_id, id)")
+    _kind_latest = models.Index("(kind, id)")
+    _date_idx = models.Index("USING brin (date) WITH (autosummarize = on)")
 
     account_id = fields.Many2one("g2p.fund.account", required=True, readonly=True, ondelete="restrict")
     program_id = fields.Many2one(related="account_id.program_id")

@@ -11,7 +11,7 @@ class Program(models.Model):
 
     _name = "g2p.program"
     _description = "Program"
-    _inherit = ["mail.thread", "mail.activity.mixin", "g2p.state.mixin", "g2p.bulk.mixin"]
+    _inherit = ["mail.thread", "mail.activity.mixin", "g2p.state.mixin", "g2p.bulk.mixin", "g2p.counters.mixin"]
     _inherits = {"g2p.program.definition": "definition_id"}
     _order = "id desc"
     _check_company_auto = True
@@ -367,9 +367,3 @@ class Program(models.Model):
             )
         )
         self.invalidate_recordset()
-
-    def action_refresh_counters(self):
-        """Button: count again."""
-        self.check_access("write")
-        self._refresh_counters()
-        return True

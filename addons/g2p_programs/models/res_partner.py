@@ -1,4 +1,5 @@
 from odoo import fields, models
+from odoo.tools import SQL
 
 
 class ResPartner(models.Model):
@@ -25,6 +26,32 @@ class ResPartner(models.Model):
                 )
             for partner in self:
                 partner[field] = counts.get(partner, 0)
+
+    def _after_disable_change(self, bodies):
+        """Who is disabled is not paid: the cycles' counts of what is still to be paid follow, without counting all again."""
+        result = super()._after_disable_change(bodies)
+        if self:
+            self.env.flush_all()
+            self.env.cr.execute(
+                SQL(
+                    """
+                    UPDATE g2p_cycle AS cycle
+                       SET unpaid_count = cycle.unpaid_count + counted.change
+                      FROM (
+                            SELECT t.cycle_id, SUM(CASE WHEN partner.disabled IS NULL THEN 1 ELSE -1 END) AS change
+                              FROM g2p_entitlement AS t
+                              JOIN res_partner AS partner ON partner.id = t.partner_id AND partner.active
+                             WHERE t.partner_id = ANY(%s) AND %s
+                             GROUP BY t.cycle_id
+                           ) AS counted
+                     WHERE cycle.id = counted.cycle_id
+                    """,
+                    self.ids,
+                    self.env["g2p.cycle"]._payable(),
+                )
+            )
+            self.env["g2p.cycle"].invalidate_model(["unpaid_count"])
+        return result
 
     def action_open_programs(self):
         """Stat button: the programs of a registrant."""

@@ -16,6 +16,7 @@ class ResPartnerBank(models.Model):
         "(partner_id) WHERE is_primary AND active", "A registrant has one primary account."
     )
     _sanitized_idx = models.Index("(sanitized_acc_number)")
+    _type_latest = models.Index("(account_type, id)")
 
     account_type = fields.Selection(
         [("bank", "Bank account"), ("mobile_wallet", "Mobile wallet")],
