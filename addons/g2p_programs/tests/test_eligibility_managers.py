@@ -196,13 +196,13 @@ class TestEligibilityManagers(ProgramsCase):
 
     def test_statements_of_a_list_do_not_grow_with_its_lines(self):
         counts = []
-        for size in (10, 500, 5_000):  # the first run fills caches
+        for size in (10, 10, 10, 5_000):  # the first runs fill caches
             manager = self.make("list")
             self.env.flush_all()
             before = self.env.cr.sql_log_count
             self.load(manager, "Registrant\n" + "".join(f"{number}\n" for number in range(size)))
             counts.append(self.env.cr.sql_log_count - before)
-        self.assertEqual(counts[1], counts[2])
+        self.assertEqual(counts[-2], counts[-1])
 
     def test_a_copied_program_has_the_list_too(self):
         manager = self.make("list")
