@@ -107,7 +107,9 @@ class EligibilityListLoad(models.TransientModel):
         if "value" in places and "id_type" not in places and not self.id_type_id:
             raise UserError(self.env._("The file has no column “ID type”: choose the ID type of all lines."))
         self.env.cr.execute(SQL("DELETE FROM g2p_eligibility_list_line WHERE manager_id = %s", self.manager_id.id))
-        source = RowSource(self._lines(rows, places))
+        # Nothing may be read from the database while COPY runs.
+        default_type = self.id_type_id.name if "value" in places else None
+        source = RowSource(self._lines(rows, places, self.manager_id.id, default_type))
         self.env.cr.copy_expert(
             "COPY g2p_eligibility_list_line (manager_id, row_number, id_type, value) FROM STDIN", source, size=1 << 18
         )
@@ -117,9 +119,8 @@ class EligibilityListLoad(models.TransientModel):
             raise source.error
         self.env.cr.execute("ANALYZE g2p_eligibility_list_line")
 
-    def _lines(self, rows, places):
+    def _lines(self, rows, places, manager_id, default_type):
         """Lines for COPY."""
-        default_type = self.id_type_id.name if "value" in places else None
         value_place = places.get("value", places.get("reference"))
         type_place = places.get("id_type") if "value" in places else None
 
@@ -132,7 +133,7 @@ class EligibilityListLoad(models.TransientModel):
             if "value" in places:
                 id_type = id_type or ""
             value = cell(cells, value_place)
-            yield f"{self.manager_id.id}\t{number}\t{copy_text(id_type)}\t{copy_text(value)}\n"
+            yield f"{manager_id}\t{number}\t{copy_text(id_type)}\t{copy_text(value)}\n"
 
     def _find_registrants(self):
         """One statement: the registrant of each line, or why there is none.

@@ -34,7 +34,7 @@ class AreaEligibilityManager(models.Model):
         return (~within if self.area_match == "exclude" else within) & super()._registrant_domain()
 
     def _reason_detail(self):
-        areas = ", ".join(self.area_ids.mapped("name"))
+        areas = ", ".join(self.area_ids.sorted("name").mapped("name"))
         if self.area_match == "exclude":
             return self._or_conditions(self.env._("Lives in %s, which is left out", areas))
         return self._or_conditions(self.env._("Does not live in %s", areas))

@@ -44,7 +44,7 @@ class TagEligibilityManager(models.Model):
         return SQL("EXISTS (SELECT %s)", held)
 
     def _reason_detail(self):
-        tags = ", ".join(self.tag_ids.mapped("name"))
+        tags = ", ".join(self.tag_ids.sorted("name").mapped("name"))
         if self.tag_match == "all":
             return self._or_conditions(self.env._("Does not have all of the tags %s", tags))
         if self.tag_match == "none":
@@ -62,8 +62,8 @@ class TagEligibilityManager(models.Model):
                 code="tags",
                 label=self.env._("Tags"),
                 operator=operator,
-                wanted=", ".join(self.tag_ids.mapped("name")),
-                actual=", ".join(registrant.tags_ids.mapped("name")) or self.env._("none"),
+                wanted=", ".join(self.tag_ids.sorted("name").mapped("name")),
+                actual=", ".join(registrant.tags_ids.sorted("name").mapped("name")) or self.env._("none"),
                 verdict="yes" if good else "no",
             )
         return facts
