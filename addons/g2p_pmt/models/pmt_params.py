@@ -201,9 +201,9 @@ class PMTTerm(models.Model):
             if term.missing == "value":
                 parts.append(_("missing counts as %g", term.missing_value))
             if term.category_ids:
-                parts.append(_("%s choices with points", len(term.category_ids)))
+                parts.append(_("choices with points: %s", len(term.category_ids)))
             if term.weight_ids:
-                parts.append(_("%s weights by area", len(term.weight_ids)))
+                parts.append(_("weights by area: %s", len(term.weight_ids)))
             term.details = ", ".join(parts)
 
     # CRUD

@@ -57,6 +57,8 @@ class ResPartner(models.Model):
 
 def _search_score(model, column, operator, value, programs):
     """Records by their latest score; `= False` finds those without one."""
+    # The ORM keeps who may not see a field from reading it, not from searching by it.
+    model.env["g2p.pmt.score"].check_access("read")
     latest = SQL(
         """
         SELECT DISTINCT ON (kept.%(column)s) kept.%(column)s AS record_id, kept.score

@@ -3,6 +3,7 @@ import json
 
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import HttpCase, tagged
+from odoo.tools import mute_logger
 
 from .common import PMTCase
 
@@ -172,6 +173,7 @@ class TestExchange(PMTCase):
 
 @tagged("post_install", "-at_install")
 class TestExport(HttpCase, PMTCase):
+    @mute_logger("odoo.http")
     def test_who_gets_the_file(self):
         model = self.model([("children", 3)])
         action = model.with_user(self.users["auditor"]).action_export_json()
