@@ -4,6 +4,7 @@ from . import benefit_codes
 from . import program_definition
 from . import managers
 from . import program
+from . import program_eligibility
 from . import program_actions
 from . import program_membership
 from . import program_duplicate
@@ -24,3 +25,5 @@ from . import cycle_overview
 from . import entitlement_overview
 from . import fund_report
 from . import res_partner
+from . import program_explain
+from . import program_auto_enrol

@@ -24,6 +24,7 @@ class Cycle(models.Model):
             "enrolled": (_("Eligible"), "done"),
             "already": (_("Still eligible"), "done"),
             "not_eligible": (_("Not eligible"), "skipped"),
+            "unknown": (_("Data missing"), "skipped"),
         }
 
     def _bulk_tables(self, step):
@@ -141,6 +142,7 @@ class Cycle(models.Model):
                            reason = verdict.reason, write_uid = %(uid)s, write_date = %(now)s
                       FROM verdict
                      WHERE membership.id = verdict.id
+                       AND verdict.verdict <> 'unknown'
                        AND (membership.state <> CASE WHEN verdict.reason IS NULL THEN 'enrolled' ELSE 'not_eligible' END
                             OR membership.reason IS DISTINCT FROM verdict.reason)
                  RETURNING membership.id, verdict.state AS from_state, membership.state AS to_state, verdict.reason
@@ -150,9 +152,10 @@ class Cycle(models.Model):
                     SELECT 'g2p.cycle.membership', id, from_state, to_state, reason, %(uid)s, %(operation)s, %(now)s
                       FROM moved WHERE from_state <> to_state
                 )
-                SELECT COUNT(*) FILTER (WHERE reason IS NULL AND state <> 'enrolled'),
-                       COUNT(*) FILTER (WHERE reason IS NULL AND state = 'enrolled'),
-                       COUNT(*) FILTER (WHERE reason IS NOT NULL)
+                SELECT COUNT(*) FILTER (WHERE verdict = 'eligible' AND state <> 'enrolled'),
+                       COUNT(*) FILTER (WHERE verdict = 'eligible' AND state = 'enrolled'),
+                       COUNT(*) FILTER (WHERE verdict = 'not_eligible'),
+                       COUNT(*) FILTER (WHERE verdict = 'unknown')
                   FROM verdict
                 """,
                 candidates=candidates,
@@ -162,7 +165,7 @@ class Cycle(models.Model):
                 now=self.env.cr.now(),
             )
         )
-        enrolled, already, not_eligible = self.env.cr.fetchone()
+        enrolled, already, not_eligible, unknown = self.env.cr.fetchone()
         self.env["g2p.cycle.membership"].invalidate_model()
         self.env["g2p.entitlement"]._transition_where(
             SQL(
@@ -184,7 +187,7 @@ class Cycle(models.Model):
             reason=self.env._("Not eligible any more"),
             operation=operation,
         )
-        return {"enrolled": enrolled, "already": already, "not_eligible": not_eligible}
+        return {"enrolled": enrolled, "already": already, "not_eligible": not_eligible, "unknown": unknown}
 
     def _bulk_finish_verify(self, operation):
         self._refresh_counters()

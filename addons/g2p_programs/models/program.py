@@ -35,6 +35,7 @@ class Program(models.Model):
         "duplicated_count",
         "paused_count",
         "exited_count",
+        "unknown_count",
     )
 
     _name_company_uniq = models.UniqueIndex(
@@ -80,6 +81,7 @@ class Program(models.Model):
     duplicated_count = fields.Integer("Duplicated", readonly=True, copy=False)
     paused_count = fields.Integer("Paused", readonly=True, copy=False)
     exited_count = fields.Integer("Exited", readonly=True, copy=False)
+    unknown_count = fields.Integer("Data missing", readonly=True, copy=False)
     have_members = fields.Boolean(compute="_compute_have_members")
     cycles_count = fields.Integer(compute="_compute_cycles_count")
     duplicate_membership_count = fields.Integer("Duplicates", compute="_compute_duplicate_membership_count")
@@ -325,49 +327,6 @@ class Program(models.Model):
             high=SQL("registrant.id <= %s", high) if high is not None else SQL("TRUE"),
         )
 
-    def _eligible_registrants(self, low=None, high=None):
-        """The intersection of the eligibility managers' sets.
-
-        :return SQL: one column `registrant_id`.
-        """
-        self.ensure_one()
-        managers = self.get_managers(self.MANAGER_ELIGIBILITY)
-        if not managers:
-            raise UserError(self.env._("%s has no eligibility manager: add one on the Managers tab.", self.name))
-        return SQL(" INTERSECT ").join(SQL("(%s)", manager._eligible_registrants(low, high)) for manager in managers)
-
-    def _eligibility_verdicts(self, candidates, low, high):
-        """Each candidate with the first manager that turns them down.
-
-        :param SQL candidates: columns `id`, `partner_id`, `state`.
-        :return SQL: the columns of `candidates` and `reason`: NULL means eligible, otherwise a sentence.
-        """
-        managers = self.get_managers(self.MANAGER_ELIGIBILITY)
-        if not managers:
-            raise UserError(self.env._("%s has no eligibility manager: add one on the Managers tab.", self.name))
-        # Each set is asked as a hashed subquery: unlike a join, its cost does not hang on the planner's guess of how many
-        # rows a set has, which is wrong just after a bulk load.
-        cases = [
-            SQL(
-                "WHEN candidate.partner_id NOT IN (SELECT registrant_id FROM (%s) AS eligible) THEN %s",
-                manager._eligible_registrants(low, high),
-                manager._reason_detail(),
-            )
-            for manager in managers
-        ]
-        return SQL(
-            """
-            SELECT candidate.*,
-                   CASE WHEN candidate.partner_id NOT IN (SELECT registrant_id FROM (%(base)s) AS base)
-                        THEN %(not_reachable)s %(cases)s END AS reason
-              FROM (%(candidates)s) AS candidate
-            """,
-            base=self._base_registrants(low, high),
-            not_reachable=self.env._("Is disabled, archived, or not of the program's target type or company"),
-            cases=SQL(" ").join(cases),
-            candidates=candidates,
-        )
-
     def _refresh_counters(self):
         """Count the members by state again, from the table."""
         self.env.flush_all()
@@ -381,7 +340,8 @@ class Program(models.Model):
                        not_eligible_count = counted.not_eligible,
                        duplicated_count = counted.duplicated,
                        paused_count = counted.paused,
-                       exited_count = counted.exited
+                       exited_count = counted.exited,
+                       unknown_count = counted.unknown
                   FROM (
                         SELECT this.id,
                                COUNT(membership.id) AS members,
@@ -390,7 +350,8 @@ class Program(models.Model):
                                COUNT(*) FILTER (WHERE membership.state = 'not_eligible') AS not_eligible,
                                COUNT(*) FILTER (WHERE membership.state = 'duplicated') AS duplicated,
                                COUNT(*) FILTER (WHERE membership.state = 'paused') AS paused,
-                               COUNT(*) FILTER (WHERE membership.state = 'exited') AS exited
+                               COUNT(*) FILTER (WHERE membership.state = 'exited') AS exited,
+                               COUNT(*) FILTER (WHERE membership.eligibility_verdict = 'unknown') AS unknown
                           FROM g2p_program AS this
                           LEFT JOIN g2p_program_membership AS membership ON membership.program_id = this.id
                          WHERE this.id = ANY(%s)
@@ -408,15 +369,3 @@ class Program(models.Model):
         self.check_access("write")
         self._refresh_counters()
         return True
-
-    def _members_sql(self, members):
-        """The given memberships as candidates: columns `id`, `partner_id`, `state`."""
-        return SQL(
-            "SELECT id, partner_id, state FROM g2p_program_membership WHERE program_id = %s AND id = ANY(%s)",
-            self.id,
-            members.ids,
-        )
-
-    def _read_verdicts(self, verdicts):
-        """{membership id: reason or None}"""
-        return dict(self.env.execute_query(SQL("SELECT id, reason FROM (%s) AS verdict", verdicts)))

@@ -27,6 +27,8 @@ class Program(models.Model):
             "enrolled": (_("Newly enrolled"), "done"),
             "already": (_("Already enrolled"), "done"),
             "not_eligible": (_("Not eligible"), "skipped"),
+            "unknown": (_("Data missing"), "skipped"),
+            "exited": (_("Not eligible any more, exited"), "done"),
             "duplicated": (_("Duplicated"), "done"),
             "kept": (_("Kept of a set of duplicates"), "done"),
             "unique": (_("Unique"), "done"),
@@ -123,8 +125,9 @@ class Program(models.Model):
                 """
                 WITH inserted AS (
                     INSERT INTO g2p_program_membership
-                           (partner_id, program_id, state, enrollment_date, create_uid, write_uid, create_date, write_date)
-                    SELECT eligible.registrant_id, %(program)s, %(state)s, %(enrollment_date)s,
+                           (partner_id, program_id, state, eligibility_verdict, enrollment_date,
+                            create_uid, write_uid, create_date, write_date)
+                    SELECT eligible.registrant_id, %(program)s, %(state)s, 'eligible', %(enrollment_date)s,
                            %(uid)s, %(uid)s, %(now)s, %(now)s
                       FROM (%(eligible)s) AS eligible
                      ORDER BY eligible.registrant_id
@@ -187,72 +190,8 @@ class Program(models.Model):
     def _bulk_chunk_enroll(self, operation, low, high):
         return self._apply_eligibility(low, high, operation.params["states"], operation)
 
-    _bulk_chunk_verify = _bulk_chunk_enroll
-
-    def _apply_eligibility(self, low, high, states, operation=None, members=None):
-        """Decide for the members in (low, high] that are in one of the states: enrolled or not eligible.
-
-        :param members: decide for these memberships only.
-        :return: {"enrolled": newly, "already": still, "not_eligible": count}
-        """
-        candidates = SQL(
-            """
-            SELECT membership.id, membership.partner_id, membership.state
-              FROM g2p_program_membership AS membership
-             WHERE membership.program_id = %(program)s
-               AND membership.state = ANY(%(states)s)
-               AND %(range)s
-               AND %(members)s
-               FOR NO KEY UPDATE
-            """,
-            program=self.id,
-            states=list(states),
-            range=self._range_sql("membership", low, high),
-            members=SQL("membership.id = ANY(%s)", members.ids) if members is not None else SQL("TRUE"),
-        )
-        verdicts = self._eligibility_verdicts(SQL("SELECT * FROM candidates"), low, high)
-        now = self.env.cr.now()
-        uid = operation.user_id.id if operation else self.env.uid
-        self.env.cr.execute(
-            SQL(
-                """
-                WITH candidates AS MATERIALIZED (%(candidates)s),
-                     verdict AS MATERIALIZED (%(verdicts)s),
-                     moved AS (
-                    UPDATE g2p_program_membership AS membership
-                       SET state = CASE WHEN verdict.reason IS NULL THEN 'enrolled' ELSE 'not_eligible' END,
-                           reason = verdict.reason,
-                           enrollment_date = CASE WHEN verdict.reason IS NULL THEN %(now)s
-                                                  ELSE membership.enrollment_date END,
-                           write_uid = %(uid)s,
-                           write_date = %(now)s
-                      FROM verdict
-                     WHERE membership.id = verdict.id
-                       AND (membership.state <> CASE WHEN verdict.reason IS NULL THEN 'enrolled' ELSE 'not_eligible' END
-                            OR membership.reason IS DISTINCT FROM verdict.reason)
-                 RETURNING membership.id, verdict.state AS from_state, membership.state AS to_state, verdict.reason
-                ), logged AS (
-                    INSERT INTO g2p_state_history
-                           (res_model, res_id, from_state, to_state, reason, user_id, operation_id, date)
-                    SELECT 'g2p.program_membership', id, from_state, to_state, reason, %(uid)s, %(operation)s, %(now)s
-                      FROM moved
-                     WHERE from_state <> to_state
-                )
-                SELECT COUNT(*) FILTER (WHERE reason IS NULL AND state <> 'enrolled'),
-                       COUNT(*) FILTER (WHERE reason IS NULL AND state = 'enrolled'),
-                       COUNT(*) FILTER (WHERE reason IS NOT NULL)
-                  FROM verdict
-                """,
-                candidates=candidates,
-                verdicts=verdicts,
-                now=now,
-                uid=uid,
-                operation=operation.id if operation else None,
-            )
-        )
-        enrolled, already, not_eligible = self.env.cr.fetchone()
-        self.env["g2p.program_membership"].invalidate_model()
-        return {"enrolled": enrolled, "already": already, "not_eligible": not_eligible}
+    def _bulk_chunk_verify(self, operation, low, high):
+        return self._apply_eligibility(low, high, operation.params["states"], operation, exits=self.auto_exit)
 
     def _bulk_finish_enroll(self, operation):
         self._refresh_counters()

@@ -13,12 +13,21 @@ class ProgramMembership(models.Model):
     _order = "id desc"
     _rec_name = "partner_id"
 
-    _protected_fields = ("state", "enrollment_date", "exit_date", "reason", "deduplication_status", "duplicate_ids")
+    _protected_fields = (
+        "state",
+        "eligibility_verdict",
+        "enrollment_date",
+        "exit_date",
+        "reason",
+        "deduplication_status",
+        "duplicate_ids",
+    )
 
     _program_partner_uniq = models.Constraint(
         "UNIQUE (program_id, partner_id)", "The registrant is in the program already."
     )
     _program_state = models.Index("(program_id, state)")
+    _program_unknown = models.Index("(program_id) WHERE eligibility_verdict = 'unknown'")
 
     partner_id = fields.Many2one("res.partner", "Registrant", required=True, index=True, ondelete="restrict")
     program_id = fields.Many2one("g2p.program", required=True, ondelete="restrict")
@@ -40,6 +49,13 @@ class ProgramMembership(models.Model):
         copy=False,
     )
     reason = fields.Char(readonly=True, copy=False, help="Why the member is not eligible, duplicated or exited.")
+    eligibility_verdict = fields.Selection(
+        [("eligible", "Eligible"), ("not_eligible", "Not eligible"), ("unknown", "Data missing")],
+        string="Eligibility",
+        readonly=True,
+        copy=False,
+        help="What the eligibility managers said when they were last asked; empty when they never were.",
+    )
     enrollment_date = fields.Datetime(readonly=True, copy=False)
     exit_date = fields.Datetime(readonly=True, copy=False)
     last_deduplication = fields.Datetime(related="program_id.last_deduplication")
@@ -148,35 +164,37 @@ class ProgramMembership(models.Model):
 
     def verify_eligibility(self):
         """Button: decide again for these members, and say what came out."""
-        return self._decide(("enrolled", "not_eligible"), dry=self.filtered(lambda member: member.state == "draft"))
+        return self._decide(("enrolled", "not_eligible"), dry=self.filtered(lambda m: m.state == "draft"), exits=True)
 
     def enroll_eligible_registrants(self):
         """Button: draft members who are eligible become enrolled, the others not eligible."""
         return self._decide(ENROLLMENT_CANDIDATES)
 
-    def _decide(self, states, dry=None):
+    def _decide(self, states, dry=None, exits=False):
         """Run the eligibility managers on these members.
 
         :param states: members in other states stay as they are.
         :param dry: members whose state is not changed; only the answer is given.
+        :param exits: who loses eligibility leaves, where the program says so.
         """
         self.program_id._check_can(GROUP_VALIDATOR)
         self.check_access("write")
         self.program_id._check_active()
         self.env.flush_all()
-        counts = dict.fromkeys(("enrolled", "already", "not_eligible"), 0)
+        counts = dict.fromkeys(("enrolled", "already", "not_eligible", "unknown", "exited"), 0)
         for program in self.program_id:
             members = self.filtered(lambda member, program=program: member.program_id == program)
             ids = members.partner_id.ids
-            outcome = program._apply_eligibility(min(ids) - 1, max(ids), states, members=members)
+            leave = exits and program.auto_exit
+            outcome = program._apply_eligibility(min(ids) - 1, max(ids), states, members=members, exits=leave)
             counts = {name: counts[name] + outcome[name] for name in counts}
             program._refresh_counters()
         lines = []
         if dry:
             verdicts = dry._eligibility_reasons()
-            eligible = sum(not reason for reason in verdicts.values())
+            eligible = sum(verdict == "eligible" for verdict, _reason in verdicts.values())
             lines.append(self.env._("Draft members who would be eligible: %s.", eligible))
-            lines += sorted({reason for reason in verdicts.values() if reason})
+            lines += sorted({reason for _verdict, reason in verdicts.values() if reason})
         if counts["enrolled"]:
             lines.append(self.env._("Enrolled: %s.", counts["enrolled"]))
         if counts["already"]:
@@ -184,18 +202,23 @@ class ProgramMembership(models.Model):
         if counts["not_eligible"]:
             lines.append(self.env._("Not eligible: %s.", counts["not_eligible"]))
             lines += sorted({member.reason for member in self if member.state == "not_eligible" and member.reason})
+        if counts["exited"]:
+            lines.append(self.env._("Not eligible any more, exited: %s.", counts["exited"]))
+        if counts["unknown"]:
+            lines.append(self.env._("Data missing, nobody can tell: %s.", counts["unknown"]))
+            lines += sorted({member.reason for member in self if member.eligibility_verdict == "unknown"})
         return {
             "type": "ir.actions.client",
             "tag": "display_notification",
             "params": {
-                "type": "warning" if counts["not_eligible"] else "success",
+                "type": "warning" if counts["not_eligible"] or counts["unknown"] else "success",
                 "message": " ".join(lines) or self.env._("Nothing to decide: these members stay as they are."),
                 "next": {"type": "ir.actions.client", "tag": "soft_reload"},
             },
         }
 
     def _eligibility_reasons(self):
-        """{membership id: reason or None} of members of any state, without changing them."""
+        """{membership id: (verdict, reason or None)} of members of any state, without changing them."""
         reasons = {}
         for program in self.program_id:
             members = self.filtered(lambda member, program=program: member.program_id == program)
@@ -216,7 +239,9 @@ class ProgramMembership(models.Model):
         if any(member.state not in ("not_eligible", "duplicated") for member in self):
             raise UserError(self.env._("Only members who are not eligible or duplicated can go back to draft."))
         self._transition("draft")
-        self.sudo().write({"reason": False})  # sudo: role and access were checked above; `reason` is protected
+        self.sudo().write(
+            {"reason": False, "eligibility_verdict": False}
+        )  # sudo: role and access were checked above; `reason` is protected
         self.program_id._refresh_counters()
         return True
 

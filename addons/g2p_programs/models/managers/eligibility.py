@@ -1,4 +1,8 @@
-"""Eligibility managers answer: who qualifies? A manager's answer is a query of registrants; several are intersected."""
+"""Eligibility managers answer: who qualifies, who does not, and of whom can nobody tell?
+
+A manager's answer is two queries of registrants: those who qualify, and those whose data is missing. Everybody else of
+the program's base set does not qualify. The program combines the managers' answers.
+"""
 
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
@@ -6,6 +10,10 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ..domain import parse_domain
+from ..explain import DomainExplanation
+from ..kleene import decided, three_valued
+
+NOBODY = SQL("SELECT NULL::integer AS registrant_id WHERE FALSE")
 
 
 class EligibilityManager(models.Model):
@@ -20,11 +28,20 @@ class EligibilityManager(models.Model):
             ("g2p.program_membership.manager.default", "Default"),
             ("g2p.program_membership.manager.id_dedup", "ID document"),
             ("g2p.program_membership.manager.phone_number", "Phone number"),
+            ("g2p.program_membership.manager.tag", "Tags"),
+            ("g2p.program_membership.manager.area", "Areas"),
+            ("g2p.program_membership.manager.list", "List from a file"),
+            ("g2p.program_membership.manager.rules", "Rules"),
         ]
 
 
 class BaseEligibilityManager(models.AbstractModel):
-    """Contract of the kind. A type overrides `_eligible_registrants`, `_reason_code` and `_reason_detail`."""
+    """Contract of the kind.
+
+    A type that asks one more thing of registrants than the conditions overrides `_criterion`, `_reason_code`,
+    `_reason_detail` and `_criterion_facts`. A type that finds its registrants otherwise overrides
+    `_eligible_registrants`, `_unknown_registrants` and, to say why, `_explain_registrants`.
+    """
 
     _name = "g2p.program_membership.manager"
     _description = "Eligibility manager"
@@ -37,37 +54,48 @@ class BaseEligibilityManager(models.AbstractModel):
         string="Registrants matching", default="[]", help="Conditions on the registrant; empty means everybody."
     )
     matching_count = fields.Integer(compute="_compute_matching_count", string="Registrants who match")
+    unknown_count = fields.Integer(
+        compute="_compute_matching_count",
+        string="Data missing",
+        help="Registrants of whom nobody can tell, because data that the conditions ask for is missing.",
+    )
 
     @api.constrains("eligibility_domain")
     def _check_eligibility_domain(self):
         for manager in self:
-            try:
-                # Searched as the user who writes it: nobody may ask by a rule what they may not read.
-                self.env["res.partner"].search(manager._registrant_domain(), limit=1)
-            except Exception as error:
-                raise ValidationError(
-                    self.env._(
-                        "The conditions of the manager %(manager)s can't be used: %(error)s",
-                        manager=manager.name,
-                        error=error,
-                    )
-                ) from error
+            manager._check_conditions(manager.name, self.env["res.partner"], manager.eligibility_domain)
 
-    def _registrant_domain(self):
-        """The conditions as a domain on res.partner."""
-        self.ensure_one()
-        return parse_domain(self.env, self.eligibility_domain)
+    def _check_conditions(self, name, model, conditions):
+        """Refuse conditions that can't be used, in one sentence.
+
+        :param str conditions: as people write them, for records of `model`.
+        """
+        try:
+            domain = self._parse(conditions)
+            # Searched as the user who writes it: nobody may ask by a rule what they may not read.
+            model.search(domain, limit=1)
+            three_valued(domain, model.sudo())  # sudo: nothing is read, the domain is only taken apart
+        except Exception as error:
+            raise ValidationError(
+                self.env._("The conditions of “%(name)s” can't be used: %(error)s", name=name, error=error)
+            ) from error
+
+    def _parse(self, conditions):
+        return parse_domain(self.env, conditions)
 
     @api.depends("eligibility_domain", "program_id")
     def _compute_matching_count(self):
         for manager in self:
-            if not manager.program_id:
-                manager.matching_count = 0
-                continue
-            [[count]] = self.env.execute_query(
-                SQL("SELECT COUNT(*) FROM (%s) AS eligible", manager._eligible_registrants())
-            )
-            manager.matching_count = count
+            manager.matching_count = manager.unknown_count = 0
+            if manager.program_id:
+                manager.matching_count = manager._count(manager._eligible_registrants())
+                manager.unknown_count = manager._count(manager._unknown_registrants())
+
+    def _count(self, registrants):
+        [[count]] = self.env.execute_query(SQL("SELECT COUNT(*) FROM (%s) AS registrants", registrants))
+        return count
+
+    # The sets
 
     def _eligible_registrants(self, low=None, high=None):
         """Who qualifies.
@@ -77,7 +105,58 @@ class BaseEligibilityManager(models.AbstractModel):
             (registrants of the target type, of the program's company or of none, active and not disabled).
         """
         self.ensure_one()
-        return self._matching_registrants(self._registrant_domain(), low, high)
+        return self._registrants_with(self._registrant_verdict().certain, self._criterion(), low, high)
+
+    def _unknown_registrants(self, low=None, high=None):
+        """Of whom nobody can tell whether they qualify: data is missing. Nobody of them is among the eligible.
+
+        :return SQL: one column `registrant_id`, each registrant once, all of them in the program's base set.
+        """
+        self.ensure_one()
+        verdict = self._registrant_verdict()
+        criterion, possible_criterion = self._criterion(), self._possible_criterion()
+        if possible_criterion is None:
+            if verdict.is_decided:
+                return NOBODY
+            return self._registrants_with(verdict.possible & ~verdict.certain, criterion, low, high)
+        return SQL(
+            "%s EXCEPT %s",
+            self._registrants_with(verdict.possible, possible_criterion, low, high),
+            self._registrants_with(verdict.certain, criterion, low, high),
+        )
+
+    def _criterion(self):
+        """What the kind asks of a registrant beside the conditions.
+
+        :return: a condition in SQL on `base.registrant_id` that is true or false, or None.
+        """
+        return
+
+    def _possible_criterion(self):
+        """The same criterion, true also of those of whom it may be true; None when it can always be decided."""
+        return
+
+    def _registrants_with(self, domain, criterion, low, high):
+        base = self._matching_registrants(domain, low, high)
+        if criterion is None:
+            return base
+        return SQL("SELECT base.registrant_id FROM (%s) AS base WHERE %s", base, criterion)
+
+    def _registrants(self):
+        """The model of the registrants, in the environment in which managers search it."""
+        # sudo: eligibility is a rule of the program over all its registrants. The record rules of whoever presses the
+        # button (an officer limited to one district) must not leave anybody out; nothing of the rows is shown.
+        return self.env["res.partner"].sudo().with_context(active_test=False)
+
+    def _registrant_domain(self):
+        """The conditions as a domain on res.partner."""
+        self.ensure_one()
+        return parse_domain(self.env, self.eligibility_domain)
+
+    def _registrant_verdict(self):
+        """The conditions as a pair of domains: of whom they are certainly true, and of whom they may be."""
+        domain = self._registrant_domain()
+        return decided(domain) if domain.is_true() else three_valued(domain, self._registrants())
 
     def _matching_registrants(self, domain, low=None, high=None):
         """The base set of the program, narrowed by a domain on res.partner."""
@@ -86,89 +165,84 @@ class BaseEligibilityManager(models.AbstractModel):
             domain &= Domain("id", ">", low)
         if high is not None:
             domain &= Domain("id", "<=", high)
-        # sudo: eligibility is a rule of the program over all its registrants. The record rules of whoever presses the
-        # button (an officer limited to one district) must not leave anybody out; nothing of the rows is shown.
-        query = self.env["res.partner"].sudo().with_context(active_test=False)._search(domain)
+        query = self._registrants()._search(domain)
         return query.select(SQL("%s AS registrant_id", SQL.identifier(query.table, "id")))
+
+    # In words
 
     def _reason_detail(self):
         """Why somebody who isn't in the set was left out, in words."""
         self.ensure_one()
         return self.env._("Does not meet the conditions of “%s”", self.name)
 
-
-class DefaultEligibilityManager(models.Model):
-    """Registrants that match a domain."""
-
-    _name = "g2p.program_membership.manager.default"
-    _description = "Eligibility by conditions"
-    _inherit = "g2p.program_membership.manager"
-
-    _reason_code = "conditions"
-
-
-class IDDocumentEligibilityManager(models.Model):
-    """Registrants that hold an ID document which has not expired, of one of the types if any are named."""
-
-    _name = "g2p.program_membership.manager.id_dedup"
-    _description = "Eligibility by ID document"
-    _inherit = "g2p.program_membership.manager"
-
-    _reason_code = "no_valid_id"
-
-    id_type_ids = fields.Many2many(
-        "g2p.id.type", string="ID types", help="Empty means that a document of any type will do."
-    )
-
-    def _eligible_registrants(self, low=None, high=None):
-        return SQL(
-            """
-            SELECT base.registrant_id
-              FROM (%(base)s) AS base
-             WHERE EXISTS (
-                    SELECT
-                      FROM g2p_reg_id AS document
-                     WHERE document.partner_id = base.registrant_id
-                       AND document.value IS NOT NULL
-                       AND COALESCE(document.status, 'valid') <> 'invalid'
-                       AND (document.expiry_date IS NULL OR document.expiry_date >= %(today)s)
-                       AND %(types)s
-                   )
-            """,
-            base=super()._eligible_registrants(low, high),
-            today=fields.Date.context_today(self),
-            types=SQL("document.id_type = ANY(%s)", self.id_type_ids.ids) if self.id_type_ids else SQL("TRUE"),
+    def _or_conditions(self, reason):
+        """The reason of a kind that asks one more thing: who is left out may miss that, or the conditions."""
+        if parse_domain(self.env, self.eligibility_domain).is_true():
+            return reason
+        return self.env._(
+            "%(reason)s, or does not meet the conditions of “%(manager)s”", reason=reason, manager=self.name
         )
 
-    def _reason_detail(self):
-        if self.id_type_ids:
-            return self.env._("Has no valid document of type %s", ", ".join(self.id_type_ids.mapped("name")))
-        return self.env._("Has no valid ID document")
-
-
-class PhoneNumberEligibilityManager(models.Model):
-    """Registrants that have a phone number in use."""
-
-    _name = "g2p.program_membership.manager.phone_number"
-    _description = "Eligibility by phone number"
-    _inherit = "g2p.program_membership.manager"
-
-    _reason_code = "no_phone"
-
-    def _eligible_registrants(self, low=None, high=None):
-        return SQL(
-            """
-            SELECT base.registrant_id
-              FROM (%s) AS base
-             WHERE EXISTS (
-                    SELECT
-                      FROM g2p_phone_number AS phone
-                     WHERE phone.partner_id = base.registrant_id
-                       AND phone.disabled IS NULL
-                   )
-            """,
-            super()._eligible_registrants(low, high),
+    def _unknown_detail(self):
+        """Which data may be missing of somebody of whom nobody can tell, in words."""
+        self.ensure_one()
+        fields_asked = DomainExplanation(self._registrant_domain(), self._registrants()).missing_labels()
+        return self.env._(
+            "Data missing: %(fields)s (%(manager)s)",
+            fields=", ".join(fields_asked) or self.env._("what the conditions ask"),
+            manager=self.name,
         )
 
-    def _reason_detail(self):
-        return self.env._("Has no phone number in use")
+    def _explain_registrants(self, registrant_ids):
+        """Why: the verdict on some registrants, with the values that decided it.
+
+        The caller sees the values that they may read; it is the callers of this method who check that they may read
+        the registrants.
+
+        :return: {registrant id: {"verdict": yes | no | unknown, "code": stable code of the reason or None,
+            "text": a sentence, "facts": the conditions one by one, see `DomainExplanation.facts`}}
+        """
+        self.ensure_one()
+        facts = self._registrant_facts(registrant_ids)
+        yes, unknown = self._decide_registrants(registrant_ids)
+        told = {}
+        for registrant_id in registrant_ids:
+            if registrant_id in yes:
+                verdict, code, text = "yes", None, self.env._("Meets “%s”", self.name)
+            elif registrant_id in unknown:
+                verdict, code, text = "unknown", "data_missing", self._unknown_detail()
+            else:
+                verdict, code, text = "no", self._reason_code, self._reason_detail()
+            told[registrant_id] = {"verdict": verdict, "code": code, "text": text, "facts": facts[registrant_id]}
+        return told
+
+    def _decide_registrants(self, registrant_ids):
+        """The ids of those who qualify, and of those of whom nobody can tell, among some registrants."""
+        if not registrant_ids:
+            return set(), set()
+        bounds = (min(registrant_ids) - 1, max(registrant_ids))
+        return tuple(
+            {
+                registrant_id
+                for (registrant_id,) in self.env.execute_query(
+                    SQL(
+                        "SELECT registrant_id FROM (%s) AS registrants WHERE registrant_id = ANY(%s)",
+                        query,
+                        list(registrant_ids),
+                    )
+                )
+            }
+            for query in (self._eligible_registrants(*bounds), self._unknown_registrants(*bounds))
+        )
+
+    def _registrant_facts(self, registrant_ids):
+        """{registrant id: [fact]}: each condition with the value that decided it."""
+        explanation = DomainExplanation(self._registrant_domain(), self._registrants())
+        facts = explanation.facts(self.env["res.partner"].browse(registrant_ids))
+        for registrant_id, fact in self._criterion_facts(registrant_ids).items():
+            facts[registrant_id].append(fact)
+        return facts
+
+    def _criterion_facts(self, registrant_ids):
+        """{registrant id: fact} on what the kind asks beside the conditions."""
+        return {}
