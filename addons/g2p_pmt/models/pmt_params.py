@@ -144,7 +144,9 @@ class PMTTerm(models.Model):
             yield term, by_program[program].get(term._key)
 
     def _answer_label(self, value):
-        """A choice in words; False for numbers."""
+        """A choice or yes or no in words; False for numbers."""
+        if self.kind == "boolean" and value is not None:
+            return self.env._("yes") if value else self.env._("no")
         if isinstance(value, str):
             return self.category_ids.filtered(lambda line: line.value == value).label or value
         return False

@@ -92,7 +92,9 @@ class PMTModel(models.Model):
                 Markup("<tr><td>%s</td>%s<td class='text-end fw-bold'>%s</td><td>%s</td></tr>")
                 % (
                     names[row["registrant_id"]],
-                    Markup("").join(Markup("<td class='text-end'>%s</td>") % self._number(point) for point in points),
+                    Markup("").join(
+                        Markup("<td class='text-end'>%s</td>") % self._number(point, 3) for point in points
+                    ),
                     self._number(row["score"]),
                     verdict,
                 )
@@ -117,8 +119,8 @@ class PMTModel(models.Model):
         parts = []
         if row["is_poor"] is not None:
             parts.append(_("Poor") if row["is_poor"] else _("Not poor"))
-        if row["band"]:
-            parts.append(bands[row["band"] - 1].name or "")
+        if row["band"] and (band := bands[row["band"] - 1].name) and band not in parts:
+            parts.append(band)
         return " · ".join(parts)
 
     # All of them
@@ -211,7 +213,7 @@ class PMTModel(models.Model):
         )
         labels = Markup(
             '<text x="0" y="%d" font-size="12">%s</text><text x="%d" y="%d" font-size="12" text-anchor="end">%s</text>'
-        ) % (HEIGHT - 8, self._number(low), WIDTH, HEIGHT - 8, self._number(high))
+        ) % (HEIGHT - 8, self._number(low, 2), WIDTH, HEIGHT - 8, self._number(high, 2))
         line = Markup("")
         if self.has_cut_off:
             place = (self.cut_off - low) / span * WIDTH

@@ -73,6 +73,13 @@ class PMTScore(models.Model):
         for score in self:
             score.breakdown_html = score.model_id._breakdown_html(score.breakdown, score.score, score.verdict)
 
+    def _in_words(self):
+        """Such as “9.5, Poor · Extreme poor”."""
+        verdict = dict(self._fields["verdict"]._description_selection(self.env))[self.verdict]
+        band = self.band_id.name
+        words = " · ".join([verdict] * (self.verdict != "scored") + [band] * (bool(band) and band != verdict))
+        return ", ".join(filter(None, (self.model_id._number(self.score), words)))
+
     # Out of date
 
     def _compute_is_stale(self):
@@ -211,9 +218,9 @@ class PMTModel(models.Model):
             Markup("").join(rows),
         )
 
-    def _number(self, value):
-        """With separators and no more decimals than the number has, at most six."""
+    def _number(self, value, digits=6):
+        """With separators and no more decimals than the number has, at most `digits`."""
         if value is None or value is False:
             return "–"
-        text = f"{float(value):.6f}".rstrip("0")
+        text = f"{float(value):.{digits}f}".rstrip("0")
         return formatLang(self.env, float(value), digits=len(text.partition(".")[2]))

@@ -118,6 +118,29 @@ class TestEligibility(PMTCase):
         )
         self.assertEqual([row[0] for row in rows], [self.low.id, self.middle.id, self.high.id, self.unknown.id])
 
-    def test_a_program_without_the_test_takes_nobody(self):
+    def test_a_program_without_the_test_can_tell_of_nobody(self):
         self.grant.with_user(self.manager).pmt_config = False
         self.assertEqual(self.eligible(), set())
+        everybody = {self.low.id, self.middle.id, self.high.id, self.unknown.id}
+        self.assertEqual(self.who(self.manager_record._unknown_registrants()), everybody)
+
+    def test_missing_data_and_a_high_score_is_a_no(self):
+        """Who is turned down by the score is turned down, whatever else is missing."""
+        self.manager_record.eligibility_domain = "[('civil_status', '=', 'single')]"
+        self.assertEqual(self.eligible(), set())
+        self.assertEqual(self.who(self.manager_record._unknown_registrants()), {self.low.id, self.unknown.id})
+
+    def test_beyond_the_last_band_there_is_no_band(self):
+        second = self.env["g2p.pmt.model"].browse(self.pmt.with_user(self.manager).action_new_version()["res_id"])
+        second.with_user(self.manager).band_ids.filtered("is_rest").unlink()
+        self.activate(second)
+        self.compute()
+        self.assertEqual(self.eligible(rule="band", band_ids=second.band_ids[:1].ids), {self.low.id})
+        self.assertEqual(self.who(self.manager_record._unknown_registrants()), {self.unknown.id})
+
+    def test_why(self):
+        ids = [self.low.id, self.high.id, self.unknown.id]
+        told = self.manager_record.with_user(self.users["auditor"])._explain_registrants(ids)
+        self.assertEqual([told[one]["verdict"] for one in ids], ["yes", "no", "unknown"])
+        self.assertEqual(told[self.high.id]["facts"][0]["actual"], "40, Not poor · Rest")
+        self.assertIn("No score", told[self.unknown.id]["text"])

@@ -2,6 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.tools import SQL
 
+from odoo.addons.g2p_programs.models.explain import fact
 from odoo.addons.g2p_programs.models.money import decimal
 
 
@@ -77,15 +78,22 @@ class PMTEligibilityManager(models.Model):
         return model
 
     def _scores(self, condition):
-        """Registrants whose latest score by the active version meets the condition, over `kept`."""
+        """Whether `base.registrant_id` has a score by the active version that meets a condition over `kept`."""
         return SQL(
-            "SELECT kept.partner_id FROM g2p_pmt_score AS kept WHERE kept.model_id = %s AND kept.latest AND %s",
+            """
+            EXISTS (
+                    SELECT
+                      FROM g2p_pmt_score AS kept
+                     WHERE kept.model_id = %s
+                       AND kept.latest
+                       AND kept.partner_id = base.registrant_id
+                       AND kept.score IS NOT NULL
+                       AND %s
+                   )
+            """,
             self._active_model().id or 0,
             condition,
         )
-
-    def _decided(self):
-        return SQL("kept.score IS NOT NULL")
 
     def _qualifies(self):
         """The rule over `kept`: true or false for a row with a score."""
@@ -93,35 +101,72 @@ class PMTEligibilityManager(models.Model):
             return SQL("kept.is_poor")
         if self.rule == "band":
             model, names = self._active_model(), self.sudo().band_ids.mapped("name")  # sudo: as in _active_model
-            return SQL("kept.band_id = ANY(%s)", model.band_ids.filtered(lambda band: band.name in names).ids)
+            ids = model.band_ids.filtered(lambda band: band.name in names).ids
+            # Beyond the last band there is none.
+            return SQL("COALESCE(kept.band_id = ANY(%s), FALSE)", ids)
         compare = SQL("<=") if self.rule == "at_most" else SQL(">=")
         return SQL("kept.score %s %s", compare, decimal(self.threshold))
 
-    def _in_range(self, low, high):
-        conditions = [SQL("TRUE")]
-        if low is not None:
-            conditions.append(SQL("kept.partner_id > %s", low))
-        if high is not None:
-            conditions.append(SQL("kept.partner_id <= %s", high))
-        return SQL(" AND ").join(conditions)
+    def _criterion(self):
+        return self._scores(self._qualifies())
 
-    def _eligible_registrants(self, low=None, high=None):
-        return SQL(
-            "SELECT base.registrant_id FROM (%s) AS base WHERE base.registrant_id IN (%s)",
-            super()._eligible_registrants(low, high),
-            self._scores(SQL("%s AND %s AND %s", self._in_range(low, high), self._decided(), self._qualifies())),
-        )
+    def _possible_criterion(self):
+        """Nobody without a score is turned down."""
+        return SQL("NOT %s", self._scores(SQL("NOT %s", self._qualifies())))
 
-    def _unknown_registrants(self, low=None, high=None):
-        """Those who meet the conditions and have no score."""
-        return SQL(
-            "SELECT base.registrant_id FROM (%s) AS base WHERE base.registrant_id NOT IN (%s)",
-            super()._eligible_registrants(low, high),
-            self._scores(SQL("%s AND %s", self._in_range(low, high), self._decided())),
+    def _unknown_detail(self):
+        return self.env._("No score by the proxy means test, or data missing (%s)", self.name)
+
+    def _wanted(self):
+        """What qualifies, in words."""
+        if self.rule == "band":
+            return ", ".join(self.sudo().band_ids.mapped("name"))  # sudo: as in _active_model
+        if self.rule == "poor":
+            return self.env._("poor")
+        return f"{self.threshold:g}"
+
+    def _criterion_facts(self, registrant_ids):
+        """The score, its verdict and band. Who may not read scores is told that there is one, not which."""
+        model = self._active_model()
+        # sudo: of registrants whom the caller may read; the figures are left out below for who may not read scores
+        kept = (
+            self.env["g2p.pmt.score"]
+            .sudo()
+            .search([("model_id", "=", model.id), ("latest", "=", True), ("partner_id", "in", list(registrant_ids))])
         )
+        scores = {score.partner_id.id: score for score in kept if score.verdict != "unscorable"}
+        qualified = {
+            row[0]
+            for row in self.env.execute_query(
+                SQL(
+                    "SELECT kept.partner_id FROM g2p_pmt_score AS kept WHERE kept.id = ANY(%s) AND %s",
+                    [score.id for score in scores.values()],
+                    self._qualifies(),
+                )
+            )
+        }
+        may_read = self.env["g2p.pmt.score"].has_access("read")
+        facts = {}
+        for registrant_id in registrant_ids:
+            score = scores.get(registrant_id)
+            verdict = "unknown" if not score else "yes" if registrant_id in qualified else "no"
+            facts[registrant_id] = fact(
+                self.env,
+                code="pmt",
+                label=self.env._("Proxy means test"),
+                operator={"at_most": "<=", "at_least": ">=", "band": "in"}.get(self.rule, "="),
+                wanted=self._wanted(),
+                actual=score._in_words() if score and may_read else False,
+                verdict=verdict,
+            )
+        return facts
 
     def _reason_detail(self):
+        """The rule in words; who is left out may miss the conditions instead."""
         self.ensure_one()
+        return self._or_conditions(self._rule_detail())
+
+    def _rule_detail(self):
         _ = self.env._
         if self.rule == "poor":
             return _("Not poor by the proxy means test (%s)", self.name)
