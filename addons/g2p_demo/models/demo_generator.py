@@ -126,7 +126,9 @@ class DemoGenerator(models.AbstractModel):
     # Draws: temporary tables of what will be ---------------------------------------------------------------------------
 
     def _draw_households(self, households, seed, wards):
-        """demo_household(number, size, ward, region, head_female): one row a household."""
+        """demo_household(number, size, ward, region, head_female, attributes): one row a household."""
+        attributes = self._household_attributes(draw, chance) if self._define_attributes() else SQL("NULL::jsonb")
+        self.env.flush_all()
         size = SQL(
             "(%s::int[])[1 + (number - 1 + get_byte(sha256(convert_to(%s || (number - 1) / 8, 'UTF8')), 0)) %% 8]",
             HOUSEHOLD_SIZES,
@@ -139,7 +141,7 @@ class DemoGenerator(models.AbstractModel):
                 """
                 CREATE TEMPORARY TABLE demo_household ON COMMIT DROP AS
                 SELECT number, size, (%(wards)s::int[])[1 + ward] AS area_id, ward / %(wards_a_region)s AS region,
-                       head_female, bytes
+                       head_female, bytes, %(attributes)s AS attributes
                   FROM (SELECT number, bytes, %(size)s AS size, %(ward)s AS ward, %(head_female)s AS head_female
                           FROM (SELECT number, sha256(convert_to(%(salt)s || number, 'UTF8')) AS bytes
                                   FROM generate_series(1, %(households)s) AS number) AS drawn) AS sized
@@ -149,6 +151,7 @@ class DemoGenerator(models.AbstractModel):
                 size=size,
                 ward=ward,
                 head_female=chance(2, 32),
+                attributes=attributes,
                 salt=f"{seed}:household:",
                 households=households,
             )
@@ -224,6 +227,9 @@ class DemoGenerator(models.AbstractModel):
                        END AS birth_certificate,
                        CASE WHEN age_days >= 15 * 365 AND %(has_phone)s
                             THEN '+2547' || lpad((number::bigint * 32452843 %% 99999989)::text, 8, '0') END AS phone,
+                       CASE WHEN get_byte(bytes, 27) < 90 THEN NULL
+                            WHEN get_byte(bytes, 28) < CASE WHEN age_days >= 60 * 365 THEN 50 ELSE 8 END THEN 'yes'
+                            ELSE 'no' END AS disability,
                        %(badly_typed)s AS phone_badly_typed, %(account_draw)s AS account_draw,
                        %(registered)s AS registered_days, number %% %(duplicate_every)s = 17 AS duplicate,
                        number / %(duplicate_every)s %% 4 AS duplicate_kind, NULL::int AS original
@@ -359,10 +365,10 @@ class DemoGenerator(models.AbstractModel):
                 """
                 INSERT INTO res_partner (
                     id, commercial_partner_id, ref, name, complete_name, is_group, kind, area_id, registration_date,
-                    z_ind_grp_num_individuals, %(common)s)
+                    z_ind_grp_num_individuals, registrant_attributes, %(common)s)
                 SELECT %(id)s, %(id)s, 'HH-' || lpad(household.number::text, 7, '0'), named.name, named.name,
                        true, %(kind)s, CASE WHEN %(no_area)s THEN NULL ELSE household.area_id END,
-                       %(reference)s::date - head.registered_days, 0, %(common_values)s
+                       %(reference)s::date - head.registered_days, 0, household.attributes, %(common_values)s
                   FROM demo_household AS household
                   JOIN demo_person AS head ON head.household = household.number AND head.member = 1
                  CROSS JOIN LATERAL (SELECT 'Household of ' || head.given_name || ' ' || head.family_name AS name) AS named
@@ -381,13 +387,14 @@ class DemoGenerator(models.AbstractModel):
                 """
                 INSERT INTO res_partner (
                     id, commercial_partner_id, ref, name, complete_name, family_name, given_name, addl_name, is_group,
-                    birthdate, birthdate_not_exact, gender, income, occupation, civil_status, phone, area_id,
+                    birthdate, birthdate_not_exact, gender, disability, income, occupation, civil_status, phone, area_id,
                     registration_date, %(common)s)
                 SELECT %(id)s, %(id)s, 'IN-' || lpad(person.number::text, 7, '0'), named.name, named.name,
                        person.family_name, person.given_name, person.addl_name, false,
                        CASE WHEN NOT person.no_birthdate THEN person.birthdate END,
                        person.approximate_birthdate AND NOT person.no_birthdate,
                        CASE WHEN person.no_gender THEN NULL WHEN person.female THEN 'female' ELSE 'male' END,
+                       person.disability,
                        CASE WHEN NOT person.no_income THEN person.income END, person.occupation,
                        CASE WHEN person.age_days < 18 * 365 THEN 'single'
                             WHEN person.role = 'spouse' THEN 'married'
@@ -559,7 +566,7 @@ class DemoGenerator(models.AbstractModel):
         counts.update({DUPLICATE_KINDS[kind]: count for kind, count in cr.fetchall()})
         cr.execute(
             """
-            ANALYZE res_partner, g2p_reg_id, g2p_phone_number, res_partner_bank, g2p_group_membership,
+            ANALYZE res_partner, g2p_reg_id, g2p_phone_number, res_partner_bank, g2p_group_membership, g2p_group_indicator,
                     g2p_group_membership_g2p_group_membership_kind_rel
             """
         )

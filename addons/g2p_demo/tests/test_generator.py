@@ -41,8 +41,9 @@ class TestGenerator(TransactionCase):
 
     def values(self, record, fields):
         """What somebody would have entered: the fields that hold something."""
+        stored = {"many2one": lambda value: value.id, "properties": lambda value: dict(value._values)}
         return {
-            name: record[name].id if record._fields[name].type == "many2one" else record[name]
+            name: stored.get(record._fields[name].type, lambda value: value)(record[name])
             for name in fields
             if record[name] or record._fields[name].type == "boolean"
         }
@@ -72,6 +73,23 @@ class TestGenerator(TransactionCase):
         )
         self.assertEqual(self.cr.fetchone()[0], "099f31c6771557e605dd229910d24f4a")
 
+    def test_households_answer_what_a_means_test_asks(self):
+        """The signs of wealth are true for most: the poor have fewer rooms; and all answers are of their types."""
+        self.households._check_answers("registrant_attributes")
+        self.cr.execute(
+            """
+            SELECT COUNT(*) FILTER (WHERE poor), AVG(rooms) FILTER (WHERE poor), AVG(rooms) FILTER (WHERE NOT poor)
+              FROM (SELECT (registrant_attributes ->> 'known_poor')::boolean AS poor,
+                           (registrant_attributes ->> 'rooms')::integer AS rooms
+                      FROM res_partner WHERE is_registrant AND is_group) AS household
+            """
+        )
+        poor, rooms_of_poor, rooms_of_others = self.cr.fetchone()
+        self.assertGreater(poor, HOUSEHOLDS * 0.25)
+        self.assertLess(poor, HOUSEHOLDS * 0.55)
+        self.assertLess(rooms_of_poor + 1, rooms_of_others)
+        self.assertGreater(sum(self.households.mapped("z_ind_grp_num_disabled")), 0)
+
     def test_duplicates_of_each_kind_are_planted(self):
         for kind in ("id_typed_differently", "same_phone", "two_households", "similar_name"):
             self.assertGreater(self.counts[kind], 0, kind)
@@ -97,7 +115,7 @@ class TestGenerator(TransactionCase):
                     person,
                     (
                         "ref is_registrant is_group family_name given_name addl_name birthdate birthdate_not_exact gender "
-                        "income occupation civil_status area_id registration_date phone"
+                        "disability income occupation civil_status area_id registration_date phone"
                     ).split(),
                 )
 
@@ -105,7 +123,7 @@ class TestGenerator(TransactionCase):
         household = self.households[0]
         twin = self.assert_like_one_made_by_hand(
             household.with_context(active_test=True),
-            "ref name is_registrant is_group kind area_id registration_date z_ind_grp_num_individuals".split(),
+            "ref name is_registrant is_group kind area_id registration_date z_ind_grp_num_individuals registrant_attributes".split(),
         )
         self.assertEqual(twin.commercial_partner_id, twin)
         self.assertEqual(household.commercial_partner_id, household)

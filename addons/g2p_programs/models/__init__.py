@@ -25,3 +25,5 @@ from . import cycle_overview
 from . import entitlement_overview
 from . import fund_report
 from . import res_partner
+from . import program_explain
+from . import program_auto_enrol

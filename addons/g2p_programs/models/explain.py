@@ -163,7 +163,7 @@ class DomainExplanation:
             label=self._label(condition),
             operator=operator,
             wanted=wanted,
-            actual=self._actual(condition, record),
+            actual=self._actual(condition, record, verdict),
             verdict=verdict,
         )
 
@@ -223,14 +223,14 @@ class DomainExplanation:
             return formatLang(self.env, value)
         return str(value)
 
-    def _actual(self, condition, record):
-        """What is known of the record, in words; False when it is missing, or not the reader's to know."""
+    def _actual(self, condition, record, verdict):
+        """What is known of the record, in words; False when it is missing."""
         try:
-            return self._read(condition.field_expr, record)
+            return self._read(condition.field_expr, record, verdict)
         except AccessError:
             return self.env._("not shown to you")
 
-    def _read(self, path, record):
+    def _read(self, path, record, verdict):
         name, rest = parse_field_expr(path)
         field = record._fields[name]
         record.check_access("read")
@@ -246,30 +246,16 @@ class DomainExplanation:
         value = record[name]
         if field.relational:
             if rest:
-                return self._read(rest, value) if value else False
+                return self._read(rest, value, verdict) if value else False
             return value.display_name or False
         if field.type == "boolean":
             return self._value_words(field, bool(value))
         if field.type in ("integer", "float", "monetary"):
-            return False if not value and self._is_null(field, record) else self._value_words(field, value)
+            # A number that was never given reads as 0, but leaves the condition open.
+            return False if not value and verdict == UNKNOWN else self._value_words(field, value)
         if rest:
             return self._value_words(None, field.expression_getter(path)(record))
         return self._value_words(field, value) if value else False
-
-    def _is_null(self, field, record):
-        """A number that was never given reads as 0: ask the database."""
-        if not field.store or not field.column_type:
-            return False
-        record.flush_recordset([field.name])
-        [[null]] = self.env.execute_query(
-            SQL(
-                "SELECT %s IS NULL FROM %s WHERE id = %s",
-                SQL.identifier(field.name),
-                SQL.identifier(record._table),
-                record.id,
-            )
-        )
-        return null
 
     # Names
 

@@ -28,6 +28,7 @@ class Program(models.Model):
             "already": (_("Already enrolled"), "done"),
             "not_eligible": (_("Not eligible"), "skipped"),
             "unknown": (_("Data missing"), "skipped"),
+            "exited": (_("Not eligible any more, exited"), "done"),
             "duplicated": (_("Duplicated"), "done"),
             "kept": (_("Kept of a set of duplicates"), "done"),
             "unique": (_("Unique"), "done"),
@@ -189,7 +190,8 @@ class Program(models.Model):
     def _bulk_chunk_enroll(self, operation, low, high):
         return self._apply_eligibility(low, high, operation.params["states"], operation)
 
-    _bulk_chunk_verify = _bulk_chunk_enroll
+    def _bulk_chunk_verify(self, operation, low, high):
+        return self._apply_eligibility(low, high, operation.params["states"], operation, exits=self.auto_exit)
 
     def _bulk_finish_enroll(self, operation):
         self._refresh_counters()

@@ -18,6 +18,11 @@ class Program(models.Model):
         default="all",
         help="How several eligibility managers are combined.",
     )
+    auto_exit = fields.Boolean(
+        "Exit who loses eligibility",
+        help="Enrolled members whom “Verify eligibility” finds not eligible any more leave the program for good, "
+        "instead of being marked as not eligible.",
+    )
 
     def _eligibility_managers(self):
         self.ensure_one()
@@ -115,7 +120,7 @@ class Program(models.Model):
             for sure, maybe, manager in zip(yes, possible, managers, strict=True)
         ]
         if self.eligibility_mode == "any" and len(managers) > 1:
-            every_reason = self.env._("Meets none of: %s", "; ".join(manager._reason_detail() for manager in managers))
+            every_reason = self._none_of_detail(managers)
             return (
                 SQL(
                     "WHEN %s THEN %s WHEN %s THEN %s ELSE %s",
@@ -143,6 +148,9 @@ class Program(models.Model):
             SQL("%s %s", SQL(" ").join(refused), SQL(" ").join(missing)),
         )
 
+    def _none_of_detail(self, managers):
+        return self.env._("Meets none of: %s", "; ".join(manager._reason_detail() for manager in managers))
+
     def _not_reachable_detail(self):
         return self.env._("Is disabled, archived, or not of the program's target type or company")
 
@@ -163,14 +171,15 @@ class Program(models.Model):
             )
         }
 
-    def _apply_eligibility(self, low, high, states, operation=None, members=None):
+    def _apply_eligibility(self, low, high, states, operation=None, members=None, exits=False):
         """Decide for the members in (low, high] that are in one of the states.
 
         Who is eligible becomes enrolled, who is not becomes not eligible. When data is missing, an enrolled member stays
         enrolled, and everybody else is a draft member again; the verdict and the reason say so.
 
         :param members: decide for these memberships only.
-        :return: {"enrolled": newly, "already": still, "not_eligible": count, "unknown": count}
+        :param exits: enrolled members who lost their eligibility leave the program, instead of being not eligible.
+        :return: {"enrolled": newly, "already": still, "not_eligible": count, "unknown": count, "exited": count}
         """
         candidates = SQL(
             """
@@ -195,6 +204,7 @@ class Program(models.Model):
                      verdict AS MATERIALIZED (
                     SELECT decided.*,
                            CASE WHEN verdict = 'eligible' THEN 'enrolled'
+                                WHEN verdict = 'not_eligible' AND state = 'enrolled' AND %(exits)s THEN 'exited'
                                 WHEN verdict = 'not_eligible' THEN 'not_eligible'
                                 WHEN state = 'enrolled' THEN 'enrolled'
                                 ELSE 'draft' END AS target
@@ -206,6 +216,7 @@ class Program(models.Model):
                            eligibility_verdict = verdict.verdict,
                            enrollment_date = CASE WHEN verdict.target = 'enrolled' AND verdict.state <> 'enrolled'
                                                   THEN %(now)s ELSE membership.enrollment_date END,
+                           exit_date = CASE WHEN verdict.target = 'exited' THEN %(now)s ELSE membership.exit_date END,
                            write_uid = %(uid)s,
                            write_date = %(now)s
                       FROM verdict
@@ -223,17 +234,20 @@ class Program(models.Model):
                 )
                 SELECT COUNT(*) FILTER (WHERE verdict = 'eligible' AND state <> 'enrolled'),
                        COUNT(*) FILTER (WHERE verdict = 'eligible' AND state = 'enrolled'),
-                       COUNT(*) FILTER (WHERE verdict = 'not_eligible'),
-                       COUNT(*) FILTER (WHERE verdict = 'unknown')
+                       COUNT(*) FILTER (WHERE target = 'not_eligible'),
+                       COUNT(*) FILTER (WHERE verdict = 'unknown'),
+                       COUNT(*) FILTER (WHERE target = 'exited')
                   FROM verdict
                 """,
                 candidates=candidates,
                 verdicts=self._eligibility_verdicts(SQL("SELECT * FROM candidates"), low, high),
+                exits=exits,
                 now=now,
                 uid=operation.user_id.id if operation else self.env.uid,
                 operation=operation.id if operation else None,
             )
         )
-        enrolled, already, not_eligible, unknown = self.env.cr.fetchone()
+        names = ("enrolled", "already", "not_eligible", "unknown", "exited")
+        counts = dict(zip(names, self.env.cr.fetchone(), strict=True))
         self.env["g2p.program_membership"].invalidate_model()
-        return {"enrolled": enrolled, "already": already, "not_eligible": not_eligible, "unknown": unknown}
+        return counts

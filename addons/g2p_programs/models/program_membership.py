@@ -164,27 +164,29 @@ class ProgramMembership(models.Model):
 
     def verify_eligibility(self):
         """Button: decide again for these members, and say what came out."""
-        return self._decide(("enrolled", "not_eligible"), dry=self.filtered(lambda member: member.state == "draft"))
+        return self._decide(("enrolled", "not_eligible"), dry=self.filtered(lambda m: m.state == "draft"), exits=True)
 
     def enroll_eligible_registrants(self):
         """Button: draft members who are eligible become enrolled, the others not eligible."""
         return self._decide(ENROLLMENT_CANDIDATES)
 
-    def _decide(self, states, dry=None):
+    def _decide(self, states, dry=None, exits=False):
         """Run the eligibility managers on these members.
 
         :param states: members in other states stay as they are.
         :param dry: members whose state is not changed; only the answer is given.
+        :param exits: who loses eligibility leaves, where the program says so.
         """
         self.program_id._check_can(GROUP_VALIDATOR)
         self.check_access("write")
         self.program_id._check_active()
         self.env.flush_all()
-        counts = dict.fromkeys(("enrolled", "already", "not_eligible", "unknown"), 0)
+        counts = dict.fromkeys(("enrolled", "already", "not_eligible", "unknown", "exited"), 0)
         for program in self.program_id:
             members = self.filtered(lambda member, program=program: member.program_id == program)
             ids = members.partner_id.ids
-            outcome = program._apply_eligibility(min(ids) - 1, max(ids), states, members=members)
+            leave = exits and program.auto_exit
+            outcome = program._apply_eligibility(min(ids) - 1, max(ids), states, members=members, exits=leave)
             counts = {name: counts[name] + outcome[name] for name in counts}
             program._refresh_counters()
         lines = []
@@ -200,6 +202,8 @@ class ProgramMembership(models.Model):
         if counts["not_eligible"]:
             lines.append(self.env._("Not eligible: %s.", counts["not_eligible"]))
             lines += sorted({member.reason for member in self if member.state == "not_eligible" and member.reason})
+        if counts["exited"]:
+            lines.append(self.env._("Not eligible any more, exited: %s.", counts["exited"]))
         if counts["unknown"]:
             lines.append(self.env._("Data missing, nobody can tell: %s.", counts["unknown"]))
             lines += sorted({member.reason for member in self if member.eligibility_verdict == "unknown"})

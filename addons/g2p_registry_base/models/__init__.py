@@ -35,3 +35,4 @@ from . import registrant_import_line
 from . import import_staging
 from . import import_apply
 from . import import_undo
+from . import registry_mixin

@@ -56,12 +56,25 @@ BEGIN
     JOIN g2p_group_membership m ON m.id = added.g2p_group_membership_id
     JOIN g2p_group_membership_kind kind ON kind.id = added.g2p_group_membership_kind_id AND kind.is_unique
     ON CONFLICT (membership_id, kind_id) DO NOTHING;
-    PERFORM g2p_group_refresh_indicators(ARRAY(
-        SELECT m."group"
+    -- the members were counted when they came: only the head is new
+    UPDATE g2p_group_indicator AS indicator
+    SET female_headed = head.gender = 'female', head_age = head.age, head_gender = head.gender
+    FROM (
+        SELECT m."group", max(NULLIF(individual.gender, '')) AS gender,
+            max(EXTRACT(year FROM age(
+                (statement_timestamp() AT TIME ZONE 'UTC')::date, individual.birthdate
+            ))::integer) AS age
         FROM added
         JOIN g2p_group_membership m ON m.id = added.g2p_group_membership_id
+            AND (m.ended_date IS NULL OR m.ended_date > statement_timestamp() AT TIME ZONE 'UTC')
+        JOIN res_partner individual ON individual.id = m.individual
+            AND individual.active
+            AND individual.disabled IS NULL
         WHERE added.g2p_group_membership_kind_id = g2p_group_head_kind()
-    ));
+        GROUP BY m."group"
+    ) AS head
+    WHERE indicator.group_id = head."group"
+        AND (indicator.head_age, indicator.head_gender) IS DISTINCT FROM (head.age, head.gender);
     RETURN NULL;
 END $$ LANGUAGE plpgsql;
 

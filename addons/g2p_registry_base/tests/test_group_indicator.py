@@ -381,11 +381,13 @@ class TestIndicatorsAgainstPython(IndicatorCase):
     @given(people, changes)
     def test_any_sequence_of_changes(self, world, sequence):
         with self.env.cr.savepoint() as savepoint:
+            self.clock = fields.Datetime.now() - timedelta(days=10)
             persons = [self.person(age, gender, disability, days) for age, days, gender, disability in world]
             state = [
                 {"facts": fact, "active": True, "disabled": False, "member": True, "head": False} for fact in world
             ]
             group = self.group(*persons)
+            group.group_membership_ids.write({"start_date": self.clock})
             membership = {
                 person: group.group_membership_ids.filtered(lambda m, p=person: m.individual == p) for person in persons
             }
@@ -424,14 +426,15 @@ class TestIndicatorsAgainstPython(IndicatorCase):
             person.active = False
             state["active"] = False
         elif change == "end" and state["member"]:
-            membership[person].action_end()
+            self.clock += timedelta(hours=1)
+            membership[person].ended_date = self.clock
             state["member"] = state["head"] = False
         elif change == "leave" and state["member"]:
             membership[person].unlink()
             state["member"] = state["head"] = False
         elif change == "join" and not state["member"]:
             membership[person] = self.env["g2p.group.membership"].create(
-                {"group": group.id, "individual": person.id, "start_date": fields.Datetime.now() + timedelta(seconds=1)}
+                {"group": group.id, "individual": person.id, "start_date": self.clock}
             )
             state["member"] = True
         elif change in ("head", "nobody") and state["member"]:

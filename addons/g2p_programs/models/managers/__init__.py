@@ -3,6 +3,10 @@ from . import eligibility
 from . import eligibility_default
 from . import eligibility_id
 from . import eligibility_phone
+from . import eligibility_tag
+from . import eligibility_area
+from . import eligibility_list
+from . import eligibility_rules
 from . import deduplication
 from . import notification
 from . import program_manager

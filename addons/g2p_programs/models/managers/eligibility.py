@@ -28,6 +28,10 @@ class EligibilityManager(models.Model):
             ("g2p.program_membership.manager.default", "Default"),
             ("g2p.program_membership.manager.id_dedup", "ID document"),
             ("g2p.program_membership.manager.phone_number", "Phone number"),
+            ("g2p.program_membership.manager.tag", "Tags"),
+            ("g2p.program_membership.manager.area", "Areas"),
+            ("g2p.program_membership.manager.list", "List from a file"),
+            ("g2p.program_membership.manager.rules", "Rules"),
         ]
 
 
@@ -59,18 +63,25 @@ class BaseEligibilityManager(models.AbstractModel):
     @api.constrains("eligibility_domain")
     def _check_eligibility_domain(self):
         for manager in self:
-            try:
-                # Searched as the user who writes it: nobody may ask by a rule what they may not read.
-                self.env["res.partner"].search(manager._registrant_domain(), limit=1)
-                three_valued(manager._registrant_domain(), self._registrants())
-            except Exception as error:
-                raise ValidationError(
-                    self.env._(
-                        "The conditions of the manager %(manager)s can't be used: %(error)s",
-                        manager=manager.name,
-                        error=error,
-                    )
-                ) from error
+            manager._check_conditions(manager.name, self.env["res.partner"], manager.eligibility_domain)
+
+    def _check_conditions(self, name, model, conditions):
+        """Refuse conditions that can't be used, in one sentence.
+
+        :param str conditions: as people write them, for records of `model`.
+        """
+        try:
+            domain = self._parse(conditions)
+            # Searched as the user who writes it: nobody may ask by a rule what they may not read.
+            model.search(domain, limit=1)
+            three_valued(domain, model.sudo())  # sudo: nothing is read, the domain is only taken apart
+        except Exception as error:
+            raise ValidationError(
+                self.env._("The conditions of “%(name)s” can't be used: %(error)s", name=name, error=error)
+            ) from error
+
+    def _parse(self, conditions):
+        return parse_domain(self.env, conditions)
 
     @api.depends("eligibility_domain", "program_id")
     def _compute_matching_count(self):
@@ -163,6 +174,14 @@ class BaseEligibilityManager(models.AbstractModel):
         """Why somebody who isn't in the set was left out, in words."""
         self.ensure_one()
         return self.env._("Does not meet the conditions of “%s”", self.name)
+
+    def _or_conditions(self, reason):
+        """The reason of a kind that asks one more thing: who is left out may miss that, or the conditions."""
+        if parse_domain(self.env, self.eligibility_domain).is_true():
+            return reason
+        return self.env._(
+            "%(reason)s, or does not meet the conditions of “%(manager)s”", reason=reason, manager=self.name
+        )
 
     def _unknown_detail(self):
         """Which data may be missing of somebody of whom nobody can tell, in words."""

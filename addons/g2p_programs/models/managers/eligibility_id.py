@@ -36,15 +36,20 @@ class IDDocumentEligibilityManager(models.Model):
 
     def _reason_detail(self):
         if self.id_type_ids:
-            return self.env._("Has no valid document of type %s", ", ".join(self.id_type_ids.mapped("name")))
-        return self.env._("Has no valid ID document")
+            return self._or_conditions(
+                self.env._(
+                    "Has no valid document of type %s", ", ".join(self.id_type_ids.sorted("name").mapped("name"))
+                )
+            )
+        return self._or_conditions(self.env._("Has no valid ID document"))
 
     def _criterion_facts(self, registrant_ids):
         """The documents by type and whether they count; never their numbers."""
         today = fields.Date.context_today(self)
-        wanted = ", ".join(self.id_type_ids.mapped("name")) or self.env._("any type")
+        wanted = ", ".join(self.id_type_ids.sorted("name").mapped("name")) or self.env._("any type")
         held = {registrant_id: ([], False) for registrant_id in registrant_ids}
-        for document in self.env["g2p.reg.id"].search([("partner_id", "in", list(registrant_ids))], order="id"):
+        # sudo: types and validity only, of registrants whom the caller may read
+        for document in self.env["g2p.reg.id"].sudo().search([("partner_id", "in", list(registrant_ids))], order="id"):
             names, valid = held[document.partner_id.id]
             if not document.value:
                 continue

@@ -1,0 +1,2 @@
+from . import eligibility
+from . import entitlement

@@ -1,0 +1,271 @@
+from odoo import api, fields, models
+from odoo.exceptions import UserError, ValidationError
+from odoo.tools import SQL
+
+from odoo.addons.g2p_programs.models.constants import GROUP_MANAGER
+
+# Beyond this nobody's weight or threshold lies; it keeps NaN and infinity out, which are numbers for PostgreSQL.
+LARGEST = 1e15
+# What may change in a version that scores: it doesn't touch a score.
+ALWAYS_EDITABLE = {"name", "known_poor_key", "known_poor_variable", "note"}
+
+
+class PMTModel(models.Model):
+    """A proxy means test of a program, in one version: score = constant + Σ weight × transformed value.
+
+    One version of a program is active. A version is edited while it is a draft; once active it stays as it is, so that
+    every score can be worked out again from it: *New version* copies it.
+    """
+
+    _name = "g2p.pmt.model"
+    _description = "Proxy means test model"
+    _inherit = ["g2p.state.mixin"]
+    _order = "program_id, version desc, id desc"
+
+    # Given by the product, whatever comes in
+    _given_fields = ("version", "is_current", "activated_on", "means")
+
+    _version_uniq = models.Constraint("UNIQUE (program_id, version)", "The program has this version already.")
+    _one_active = models.UniqueIndex(
+        "(program_id) WHERE state = 'active'", "The program has an active proxy means test already."
+    )
+    _one_current = models.UniqueIndex(
+        "(program_id) WHERE is_current", "The program works with another version of its proxy means test."
+    )
+    _numbers_finite = models.Constraint(
+        f"CHECK (constant BETWEEN -{LARGEST:.0f} AND {LARGEST:.0f} AND cut_off BETWEEN -{LARGEST:.0f} AND {LARGEST:.0f})",
+        "The constant and the cut-off must be numbers of at most 15 digits.",
+    )
+
+    name = fields.Char(required=True, default=lambda self: self.env._("Proxy means test"))
+    program_id = fields.Many2one("g2p.program", required=True, index=True, ondelete="restrict")
+    company_id = fields.Many2one(related="program_id.company_id")
+    target_type = fields.Selection(related="program_id.target_type")
+    version = fields.Integer(required=True, readonly=True, copy=False, default=1)
+    state = fields.Selection(
+        [("draft", "Draft"), ("active", "Active"), ("archived", "Archived")],
+        default="draft",
+        required=True,
+        readonly=True,
+        copy=False,
+    )
+    is_current = fields.Boolean(
+        "Shown on the program",
+        readonly=True,
+        copy=False,
+        help="The version the program works with: the active one, or its first draft before there is one.",
+    )
+    activated_on = fields.Datetime(readonly=True, copy=False)
+    note = fields.Text("Where it comes from", help="The survey, the regression, who fitted it and when.")
+
+    constant = fields.Float(digits=False, help="What every score starts from: the intercept of the regression.")
+    direction = fields.Selection(
+        [("low", "A low score is poor"), ("high", "A high score is poor")], required=True, default="low"
+    )
+    has_cut_off = fields.Boolean("Has a cut-off", help="The score tells who is poor.")
+    cut_off = fields.Float(
+        "Cut-off", digits=False, help="Poor up to and including this score (or from it, if a high score is poor)."
+    )
+    means = fields.Json(readonly=True, copy=False, help="Means of variables, as of the last computation for everybody.")
+
+    term_ids = fields.One2many("g2p.proxy_means_test_params", "model_id", string="Terms", copy=True)
+    cut_off_ids = fields.One2many("g2p.pmt.cut_off", "model_id", string="Cut-offs by area", copy=True)
+    band_ids = fields.One2many("g2p.pmt.band", "model_id", string="Bands", copy=True)
+
+    known_poor_key = fields.Char(help="The yes-or-no variable that says who is known to be poor.")
+    known_poor_variable = fields.Selection(
+        selection="_selection_known_poor",
+        string="Known to be poor",
+        compute="_compute_known_poor_variable",
+        inverse="_inverse_known_poor_variable",
+        help="A yes-or-no attribute or answer, such as one from a survey of consumption: how well the model finds the poor "
+        "is measured against it.",
+    )
+    allowed_known_poor = fields.Json(compute="_compute_allowed_known_poor")
+    scores_count = fields.Integer("Scores", compute="_compute_scores_count")
+    problem = fields.Char(compute="_compute_problem", help="Why this version can't score, in a sentence.")
+
+    @api.depends("name", "version")
+    def _compute_display_name(self):
+        for model in self:
+            model.display_name = self.env._("%(name)s, version %(version)s", name=model.name, version=model.version)
+
+    # Who is known to be poor
+
+    @api.model
+    def _selection_known_poor(self):
+        variables = self.env["g2p.pmt.variable"]
+        return variables._labels(
+            {key: variable for key, variable in variables._variables(None).items() if variable.kind == "boolean"}
+        )
+
+    @api.depends("known_poor_key", "program_id")
+    def _compute_known_poor_variable(self):
+        known = dict(self._selection_known_poor())
+        for model in self:
+            model.known_poor_variable = model.known_poor_key if model.known_poor_key in known else False
+
+    def _inverse_known_poor_variable(self):
+        for model in self:
+            model.known_poor_key = model.known_poor_variable
+
+    @api.depends("program_id")
+    def _compute_allowed_known_poor(self):
+        for model in self:
+            variables = model._variables()
+            model.allowed_known_poor = [key for key, variable in variables.items() if variable.kind == "boolean"]
+
+    def _variables(self):
+        return self.env["g2p.pmt.variable"]._variables(self.program_id)
+
+    def _compute_scores_count(self):
+        counts = {}
+        if self.env["g2p.pmt.score"].has_access("read"):
+            counts = dict(
+                self.env["g2p.pmt.score"]._read_group(
+                    [("model_id", "in", self.ids), ("latest", "=", True)], ["model_id"], ["__count"]
+                )
+            )
+        for model in self:
+            model.scores_count = counts.get(model, 0)
+
+    # What stands in the way of scoring
+
+    @api.depends(
+        "program_id",
+        "term_ids.problem",
+        "band_ids.bound",
+        "band_ids.is_rest",
+    )
+    def _compute_problem(self):
+        for model in self:
+            model.problem = next(iter(model._problems()), False)
+
+    def _problems(self):
+        """Sentences that each say why this version can't score, and what to do."""
+        self.ensure_one()
+        if not self.term_ids:
+            return [self.env._("The model has no terms yet: add what counts, and how much.")]
+        # Not from the cache: a question may just have been deleted.
+        return list(filter(None, (term._find_problem(variable) for term, variable in self.term_ids._with_variables())))
+
+    def _check_scorable(self):
+        for model in self:
+            if problems := model._problems():
+                raise UserError(
+                    self.env._("%(model)s can't score. %(problem)s", model=model.display_name, problem=problems[0])
+                )
+
+    # CRUD
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        self._check_manager()
+        programs = self.env["g2p.program"].browse({vals["program_id"] for vals in vals_list if vals.get("program_id")})
+        last = dict(self.sudo()._read_group([("program_id", "in", programs.ids)], ["program_id"], ["version:max"]))
+        last = {program.id: version for program, version in last.items()}
+        prepared = []
+        for vals in vals_list:
+            given = {"version": 1, "is_current": False, "activated_on": False, "means": False}
+            if program := vals.get("program_id"):
+                given["is_current"] = program not in last
+                given["version"] = last[program] = last.get(program, 0) + 1
+            prepared.append({**vals, **given})
+        return super().create(prepared)
+
+    def write(self, vals):
+        if not self.env.su and (touched := vals.keys() & set(self._given_fields)):
+            self._refuse_protected(sorted(touched))
+        if vals.keys() - ALWAYS_EDITABLE:
+            self._check_unlocked()
+        if "program_id" in vals and any(model.program_id.id != vals["program_id"] for model in self):
+            raise UserError(self.env._("A model stays with its program: export it and import it into the other one."))
+        return super().write(vals)
+
+    def _check_manager(self):
+        self.env["g2p.program"]._check_can(GROUP_MANAGER)
+
+    def _check_unlocked(self):
+        """The database's superuser moves states; everybody edits drafts only."""
+        if self.env.su:
+            return
+        for model in self:
+            if model.state != "draft":
+                raise UserError(
+                    self.env._(
+                        "%s is not a draft, so it stays as it is: its scores must be open to recalculation. "
+                        "Press New version to change it.",
+                        model.display_name,
+                    )
+                )
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_used(self):
+        for model in self:
+            if model.state != "draft":
+                raise UserError(self.env._("%s has been in use, so it is kept.", model.display_name))
+
+    @api.constrains("band_ids")
+    def _check_bands(self):
+        for model in self:
+            if len(model.band_ids.filtered("is_rest")) > 1:
+                raise ValidationError(self.env._("Only one band can be for everybody else."))
+
+    # Buttons
+
+    def action_activate(self):
+        """draft → active. The version that was active is archived; its scores stay."""
+        self.ensure_one()
+        self._check_manager()
+        self.check_access("write")
+        self._require_state("draft")
+        self._check_scorable()
+        # Two who press at the same time come one after the other.
+        self.env.cr.execute(SQL("SELECT FROM g2p_program WHERE id = %s FOR NO KEY UPDATE", self.program_id.id))
+        others = self.search([("program_id", "=", self.program_id.id), ("id", "!=", self.id)])
+        others.filtered(lambda model: model.state == "active")._transition("archived")
+        # sudo: role, access and state were checked above; the fields are protected
+        others.filtered("is_current").sudo().write({"is_current": False})
+        self.env.flush_all()
+        self._transition("active")
+        self.sudo().write({"is_current": True, "activated_on": fields.Datetime.now()})
+        return True
+
+    def action_reset_to_draft(self):
+        """active → draft, as long as nobody has been scored with it."""
+        self.ensure_one()
+        self._check_manager()
+        self.check_access("write")
+        self._require_state("active")
+        # sudo: scores that the user may not see count as well
+        if self.env["g2p.pmt.score"].sudo().search_count([("model_id", "=", self.id)], limit=1):
+            raise UserError(
+                self.env._("People were scored with %s: press New version to change it.", self.display_name)
+            )
+        self._transition("draft")
+        return True
+
+    def action_new_version(self):
+        """A draft that starts as a copy of this version."""
+        self.ensure_one()
+        self._check_manager()
+        self.check_access("read")
+        copied = self.copy()
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": self._name,
+            "res_id": copied.id,
+            "view_mode": "form",
+            "views": [(False, "form")],
+        }
+
+    def action_compute_scores(self):
+        """Score everybody in the program's reach with the active version."""
+        self.ensure_one()
+        return self.program_id.action_compute_pmt_scores()
+
+    def action_open_scores(self):
+        """Stat button."""
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id("g2p_pmt.g2p_pmt_score_action")
+        return {**action, "domain": [("model_id", "=", self.id)], "context": {"search_default_latest": 1}}

@@ -1,0 +1,338 @@
+"""The SQL of a model: everybody's score, and how it came about, in one query."""
+
+from odoo import models
+from odoo.tools import SQL
+
+from odoo.addons.g2p_programs.models.money import decimal
+
+# A score is kept with so many decimals. Logarithms and roots are cut off before they are weighted, so that whoever
+# calculates with the figures shown comes to the same score.
+SCORE_DECIMALS = 6
+VALUE_DECIMALS = 10
+# jsonb_build_array takes 100 arguments at most.
+ARGUMENTS = 96
+# What is kept of each term, in this order.
+KEPT = ("value", "transformed", "weight", "points")
+
+
+class PMTModel(models.Model):
+    _inherit = "g2p.pmt.model"
+
+    def _uses_applications(self):
+        return "application" in self.term_ids.mapped("source")
+
+    def _scored_registrants(self, low=None, high=None, ids=None, limit=None):
+        """Whom the model scores: the program's base set; if it asks the application, those who applied.
+
+        :return SQL: columns `registrant_id`, `application_id`, `answers`; the latest application counts.
+        """
+        base = SQL("SELECT base.registrant_id FROM (%s) AS base", self.program_id._base_registrants(low, high))
+        if ids is not None:
+            base = SQL("%s WHERE base.registrant_id = ANY(%s)", base, list(ids))
+        if not self._uses_applications():
+            query = SQL(
+                "SELECT base.registrant_id, NULL::integer AS application_id, NULL::jsonb AS answers FROM (%s) AS base",
+                base,
+            )
+        else:
+            query = SQL(
+                """
+                SELECT base.registrant_id, info.id AS application_id, info.program_registrant_info AS answers
+                  FROM (%(base)s) AS base
+                  JOIN g2p_program_registrant_info AS info ON info.registrant_id = base.registrant_id
+                 WHERE info.program_id = %(program)s AND info.is_latest AND %(low)s AND %(high)s
+                """,
+                base=base,
+                program=self.program_id.id,
+                low=SQL("info.registrant_id > %s", low) if low is not None else SQL("TRUE"),
+                high=SQL("info.registrant_id <= %s", high) if high is not None else SQL("TRUE"),
+            )
+        return SQL("SELECT * FROM (%s) AS scored ORDER BY registrant_id LIMIT %s", query, limit) if limit else query
+
+    # One term
+
+    def _answer_sql(self, variable):
+        """What is known, as it is kept with the score: a number, 1 or 0 for yes or no, the choice; NULL if it is not."""
+        return SQL("%s::integer::numeric", variable.sql) if variable.kind == "boolean" else variable.sql
+
+    def _number_sql(self, term, variable, answer):
+        """The number of an answer: of a choice its points. NULL where nobody has said what the choice is worth."""
+        if not term.category_ids:
+            return answer
+        values = {"true": SQL("1"), "false": SQL("0")} if variable.kind == "boolean" else {}
+        points = [
+            SQL("WHEN %s THEN %s::numeric", values.get(line.value, line.value), decimal(line.points))
+            for line in term.category_ids
+        ]
+        return SQL("CASE %s %s END", answer, SQL(" ").join(points))
+
+    def _transformed_sql(self, term, value):
+        """NULL where there is no such value: the logarithm of 0, the root of a negative number."""
+        # ln and sqrt give as many decimals as their argument has.
+        fine = SQL("ROUND(%s, 16)", value)
+        if term.transform == "log":
+            return SQL("CASE WHEN %s > 0 THEN ROUND(LN(%s), %s) END", fine, fine, VALUE_DECIMALS)
+        if term.transform == "sqrt":
+            return SQL("CASE WHEN %s >= 0 THEN ROUND(SQRT(%s), %s) END", value, fine, VALUE_DECIMALS)
+        if term.transform == "square":
+            return SQL("%s * %s", value, value)
+        if term.transform == "capped":
+            # GREATEST and LEAST pass over NULL, which must stay unknown.
+            return SQL(
+                "CASE WHEN %(value)s IS NOT NULL THEN LEAST(GREATEST(%(value)s, %(low)s::numeric), %(high)s::numeric) END",
+                value=value,
+                low=decimal(term.cap_min),
+                high=decimal(term.cap_max),
+            )
+        return value
+
+    def _fallback_sql(self, term, means):
+        """What counts, transformed, when the value is missing; NULL: there is no score."""
+        if term.missing == "zero":
+            return SQL("0::numeric")
+        if term.missing == "value":
+            given = decimal(term.missing_value)
+        elif term.missing == "mean" and means.get(term._key) is not None:
+            given = decimal(means[term._key])
+        else:
+            return SQL("NULL::numeric")
+        return self._transformed_sql(term, SQL("%s::numeric", given))
+
+    def _by_area_sql(self, lines, field, default):
+        """The number of the first line that fits the registrant's area, otherwise `default`."""
+        cases = []
+        for line in lines._nearest_first():
+            conditions = []
+            if line.area_id:
+                conditions.append(SQL("starts_with(area.parent_path, %s)", line.area_id.parent_path))
+            if line.residence:
+                conditions.append(SQL("area.effective_residence = %s", line.residence))
+            cases.append(SQL("WHEN %s THEN %s::numeric", SQL(" AND ").join(conditions), decimal(line[field])))
+        if not cases:
+            return default
+        return SQL("CASE %s ELSE %s END", SQL(" ").join(cases), default)
+
+    # All of it
+
+    def _scores_sql(self, low=None, high=None, ids=None, limit=None, means=None):
+        """The scores of the registrants in `low < id <= high`, or of those given.
+
+        :param means: {variable: mean}, by default those of the last computation for everybody
+        :return SQL: columns `registrant_id`, `application_id`, `area_id`, `score` (NULL: can't be scored), `band` (position
+            among the bands from the poorest on, 1 is the poorest), `cut_off`, `is_poor`, `missing` (positions of the terms
+            that prevent a score, from 1 on), `terms` (for each term in order: value, transformed, weight, points; value is
+            NULL when it is missing).
+        """
+        self.ensure_one()
+        if means is None:
+            means = self.means or {}
+        terms = list(self.term_ids._with_variables())
+        columns = range(1, len(terms) + 1)
+
+        def name(letter, number):
+            return SQL.identifier(f"{letter}{number}")
+
+        raw, values, weights = [], [], []
+        for number, (term, variable) in zip(columns, terms, strict=True):
+            answer = name("r", number)
+            raw.append(SQL("%s AS %s", self._answer_sql(variable), answer))
+            transformed = self._transformed_sql(term, self._number_sql(term, variable, answer))
+            fallback = self._fallback_sql(term, means)
+            values.append(SQL("COALESCE(%s, %s) AS %s", transformed, fallback, name("x", number)))
+            weight = self._by_area_sql(term.weight_ids, "weight", SQL("%s::numeric", decimal(term.pmt_weightage)))
+            weights.append(SQL("%s AS %s", weight, name("w", number)))
+        cut_off = SQL("%s::numeric", decimal(self.cut_off) if self.has_cut_off else None)
+        by_area = any(term.weight_ids for term, _variable in terms) or self.cut_off_ids
+        household = any(term.source == "household" for term, _variable in terms)
+
+        # OFFSET 0 keeps PostgreSQL from working an expression out again wherever its name occurs above.
+        return SQL(
+            """
+            SELECT registrant_id, application_id, area_id, score, %(band)s AS band, cut_off,
+                   score %(poor)s cut_off AS is_poor, missing, terms
+              FROM (
+                    SELECT registrant_id, application_id, area_id, cut_off, %(missing)s AS missing, %(kept)s AS terms,
+                           ROUND(%(constant)s::numeric %(sum)s, %(decimals)s) AS score
+                      FROM (
+                            SELECT valued.*, %(points)s
+                              FROM (
+                                    SELECT asked.*, %(values)s
+                                      FROM (
+                                            SELECT registrant.id AS registrant_id, application.application_id,
+                                                   registrant.area_id, %(raw)s, %(weights)s, %(cut_off)s AS cut_off
+                                              FROM (%(scored)s) AS application
+                                              JOIN res_partner AS registrant ON registrant.id = application.registrant_id
+                                              %(household)s
+                                              %(area)s
+                                            OFFSET 0
+                                           ) AS asked
+                                    OFFSET 0
+                                   ) AS valued
+                            OFFSET 0
+                           ) AS weighted
+                    OFFSET 0
+                   ) AS summed
+            """,
+            band=self._band_sql(),
+            poor=SQL(">=") if self.direction == "high" else SQL("<="),
+            missing=self._missing_sql(terms, means),
+            kept=self._kept_sql(len(terms)),
+            constant=decimal(self.constant),
+            sum=SQL(" ").join(SQL("+ %s", name("p", number)) for number in columns),
+            decimals=SCORE_DECIMALS,
+            points=SQL(", ").join(
+                SQL("%s * %s AS %s", name("w", number), name("x", number), name("p", number)) for number in columns
+            ),
+            values=SQL(", ").join(values),
+            raw=SQL(", ").join(raw),
+            weights=SQL(", ").join(weights),
+            cut_off=self._by_area_sql(self.cut_off_ids, "cut_off", cut_off) if self.has_cut_off else cut_off,
+            scored=self._scored_registrants(low, high, ids, limit),
+            household=SQL("LEFT JOIN g2p_group_indicator AS household ON household.group_id = registrant.id")
+            if household
+            else SQL(),
+            area=SQL("LEFT JOIN g2p_area AS area ON area.id = registrant.area_id") if by_area else SQL(),
+        )
+
+    def _band_sql(self):
+        """The position of the first band, from the poorest on, that reaches to the score."""
+        reaches = SQL(">=") if self.direction == "high" else SQL("<=")
+        cases = [
+            SQL(
+                "WHEN %s THEN %s",
+                SQL("TRUE") if band.is_rest else SQL("score %s %s", reaches, decimal(band.bound)),
+                position,
+            )
+            for position, band in enumerate(self.band_ids._poorest_first(), 1)
+        ]
+        if not cases:
+            return SQL("NULL::integer")
+        return SQL("CASE WHEN score IS NULL THEN NULL %s END", SQL(" ").join(cases))
+
+    def _missing_sql(self, terms, means):
+        """Positions of the terms without which there is no score; NULL when none is missing."""
+        needed = [
+            SQL("CASE WHEN %s IS NULL THEN %s END", SQL.identifier(f"x{number}"), number)
+            for number, (term, _variable) in enumerate(terms, 1)
+            if term.missing == "refuse" or (term.missing == "mean" and means.get(term._key) is None)
+        ]
+        if not needed:
+            return SQL("NULL::integer[]")
+        return SQL("NULLIF(array_remove(ARRAY[%s]::integer[], NULL), '{}')", SQL(", ").join(needed))
+
+    def _kept_sql(self, count):
+        arguments = [
+            SQL.identifier(f"{letter}{number}") for number in range(1, count + 1) for letter in ("r", "x", "w", "p")
+        ]
+        return SQL(" || ").join(
+            SQL("jsonb_build_array(%s)", SQL(", ").join(arguments[start : start + ARGUMENTS]))
+            for start in range(0, len(arguments), ARGUMENTS)
+        )
+
+    def _mean_terms(self):
+        return self.term_ids.filtered(lambda term: term.missing == "mean")
+
+    def _compute_means(self, limit=None):
+        """{variable: mean of the known values, as text; None if nobody's is known} where a term asks for it: one query."""
+        asked = list(self._mean_terms()._with_variables())
+        if not asked:
+            return {}
+        [row] = self.env.execute_query(
+            SQL(
+                """
+                SELECT %(means)s
+                  FROM (%(scored)s) AS application
+                  JOIN res_partner AS registrant ON registrant.id = application.registrant_id
+                  LEFT JOIN g2p_group_indicator AS household ON household.group_id = registrant.id
+                """,
+                means=SQL(", ").join(
+                    SQL(
+                        "ROUND(AVG(%s), %s)::text",
+                        self._number_sql(term, variable, self._answer_sql(variable)),
+                        VALUE_DECIMALS,
+                    )
+                    for term, variable in asked
+                ),
+                scored=self._scored_registrants(limit=limit),
+            )
+        )
+        return {term._key: mean for (term, _variable), mean in zip(asked, row, strict=True)}
+
+    # Keeping the scores
+
+    def _save_scores(self, low=None, high=None, ids=None):
+        """Score these registrants and keep what differs from what is kept.
+
+        :return: {"scored": new or changed, "unchanged": rows, "unscorable": rows}
+        """
+        self.ensure_one()
+        self.env.flush_all()
+        bands = self.band_ids._poorest_first().ids
+        if self._uses_applications():
+            self._settle_latest(low, high, ids)
+        self.env.cr.execute(
+            SQL(
+                """
+                WITH result AS MATERIALIZED (%(scores)s),
+                saved AS (
+                    INSERT INTO g2p_pmt_score AS kept
+                           (model_id, program_id, partner_id, application_id, area_id, score, band_id, cut_off, is_poor,
+                            verdict, missing, terms, date, latest)
+                    SELECT %(model)s, %(program)s, registrant_id, application_id, area_id, score,
+                           (%(bands)s::integer[])[band], cut_off, is_poor,
+                           CASE WHEN score IS NULL THEN 'unscorable'
+                                WHEN is_poor THEN 'poor'
+                                WHEN NOT is_poor THEN 'not_poor'
+                                ELSE 'scored' END,
+                           to_jsonb(missing), terms, %(now)s, TRUE
+                      FROM result
+                     ORDER BY registrant_id
+                        ON CONFLICT (model_id, partner_id) WHERE latest DO UPDATE
+                       SET application_id = EXCLUDED.application_id,
+                           area_id = EXCLUDED.area_id,
+                           score = EXCLUDED.score,
+                           band_id = EXCLUDED.band_id,
+                           cut_off = EXCLUDED.cut_off,
+                           is_poor = EXCLUDED.is_poor,
+                           verdict = EXCLUDED.verdict,
+                           missing = EXCLUDED.missing,
+                           terms = EXCLUDED.terms,
+                           date = EXCLUDED.date
+                     WHERE (kept.application_id, kept.area_id, kept.score, kept.band_id, kept.cut_off, kept.missing, kept.terms)
+                           IS DISTINCT FROM
+                           (EXCLUDED.application_id, EXCLUDED.area_id, EXCLUDED.score, EXCLUDED.band_id, EXCLUDED.cut_off,
+                            EXCLUDED.missing, EXCLUDED.terms)
+                 RETURNING kept.score
+                )
+                SELECT (SELECT COUNT(*) FROM saved WHERE score IS NOT NULL),
+                       COUNT(score),
+                       COUNT(*) - COUNT(score)
+                  FROM result
+                """,
+                scores=self._scores_sql(low, high, ids),
+                model=self.id,
+                program=self.program_id.id,
+                bands=bands,
+                now=self.env.cr.now(),
+            )
+        )
+        saved, scorable, unscorable = self.env.cr.fetchone()
+        self.env["g2p.pmt.score"].invalidate_model(flush=False)
+        return {"scored": saved, "unchanged": scorable - saved, "unscorable": unscorable}
+
+    def _settle_latest(self, low, high, ids):
+        """The score of a registrant's latest application is their latest score; those of earlier ones stay as history."""
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE g2p_pmt_score AS kept
+                   SET latest = NOT kept.latest
+                  FROM (%(scored)s) AS application
+                 WHERE kept.model_id = %(model)s
+                   AND kept.partner_id = application.registrant_id
+                   AND kept.latest <> (kept.application_id = application.application_id)
+                """,
+                scored=self._scored_registrants(low, high, ids),
+                model=self.id,
+            )
+        )

@@ -1,0 +1,125 @@
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.tools import SQL
+
+from odoo.addons.g2p_programs.models.constants import GROUP_VALIDATOR
+
+
+class Program(models.Model):
+    _inherit = "g2p.program"
+
+    pmt_config = fields.Boolean("Proxy means test", help="Score households by what can be observed of them.")
+    pmt_model_ids = fields.One2many("g2p.pmt.model", "program_id", string="Versions of the proxy means test")
+    pmt_model_id = fields.Many2one("g2p.pmt.model", "Proxy means test model", compute="_compute_pmt_model_id")
+    proxy_means_params_ids = fields.One2many(
+        "g2p.proxy_means_test_params",
+        "program_id",
+        string="Proxy means test parameters",
+        domain=[("model_id.is_current", "=", True)],
+    )
+    pmt_scores_count = fields.Integer("Scores", compute="_compute_pmt_scores_count")
+
+    @api.depends("pmt_model_ids.is_current")
+    def _compute_pmt_model_id(self):
+        models_ = self.env["g2p.pmt.model"]
+        if models_.has_access("read"):
+            models_ = models_.search([("program_id", "in", self.ids), ("is_current", "=", True)])
+        current = {model.program_id: model for model in models_}
+        for program in self:
+            program.pmt_model_id = current.get(program, False)
+
+    def _compute_pmt_scores_count(self):
+        for program in self:
+            program.pmt_scores_count = program.pmt_model_id.scores_count
+
+    def _active_pmt_model(self):
+        """The version that scores: none while the switch is off or no version is active."""
+        self.ensure_one()
+        if not self.pmt_config:
+            return self.env["g2p.pmt.model"]
+        # sudo: the program works with its model whoever presses the button; nothing of it is shown
+        return self.env["g2p.pmt.model"].sudo().search([("program_id", "=", self.id), ("state", "=", "active")])
+
+    # Buttons
+
+    def action_open_pmt_models(self):
+        """Stat button: the versions."""
+        return self._open(
+            "g2p.pmt.model", self.env._("Proxy means test of %s", self.name), {"default_program_id": self.id}
+        )
+
+    def action_open_pmt_scores(self):
+        """Stat button: the scores by the current version."""
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id("g2p_pmt.g2p_pmt_score_action")
+        return {
+            **action,
+            "domain": [("program_id", "=", self.id)],
+            "context": {"search_default_latest": 1, "search_default_current": 1},
+        }
+
+    def action_compute_pmt_scores(self):
+        """Button: score everybody in the program's reach with the active version."""
+        self.ensure_one()
+        self._check_can(GROUP_VALIDATOR)
+        self.check_access("write")
+        return self._bulk_start("score", params={"means": True})._notification()
+
+    # The engine's step
+
+    def _bulk_steps(self):
+        return {**super()._bulk_steps(), "score": self.env._("Compute scores")}
+
+    def _bulk_outcomes(self):
+        _ = self.env._
+        return {
+            **super()._bulk_outcomes(),
+            "scored": (_("Scored"), "done"),
+            "unchanged": (_("Same score as before"), "done"),
+            "unscorable": (_("Can't be scored, data is missing"), "skipped"),
+        }
+
+    def _bulk_tables(self, step):
+        return ["g2p_pmt_score"] if step == "score" else super()._bulk_tables(step)
+
+    def _bulk_outcome_action(self, operation, outcome):
+        if operation.step == "score" and outcome == "unscorable":
+            action = self.env["ir.actions.act_window"]._for_xml_id("g2p_pmt.g2p_pmt_score_action")
+            return {
+                **action,
+                "domain": [("program_id", "=", self.id)],
+                "context": {"search_default_unscorable": 1, "search_default_current": 1, "search_default_latest": 1},
+            }
+        return super()._bulk_outcome_action(operation, outcome)
+
+    def _bulk_before_score(self, operation):
+        """Settle which version scores, and what stands for missing values: the same for all chunks."""
+        if not self.pmt_config:
+            raise UserError(self.env._("%s has no proxy means test: switch it on first.", self.name))
+        model = self._active_pmt_model()
+        if not model:
+            raise UserError(
+                self.env._("%s has no active proxy means test: activate a version of the model first.", self.name)
+            )
+        model._check_scorable()
+        if operation.params.get("means") or any(term._key not in (model.means or {}) for term in model._mean_terms()):
+            model.means = model._compute_means()
+        operation.params = {**operation.params, "model": model.id}
+
+    def _bulk_source_score(self, operation):
+        model = self.env["g2p.pmt.model"].browse(operation.params["model"])
+        return SQL("SELECT scored.registrant_id AS key FROM (%s) AS scored", model._scored_registrants())
+
+    def _bulk_chunk_score(self, operation, low, high):
+        model = self.env["g2p.pmt.model"].browse(operation.params["model"])
+        model._check_scorable()
+        return model._save_scores(low, high)
+
+    @api.model
+    def _cron_refresh_pmt_scores(self):
+        """Every night: whoever's data has changed gets a new score, in every program whose model can score."""
+        for model in self.env["g2p.pmt.model"].search([("state", "=", "active"), ("program_id.pmt_config", "=", True)]):
+            program = model.program_id
+            if program.state == "active" and not model._problems():
+                if not self.env["g2p.bulk.operation"]._active_operation(program, "score"):
+                    program._bulk_start("score", params={"means": False})

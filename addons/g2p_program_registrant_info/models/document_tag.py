@@ -1,0 +1,11 @@
+from odoo import fields, models
+
+
+class DocumentTag(models.Model):
+    _name = "g2p.document.tag"
+    _description = "Document Type"
+    _order = "name"
+
+    _name_unique = models.UniqueIndex("(lower(name))", "A document type with this name exists already.")
+
+    name = fields.Char(required=True, translate=False)

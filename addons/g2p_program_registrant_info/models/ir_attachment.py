@@ -1,0 +1,69 @@
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, ValidationError
+from odoo.tools.mimetypes import guess_mimetype
+
+APPLICATION = "g2p.program.registrant_info"
+MIMETYPES = ("application/pdf", "image/png", "image/jpeg", "image/webp", "image/gif")
+MAX_MEGABYTES = 10
+
+
+class IrAttachment(models.Model):
+    """Documents of applications: of a type, of a kind that can be shown safely, of a bearable size, while it is open."""
+
+    _inherit = "ir.attachment"
+
+    g2p_document_tag_id = fields.Many2one(
+        "g2p.document.tag", "Document type", ondelete="restrict", index="btree_not_null"
+    )
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        attachments = super().create(vals_list)
+        attachments._check_documents()
+        return attachments
+
+    def write(self, vals):
+        if vals.keys() & {"raw", "datas", "res_model", "res_id", "mimetype", "type", "url", "name"}:
+            self._check_documents()
+        result = super().write(vals)
+        self._check_documents()
+        return result
+
+    def unlink(self):
+        self._check_open_applications()
+        return super().unlink()
+
+    def _check_documents(self):
+        documents = self._check_open_applications()
+        limit = int(
+            # sudo: a number of the configuration, of no interest to access rights
+            self.env["ir.config_parameter"].sudo().get_param("g2p_program_registrant_info.max_document_mb")
+            or MAX_MEGABYTES
+        )
+        for document in documents:
+            if document.type != "binary":
+                raise ValidationError(self.env._("A document of an application is a file, not a link."))
+            if document.file_size > limit * 1024 * 1024:
+                raise ValidationError(
+                    self.env._(
+                        "%(name)s is too large: a document may have %(limit)s MB. Scan it with fewer dots per inch.",
+                        name=document.name,
+                        limit=limit,
+                    )
+                )
+            # by its bytes: the name and the type that somebody gives may say anything
+            if guess_mimetype(document.raw or b"") not in MIMETYPES or document.mimetype not in MIMETYPES:
+                raise ValidationError(
+                    self.env._("%s can't be taken: documents are PDF files or pictures.", document.name)
+                )
+
+    def _check_open_applications(self):
+        """The documents of applications among these, which must be open unless the system itself acts."""
+        # sudo: only to see which of these are documents of applications
+        documents = self.sudo().filtered(lambda attachment: attachment.res_model == APPLICATION and attachment.res_id)
+        applications = self.env[APPLICATION].browse(set(documents.mapped("res_id"))).exists()
+        if not self.env.su and applications.filtered(lambda application: not application._may_be_edited()):
+            raise AccessError(
+                self.env._("Documents of this application can't be changed any more, or only by who assesses it.")
+            )
+        return documents

@@ -1,0 +1,3 @@
+from . import test_applications
+from . import test_application_money
+from . import test_application_access

@@ -1,0 +1,2 @@
+from . import assessment
+from . import application_reject
