@@ -76,13 +76,32 @@ class PMTEligibilityManager(models.Model):
             )
         return model
 
-    def _scores(self, condition):
-        """Registrants whose latest score by the active version meets the condition, over `kept`."""
+    def copy_data(self, default=None):
+        """The copy for another program refers to the bands of that program's model, which have the same names."""
+        vals_list = super().copy_data(default)
+        for manager, vals in zip(self, vals_list, strict=True):
+            target = self.env["g2p.program"].browse(vals["program_id"])
+            if target != manager.program_id:
+                names = manager.band_ids.mapped("name")
+                bands = target.pmt_model_id.band_ids.filtered(lambda band, names=names: band.name in names)
+                vals["band_ids"] = [fields.Command.set(bands.ids)]
+        return vals_list
+
+    def _kept_scores(self, low, high):
+        """The latest scores by the active version: columns `partner_id`, `score`, `is_poor`, `band_id`."""
         return SQL(
-            "SELECT kept.partner_id FROM g2p_pmt_score AS kept WHERE kept.model_id = %s AND kept.latest AND %s",
+            """
+            SELECT kept.partner_id, kept.score, kept.is_poor, kept.band_id
+              FROM g2p_pmt_score AS kept
+             WHERE kept.model_id = %s AND kept.latest AND %s
+            """,
             self._active_model().id or 0,
-            condition,
+            self._in_range(low, high),
         )
+
+    def _scores(self, low, high, condition):
+        """Registrants whose score meets the condition, over `kept`."""
+        return SQL("SELECT kept.partner_id FROM (%s) AS kept WHERE %s", self._kept_scores(low, high), condition)
 
     def _decided(self):
         return SQL("kept.score IS NOT NULL")
@@ -109,7 +128,7 @@ class PMTEligibilityManager(models.Model):
         return SQL(
             "SELECT base.registrant_id FROM (%s) AS base WHERE base.registrant_id IN (%s)",
             super()._eligible_registrants(low, high),
-            self._scores(SQL("%s AND %s AND %s", self._in_range(low, high), self._decided(), self._qualifies())),
+            self._scores(low, high, SQL("%s AND %s", self._decided(), self._qualifies())),
         )
 
     def _unknown_registrants(self, low=None, high=None):
@@ -117,7 +136,7 @@ class PMTEligibilityManager(models.Model):
         return SQL(
             "SELECT base.registrant_id FROM (%s) AS base WHERE base.registrant_id NOT IN (%s)",
             super()._eligible_registrants(low, high),
-            self._scores(SQL("%s AND %s", self._in_range(low, high), self._decided())),
+            self._scores(low, high, self._decided()),
         )
 
     def _reason_detail(self):
