@@ -5,7 +5,7 @@
     "category": "G2P PBMS",
     "author": "G2P PBMS contributors",
     "license": "LGPL-3",
-    "depends": ["g2p_programs"],
+    "depends": ["g2p_pmt"],
     "data": [
         "security/ir.model.access.csv",
         "security/g2p_simulation_rules.xml",

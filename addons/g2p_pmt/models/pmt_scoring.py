@@ -43,7 +43,7 @@ class PMTModel(models.Model):
                  WHERE info.program_id = %(program)s AND info.is_latest AND %(low)s AND %(high)s
                 """,
                 base=base,
-                program=self.program_id.id,
+                program=self.program_id._application_program().id,
                 low=SQL("info.registrant_id > %s", low) if low is not None else SQL("TRUE"),
                 high=SQL("info.registrant_id <= %s", high) if high is not None else SQL("TRUE"),
             )

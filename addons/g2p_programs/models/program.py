@@ -210,10 +210,14 @@ class Program(models.Model):
         """*Duplicate program*: the same definition is run again, with managers of its own."""
         copies = super(Program, self.with_context(g2p_no_default_managers=True)).copy(default)
         for program, copied in zip(self, copies, strict=True):
-            for kind in constants.MANAGER_FIELDS:
-                for manager in program.get_managers(kind):
-                    manager.copy({"program_id": copied.id})
+            program._copy_managers(copied)
         return copies.with_env(self.env)
+
+    def _copy_managers(self, target):
+        """Give `target`, a new program, copies of the managers; plug-ins copy first what their managers refer to."""
+        for kind in constants.MANAGER_FIELDS:
+            for manager in self.get_managers(kind):
+                manager.copy({"program_id": target.id})
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_used(self):

@@ -3,3 +3,4 @@ from . import scenario
 from . import scenario_run
 from . import scenario_apply
 from . import scenario_result
+from . import pmt

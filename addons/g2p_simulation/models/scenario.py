@@ -50,6 +50,8 @@ class ProgramScenario(models.Model):
     )
     eligibility_managers = fields.One2many(related="sandbox_id.eligibility_managers", readonly=False)
     entitlement_managers = fields.One2many(related="sandbox_id.entitlement_managers", readonly=False)
+    pmt_config = fields.Boolean(related="sandbox_id.pmt_config", readonly=False)
+    pmt_model_id = fields.Many2one(related="sandbox_id.pmt_model_id")
     eligibility_mode = fields.Selection(related="sandbox_id.eligibility_mode", readonly=False)
     cycles_per_year = fields.Float(
         digits=(6, 2),
@@ -111,6 +113,9 @@ class ProgramScenario(models.Model):
     )
     result_age_ids = fields.One2many(
         "g2p.program.scenario.result", "scenario_id", readonly=True, domain=[("dimension", "=", "age")]
+    )
+    result_band_ids = fields.One2many(
+        "g2p.program.scenario.result", "scenario_id", readonly=True, domain=[("dimension", "=", "band")]
     )
 
     @api.depends("program_id")
@@ -213,6 +218,22 @@ class ProgramScenario(models.Model):
         for scenario, vals in zip(self, vals_list, strict=True):
             vals["name"] = self.env._("%s (copy)", scenario.name)
         return vals_list
+
+    def action_open_pmt_model(self):
+        """Link: the scenario's own version of the proxy means test, made when there is none yet."""
+        self.ensure_one()
+        self.check_access("write")
+        model = self.pmt_model_id
+        if not model:
+            model = self.env["g2p.pmt.model"].create({"program_id": self.sandbox_id.id})
+        return {
+            "type": "ir.actions.act_window",
+            "name": model.display_name,
+            "res_model": model._name,
+            "res_id": model.id,
+            "view_mode": "form",
+            "views": [(False, "form")],
+        }
 
     def action_compare(self):
         """Button of the list: the chosen scenarios side by side, by area, sex and age."""

@@ -24,6 +24,7 @@ class ProgramScenario(models.Model):
         for kind in KINDS:
             before, after = (self._settings(program, kind) for program in (self.program_id, self.sandbox_id))
             lines += self._compare(before, after)
+        lines += self._compare(self._pmt_settings(self.program_id), self._pmt_settings(self.sandbox_id))
         return lines + self._compare(self._program_settings(self.program_id), self._program_settings(self.sandbox_id))
 
     def _compare(self, before, after):
@@ -49,7 +50,19 @@ class ProgramScenario(models.Model):
         return {**labels, (self.program_id.name, None): True}
 
     def _program_fields(self):
-        return ("eligibility_mode",)
+        return ("eligibility_mode", "pmt_config")
+
+    def _pmt_settings(self, program):
+        """The same of the version of the proxy means test that the program works with."""
+        model = program.pmt_model_id
+        if not program.pmt_config or not model:
+            return {}
+        who = model._description
+        fields_ = [field for field in model._fields.values() if self._is_setting(field)]
+        return {
+            (who, None): True,
+            **{(who, field._description_string(self.env)): self._in_words(model, field) for field in fields_},
+        }
 
     def _settings(self, program, kind):
         """{(manager, label): value in words} of the managers of a kind; the label None stands for the manager itself."""
@@ -95,6 +108,7 @@ class ProgramScenario(models.Model):
         self.ensure_one()
         settings = [self._settings(self.sandbox_id, kind) for kind in KINDS]
         settings.append(self._program_settings(self.sandbox_id))
+        settings.append(self._pmt_settings(self.sandbox_id))
         settings.append(self.benchmark_domain or "")
         return hashlib.sha256(repr(settings).encode()).hexdigest()
 
@@ -142,6 +156,9 @@ class ProgramScenario(models.Model):
         self.env.cr.execute("SELECT id FROM g2p_program WHERE id = %s FOR UPDATE", [self.program_id.id])
         self._check_apply()
         differences = self._differences()
+        rescore = self._pmt_settings(self.sandbox_id) and self._pmt_settings(self.sandbox_id) != self._pmt_settings(
+            self.program_id
+        )
         self._take_settings(self.sandbox_id, self.program_id)
         self.program_id.message_post(
             body=self.env._(
@@ -153,6 +170,8 @@ class ProgramScenario(models.Model):
         # sudo: role, access and state were checked above; these fields are protected
         self.sudo().write({"applied_on": fields.Datetime.now(), "applied_by_id": self.env.uid})
         self._transition("applied")
+        if rescore and self.program_id.state == "active":
+            return self.program_id.action_compute_pmt_scores()
         return {
             "type": "ir.actions.client",
             "tag": "display_notification",
@@ -167,7 +186,16 @@ class ProgramScenario(models.Model):
 
     def _take_settings(self, source, target):
         """`target` gets copies of the managers that `source` has, of the kinds that a scenario tries out, where they
-        differ."""
+        differ; and its proxy means test as a new version, in force at once if `target` is a program at work."""
+        target.write({name: source[name] for name in self._program_fields()})
+        wanted = self._pmt_settings(source)
+        if wanted and wanted != self._pmt_settings(target):
+            if target.is_sandbox:
+                target.pmt_model_id.unlink()
+            version = source.pmt_model_id.copy({"program_id": target.id})
+            if not target.is_sandbox:
+                version.action_activate()
+            target.invalidate_recordset()
         for kind in KINDS:
             if self._settings(source, kind) == self._settings(target, kind):
                 continue
@@ -176,4 +204,3 @@ class ProgramScenario(models.Model):
             target.invalidate_recordset()
             for manager in source.get_managers(kind):
                 manager.copy({"program_id": target.id})
-        target.write({name: source[name] for name in self._program_fields()})

@@ -30,7 +30,7 @@ class ProgramScenarioResult(models.Model):
     program_id = fields.Many2one(related="scenario_id.program_id", store=False)
     currency_id = fields.Many2one(related="scenario_id.currency_id")
     dimension = fields.Selection(
-        [("total", "In all"), ("area", "Area"), ("sex", "Sex"), ("age", "Age")],
+        [("total", "In all"), ("area", "Area"), ("sex", "Sex"), ("age", "Age"), ("band", "Band")],
         string="By",
         required=True,
         readonly=True,
@@ -68,20 +68,20 @@ class ProgramScenarioResult(models.Model):
         self.invalidate_model()
         lines = self.search([("scenario_id", "=", scenario.id), ("dimension", "!=", "area")])
         for line in lines:
-            line.name, line.sequence = self._label(line.dimension, line.key, unknown)
+            line.name, line.sequence = line._label(unknown)
 
-    @api.model
-    def _label(self, dimension, key, unknown):
-        """(name, place in the order) of a line; of every dimension but the areas there are a handful."""
+    def _label(self, unknown):
+        """(name, place in the order); of every dimension but the areas there are a handful of lines."""
+        dimension, key = self.dimension, self.key
         if dimension == "total":
             return self.env._("In all"), 0
         if not key:
             return unknown, 1000
         if dimension == "sex":
             return dict(self.env["gender.type"]._selection()).get(key, key), 0
-        if dimension == "age":
-            low = int(key)
-            above = [band for band in AGE_BANDS if band > low]
-            name = f"{low}–{above[0] - 1}" if above else self.env._("%s and over", low)
-            return name, low
-        return key, 0
+        if dimension == "band":
+            bands = self.scenario_id.sandbox_id._active_pmt_model().band_ids._poorest_first()
+            return bands[int(key) - 1].name, int(key)
+        low = int(key)
+        above = [band for band in AGE_BANDS if band > low]
+        return f"{low}–{above[0] - 1}" if above else self.env._("%s and over", low), low

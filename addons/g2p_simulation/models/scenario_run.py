@@ -85,8 +85,12 @@ class ProgramScenario(models.Model):
             "age": SQL("COALESCE((%s::integer[])[width_bucket(%s, %s::integer[])]::text, '')", bands, age, bands),
         }
 
+    def _scored(self, low, high):
+        """Columns `registrant_id`, `band`: nobody has a band without a proxy means test."""
+        return SQL("SELECT NULL::integer AS registrant_id, NULL::integer AS band WHERE FALSE")
+
     def _bulk_chunk_simulate(self, operation, low, high):
-        program, sandbox = self.program_id, self.sandbox_id
+        program, sandbox = self.program_id, self.sandbox_id.with_context(g2p_scenario_range=(low, high))
         manager = sandbox.get_manager(sandbox.MANAGER_ENTITLEMENT)
         self.env.flush_all()
         figures = SQL(", ").join(SQL.identifier(measure) for measure in MEASURES)
@@ -119,6 +123,7 @@ class ProgramScenario(models.Model):
                      UNION SELECT registrant_id FROM benchmark
                      UNION SELECT registrant_id FROM unknown
                 ), shown_area AS MATERIALIZED (%(areas)s),
+                scored AS MATERIALIZED (%(scored)s),
                 judged AS MATERIALIZED (
                     SELECT concerned.registrant_id,
                            concerned.registrant_id IN (SELECT registrant_id FROM qualifying) AS qualifies,
@@ -146,6 +151,7 @@ class ProgramScenario(models.Model):
                       JOIN res_partner AS registrant ON registrant.id = person.registrant_id
                       LEFT JOIN g2p_group_indicator AS head ON head.group_id = registrant.id
                       LEFT JOIN shown_area AS area ON area.id = registrant.area_id
+                      LEFT JOIN scored ON scored.registrant_id = person.registrant_id
                      CROSS JOIN LATERAL (VALUES %(facts)s) AS facts (dimension, key)
                      GROUP BY facts.dimension, facts.key
                 ), written AS (
@@ -170,6 +176,7 @@ class ProgramScenario(models.Model):
                 range=program._range_sql("membership", low, high),
                 lines=manager._entitlement_lines(SQL("SELECT registrant_id FROM qualifying"), low, high),
                 areas=self._shown_areas(),
+                scored=self._scored(low, high),
                 facts=SQL(", ").join(SQL("(%s, %s)", name, key) for name, key in self._dimensions().items()),
                 figures=figures,
                 added=SQL(", ").join(

@@ -77,6 +77,17 @@ class PMTEligibilityManager(models.Model):
             )
         return model
 
+    def copy_data(self, default=None):
+        """The copy for another program refers to the bands of that program's model, which have the same names."""
+        vals_list = super().copy_data(default)
+        for manager, vals in zip(self, vals_list, strict=True):
+            target = self.env["g2p.program"].browse(vals["program_id"])
+            if target != manager.program_id:
+                names = manager.band_ids.mapped("name")
+                bands = target.pmt_model_id.band_ids.filtered(lambda band, names=names: band.name in names)
+                vals["band_ids"] = [fields.Command.set(bands.ids)]
+        return vals_list
+
     def _scores(self, condition):
         """Whether `base.registrant_id` has a score by the active version that meets a condition over `kept`."""
         return SQL(
