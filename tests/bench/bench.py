@@ -1,9 +1,10 @@
-"""Times the pipeline at several sizes, beside plain SQL in the same run; no test, no thresholds.
+"""Times the product at several sizes, beside plain SQL in the same run; no test, no thresholds.
 
     make bench N="1000 10000 100000"        N is the number of people; they live in N / 4 households
 
 For each N a registry is made by the demo generator once, and each run gets a copy of it and a process of its own.
-Medians of three runs up to N = 100,000, of one above. Results: .run/bench/N.json and .run/bench/N.md.
+Medians of three runs up to N = 100,000, of one above (RUNS=1 for one run everywhere). Results: .run/bench/N.json and N.md.
+BENCH names the databases, by default `bench`: bench_run, bench_template_1000 …
 """
 
 import json
@@ -16,12 +17,22 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / ".run/bench"
-TEMPLATE = "bench_template"
+NAME = os.environ.get("BENCH") or "bench"
+RUN = f"{NAME}_run"
+BASE = os.environ.get("BASE") or "g2p_base"
 TARGETS = ("individual", "group")
+
+
+def say(text):
+    print(f"[bench] {text}", flush=True)
 
 
 def database(*arguments):
     subprocess.run([ROOT / "scripts/database.sh", *arguments], check=True, cwd=ROOT)
+
+
+def script(name, *arguments):
+    return [ROOT / "scripts/python", ROOT / "tests/bench" / name, *arguments]
 
 
 def runs_for(people):
@@ -30,53 +41,72 @@ def runs_for(people):
 
 def registry(people):
     """A database with so many people, made once for each state of the addons."""
-    name = f"{TEMPLATE}_{people}"
+    name = f"{NAME}_template_{people}"
     database("demo", name, str(max(people // 4, 1)))
     subprocess.run(["psql", "-q", "-d", name, "-c", "VACUUM ANALYZE"], check=True)
     return name
 
 
 def run_pipeline(template, target):
-    """One run on a copy of ``template``: what pipeline.py prints, by step."""
-    name = "bench_run"
-    database("copy", template, name)
-    process = subprocess.run(
-        [ROOT / "scripts/python", ROOT / "tests/bench/pipeline.py", name, target],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-    )
-    database("drop", name)
-    if process.returncode:
-        raise SystemExit(f"the run on {template} ({target}) failed with status {process.returncode}")
-    steps, extra = defaultdict(dict), {}
-    for line in process.stdout.splitlines():
+    """One run on a copy of ``template``: what pipeline.py prints, by step; its screens; how much the database grew."""
+    database("copy", template, RUN)
+    steps, screens, extra = defaultdict(dict), {}, {}
+    process = subprocess.Popen(script("pipeline.py", RUN, target), stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    for line in process.stdout:
         if not line.startswith("{"):
-            print(line)
+            print(line, end="")
             continue
         values = json.loads(line)
         if "step" in values:
-            steps[values.pop("step")].update(values)
+            step = values.pop("step")
+            steps[step].update(values)
+            plain = values.get("plain_seconds")
+            say(
+                f"  {step}: {values['seconds']:.2f} s"
+                + (f", plain SQL {plain:.2f} s: {values['seconds'] / plain:.1f}" if plain else "")
+            )
+        elif "screen" in values:
+            screens[values.pop("screen")] = values
         else:
             extra.update(values)
-    return dict(steps), extra
+    status = process.wait()
+    database("drop", RUN)
+    if status:
+        raise SystemExit(f"the run on {template} ({target}) failed with status {status}")
+    return dict(steps), screens, extra
 
 
 def run_import(people):
     """A file of so many people into an empty registry: what registrants.py prints, as a step."""
-    name = "bench_run"
     database("base")
-    database("copy", "g2p_base", name)
+    database("copy", BASE, RUN)
     process = subprocess.run(
-        [ROOT / "scripts/python", ROOT / "tests/bench/registrants.py", name, str(people)],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-        check=True,
+        script("registrants.py", RUN, str(people)), stdout=subprocess.PIPE, text=True, cwd=ROOT, check=True
     )
-    database("drop", name)
+    database("drop", RUN)
     figures = json.loads(process.stdout.splitlines()[-1])
     return {figures.pop("step"): figures}
+
+
+def run_workers(template, count):
+    """Seconds that so many workers need for one and the same operation."""
+    database("copy", template, RUN)
+    subprocess.run(script("workers.py", RUN, "plan"), check=True, cwd=ROOT)
+    workers = [
+        subprocess.Popen(
+            script("workers.py", RUN, "run"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+        )
+        for _number in range(count)
+    ]
+    for worker in workers:
+        if worker.stdout.readline() != "ready\n":
+            raise SystemExit("a worker did not start")
+    for worker in workers:
+        worker.stdin.write("go\n")
+        worker.stdin.flush()
+    figures = [json.loads(worker.communicate()[0].splitlines()[-1]) for worker in workers]
+    database("drop", RUN)
+    return {"seconds": max(figure["seconds"] for figure in figures), "rows": figures[0]["rows"]}
 
 
 def medians(runs):
@@ -98,40 +128,63 @@ def table(steps):
         "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for step, figures in steps.items():
-        seconds, plain, rows = figures["seconds"], figures.get("plain_seconds"), figures.get("rows") or 0
+        seconds, plain, rows = figures["seconds"], figures.get("plain_seconds"), figures.get("rows")
         lines.append(
-            f"| {step} | {rows:,.0f} | {seconds:.2f} | {rows / seconds:,.0f} | "
+            f"| {step} | {'' if rows is None else f'{rows:,.0f}'} | {seconds:.2f} | "
+            f"{f'{rows / seconds:,.0f}' if rows else ''} | "
             f"{'' if plain is None else f'{plain:.2f}'} | {f'{seconds / plain:.1f}' if plain else ''} | "
             f"{figures['statements']:.0f} | {figures['peak_mb']:.0f} |"
         )
-    seconds = sum(figures["seconds"] for figures in steps.values())
-    plain = sum(figures.get("plain_seconds", 0) for figures in steps.values())
-    lines.append(f"| **all** | | **{seconds:.2f}** | | **{plain:.2f}** | **{seconds / plain:.1f}** | | |")
+    if len(steps) > 1:
+        seconds = sum(figures["seconds"] for figures in steps.values())
+        plain = sum(figures.get("plain_seconds", 0) for figures in steps.values())
+        lines.append(f"| **all** | | **{seconds:.2f}** | | **{plain:.2f}** | **{seconds / plain:.1f}** | | |")
     return "\n".join(lines)
+
+
+def screens_table(screens):
+    rows = [f"| {name} | {values['milliseconds']:.0f} | {values['queries']:.0f} |" for name, values in screens.items()]
+    return "\n".join(["| screen | ms | queries |", "|---|---:|---:|", *rows])
+
+
+def measure(people):
+    """Everything about one size: the figures, and the same as Markdown."""
+    template, count = registry(people), runs_for(people)
+    report, result = [f"## {people:,} people\n"], {"people": people}
+    say(f"{people:,} people from a file")
+    result["import"] = medians([run_import(people) for _number in range(count)])
+    report.append(f"### Import of a file of registrants\n\n{table(result['import'])}\n")
+    for target in TARGETS:
+        runs, screens = [], []
+        for number in range(count):
+            say(f"{people:,} people, {target} program, run {number + 1} of {count}")
+            steps, shown, extra = run_pipeline(template, target)
+            runs.append(steps)
+            screens.append(shown)
+        steps, shown = medians(runs), medians(screens)
+        result[target] = {"steps": steps, "runs": runs, "screens": shown, **extra}
+        median = f"median of {count} runs" if count > 1 else "one run"
+        report.append(
+            f"### {target.capitalize()} program, two cycles, {median}\n\n{table(steps)}\n\n"
+            f"The database grew by {extra['growth_mb']:,} MB.\n\n{screens_table(shown)}\n"
+        )
+    say(f"{people:,} people, one worker and two")
+    result["workers"] = {number: run_workers(template, number) for number in (1, 2)}
+    one, two = (result["workers"][number]["seconds"] for number in (1, 2))
+    report.append(
+        f"*Import eligible registrants*, {result['workers'][1]['rows']:,} rows: one worker {one:.2f} s, "
+        f"two workers {two:.2f} s, {one / two:.2f} × the throughput.\n"
+    )
+    return result, "\n".join(report)
 
 
 def main(sizes):
     RESULTS.mkdir(parents=True, exist_ok=True)
     for people in sizes:
-        template, report, result = registry(people), [f"## {people:,} people\n"], {"people": people}
-        print(f"[bench] {people:,} people from a file", flush=True)
-        result["import"] = medians([run_import(people) for _number in range(runs_for(people))])
-        report.append(f"### Import of a file of registrants\n\n{table(result['import'])}\n")
-        for target in TARGETS:
-            runs = []
-            for number in range(runs_for(people)):
-                print(f"[bench] {people:,} people, {target} program, run {number + 1}", flush=True)
-                steps, extra = run_pipeline(template, target)
-                runs.append(steps)
-            steps = medians(runs)
-            result[target] = {"steps": steps, "runs": runs, **extra}
-            report.append(
-                f"### {target.capitalize()} program, median of {len(runs)} run{'s' * (len(runs) > 1)}\n\n{table(steps)}\n\n"
-                f"The database grew by {extra['growth_mb']:,} MB.\n"
-            )
+        result, report = measure(people)
         (RESULTS / f"{people}.json").write_text(json.dumps(result, indent=1))
-        (RESULTS / f"{people}.md").write_text("\n".join(report))
-        print("\n".join(report), flush=True)
+        (RESULTS / f"{people}.md").write_text(report)
+        print(report, flush=True)
 
 
 if __name__ == "__main__":

@@ -81,7 +81,12 @@ class CashEntitlementItem(models.Model):
         """
         self.ensure_one()
         domain = self._condition_domain()
-        condition = SQL("TRUE")
+        # The range is said of the registrants too, so that no more of them are read than a chunk has.
+        condition = SQL(
+            "%s AND %s",
+            SQL("registrant.id > %s", low) if low is not None else SQL("TRUE"),
+            SQL("registrant.id <= %s", high) if high is not None else SQL("TRUE"),
+        )
         if not domain.is_true():
             if low is not None:
                 domain &= Domain("id", ">", low)
@@ -89,7 +94,7 @@ class CashEntitlementItem(models.Model):
                 domain &= Domain("id", "<=", high)
             # sudo: the condition is a rule of the program over its members, whatever the user who prepares may see
             partners = self.env["res.partner"].sudo().with_context(active_test=False)
-            condition = SQL("registrant.id IN %s", partners._search(domain).subselect())
+            condition = SQL("%s AND registrant.id IN %s", condition, partners._search(domain).subselect())
         multiplier = SQL("1::numeric")
         if self.multiplier_field:
             # sudo: the name of a field

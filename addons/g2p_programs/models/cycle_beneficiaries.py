@@ -113,7 +113,7 @@ class Cycle(models.Model):
     def _bulk_chunk_verify(self, operation, low, high):
         candidates = SQL(
             """
-            SELECT membership.id, membership.partner_id, membership.state
+            SELECT membership.id, membership.partner_id, membership.state, membership.reason AS known_reason
               FROM g2p_cycle_membership AS membership
              WHERE membership.cycle_id = %(cycle)s
                AND membership.state IN ('draft', 'enrolled', 'not_eligible')
@@ -129,16 +129,22 @@ class Cycle(models.Model):
             SQL(
                 """
                 WITH candidates AS MATERIALIZED (%(candidates)s),
-                     verdict AS MATERIALIZED (%(verdicts)s),
-                     moved AS (
+                     judged AS MATERIALIZED (%(verdicts)s),
+                     verdict AS MATERIALIZED (
+                    -- "moves" is a word and not a truth value: the planner takes it for rare, and does not read the whole
+                    -- table to find the few that move.
+                    SELECT judged.*,
+                           CASE WHEN judged.verdict = 'unknown' THEN 'stays'
+                                WHEN judged.state = CASE WHEN judged.reason IS NULL THEN 'enrolled' ELSE 'not_eligible' END
+                                     AND judged.reason IS NOT DISTINCT FROM judged.known_reason
+                                THEN 'stays' ELSE 'moves' END AS change
+                      FROM judged
+                ), moved AS (
                     UPDATE g2p_cycle_membership AS membership
                        SET state = CASE WHEN verdict.reason IS NULL THEN 'enrolled' ELSE 'not_eligible' END,
                            reason = verdict.reason, write_uid = %(uid)s, write_date = %(now)s
                       FROM verdict
-                     WHERE membership.id = verdict.id
-                       AND verdict.verdict <> 'unknown'
-                       AND (membership.state <> CASE WHEN verdict.reason IS NULL THEN 'enrolled' ELSE 'not_eligible' END
-                            OR membership.reason IS DISTINCT FROM verdict.reason)
+                     WHERE membership.id = verdict.id AND verdict.change = 'moves'
                  RETURNING membership.id, verdict.state AS from_state, membership.state AS to_state, verdict.reason
                 ), logged AS (
                     INSERT INTO g2p_state_history
@@ -161,6 +167,12 @@ class Cycle(models.Model):
         )
         enrolled, already, not_eligible, unknown = self.env.cr.fetchone()
         self.env["g2p.cycle.membership"].invalidate_model()
+        if not_eligible:
+            self._cancel_of_not_eligible(low, high, operation)
+        return {"enrolled": enrolled, "already": already, "not_eligible": not_eligible, "unknown": unknown}
+
+    def _cancel_of_not_eligible(self, low, high, operation):
+        """Members who are not eligible any more lose their draft and pending entitlements."""
         self.env["g2p.entitlement"]._transition_where(
             SQL(
                 """
@@ -181,7 +193,6 @@ class Cycle(models.Model):
             reason=self.env._("Not eligible any more"),
             operation=operation,
         )
-        return {"enrolled": enrolled, "already": already, "not_eligible": not_eligible, "unknown": unknown}
 
     def _bulk_finish_verify(self, operation):
         self._refresh_counters()

@@ -136,13 +136,16 @@ class Cycle(models.Model):
         return SQL("EXISTS (SELECT FROM g2p_cycle AS still WHERE still.id = %s AND still.state = %s)", self.id, state)
 
     def _disabled(self):
-        """Over `t`: the beneficiary is disabled or archived."""
+        """Over `t`: the beneficiary is disabled or archived.
+
+        A scalar subquery, looked up by key for each row. As EXISTS it becomes a join, and after many people were disabled
+        at once the planner, who expects none, compares every row with each of them.
+        """
         return SQL(
             """
-            EXISTS (
-                SELECT FROM res_partner AS beneficiary
-                 WHERE beneficiary.id = t.partner_id AND (beneficiary.disabled IS NOT NULL OR NOT beneficiary.active)
-            )
+            (SELECT beneficiary.disabled IS NOT NULL OR NOT beneficiary.active
+               FROM res_partner AS beneficiary
+              WHERE beneficiary.id = t.partner_id)
             """
         )
 

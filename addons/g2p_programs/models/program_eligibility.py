@@ -86,7 +86,7 @@ class Program(models.Model):
         verdict, reason = self._combined_verdict(managers)
         return SQL(
             """
-            SELECT id, partner_id, state,
+            SELECT answered.*,
                    CASE WHEN NOT reachable THEN %(no)s %(verdict)s END AS verdict,
                    CASE WHEN NOT reachable THEN %(not_reachable)s %(reason)s END AS reason
               FROM (

@@ -125,6 +125,105 @@ class TestMoneyReconciliation(MoneyCase):
         self.assertEqual(self.outcomes(second), ["already_final"])
         self.assertEqual(self.figures(), (1000, 220, 160))
 
+    def staged(self):
+        self.env.cr.execute("SELECT COUNT(*) FROM g2p_payment_reconciliation_staged")
+        return self.env.cr.fetchone()[0]
+
+    def test_a_file_is_matched_in_portions_with_the_same_outcome(self):
+        """Lines that belong together lie in different chunks of two."""
+        self.env["ir.config_parameter"].set_param("g2p_bulk.chunk_size", 2)
+        record = self.upload(
+            self.line(self.large_payment),
+            self.line(self.small_payment),
+            "nobody,paid,1,,",
+            self.line(self.large_payment),
+            self.line(self.small_payment, "failed"),
+            ",paid,1,,",
+            self.line(self.empty_payment),
+        )
+        self.assertEqual(len(self.operation(record, "match").chunk_ids), 4)
+        self.assertEqual(
+            self.outcomes(record), ["matched", "duplicate", "unmatched", "duplicate", "duplicate", "bad", "matched"]
+        )
+        self.assertEqual(self.counts(record, "match"), {"matched": 2, "duplicate": 3, "unmatched": 1, "bad": 1})
+        self.assertEqual((record.lines_count, record.matched_amount), (7, 254.8))
+        self.assertEqual(self.staged(), 0)
+        record.action_apply()
+        self.assertEqual((self.large_payment.status, self.empty_payment.status), ("paid", "paid"))
+        self.assertFalse(self.small_payment.status)
+
+    def test_a_file_that_is_read_again_takes_the_place_of_the_first(self):
+        record = self.upload(self.line(self.large_payment), self.line(self.small_payment))
+        record.file = base64.b64encode(f"{HEADER}\n{self.line(self.empty_payment)}".encode())
+        self.assertEqual(record.state, "draft")
+        with self.assertRaisesRegex(UserError, "Read the file first"):
+            record.action_apply()
+        record.action_check()
+        self.assertEqual((record.state, record.lines_count, record.matched_count), ("checked", 1, 1))
+        self.assertEqual(record.line_ids.payment_id, self.empty_payment)
+
+    def test_a_file_that_turns_out_to_be_no_text_leaves_nothing(self):
+        lines = "\n".join([HEADER, *(f"unknown-{number},paid,1,," for number in range(2_000))])
+        record = (
+            self.env["g2p.payment.reconciliation"]
+            .with_user(self.finance)
+            .create({"file": base64.b64encode(lines.encode() + b"\nxx\xe9,paid,1,,\n"), "filename": "bank.csv"})
+        )
+        with self.assertRaisesRegex(
+            UserError, "^The file is no UTF-8 text: save it as CSV UTF-8 and upload it again.$"
+        ):
+            record.action_check()
+        self.assertEqual((record.state, record.lines_count, self.staged()), ("draft", 0, 0))
+        self.assertFalse(record.line_ids)
+        self.assertFalse(self.operation(record, "match"))
+
+    def test_an_open_quote_tells_how_many_lines_it_hides(self):
+        record = self.upload(
+            self.line(self.large_payment), f'"{self.line(self.small_payment)}', self.line(self.empty_payment)
+        )
+        self.assertEqual(self.outcomes(record), ["matched", "bad"])
+        self.assertEqual(
+            record.line_ids.sorted("row_number")[1].note,
+            "A quote is opened and not closed: 2 lines of the file from here on can't be read",
+        )
+        closed = self.upload(f'"{self.large_payment.name}",paid,156.80,,"two\nlines"', self.line(self.small_payment))
+        self.assertEqual(self.outcomes(closed), ["matched", "matched"])
+        self.assertEqual(closed.line_ids.sorted("row_number")[0].bank_reference, "two\nlines")
+
+    def test_a_line_that_is_far_too_long_hides_no_payment(self):
+        """What follows the cut would read as a payment."""
+        long = "x" * (1 << 20)
+        record = self.upload(f"{long}{self.line(self.large_payment)}", self.line(self.small_payment))
+        self.assertEqual(self.outcomes(record), ["bad", "matched"])
+        self.assertEqual(record.line_ids.payment_id, self.small_payment)
+
+    def test_a_file_of_payments_is_not_in_the_index_of_attachments(self):
+        record = self.upload(self.line(self.large_payment))
+        attachment = record._attachment()
+        self.assertTrue(attachment.store_fname)
+        self.assertFalse(attachment.index_content)
+        record.file = base64.b64encode(b"reference,status,amount\n")
+        self.assertFalse(attachment.index_content)
+
+    def test_a_file_at_work_is_neither_changed_nor_read_again(self):
+        record = self.upload(self.line(self.large_payment))
+        self.env["g2p.bulk.operation"].create(
+            {
+                "name": "Reconcile payments: bank.csv",
+                "step": "reconcile",
+                "res_model": record._name,
+                "res_id": record.id,
+                "user_id": self.finance.id,
+                "state": "running",
+            }
+        )
+        record.invalidate_recordset()
+        with self.assertRaisesRegex(UserError, "already running"):
+            record.action_check()
+        with self.assertRaisesRegex(UserError, "already running"):
+            record.file = base64.b64encode(b"reference,status,amount\n")
+        self.assertEqual(self.outcomes(record), ["matched"])
+
     def test_only_the_chosen_cycle_is_matched(self):
         other = self.new_cycle()
         record = self.upload(self.line(self.large_payment), cycle_id=other.id)

@@ -1,3 +1,5 @@
+import base64
+
 from odoo.tests import tagged
 from odoo.tools import SQL
 
@@ -49,6 +51,7 @@ class TestMoneyStatements(MoneyCase):
         self.assertEqual(cycle.members_count, count)
         finance = cycle.with_user(self.finance)
         statements = {
+            "verify": self.statements(cycle, "check_eligibility", "verify"),
             "prepare": self.statements(cycle, "prepare_entitlement", "prepare"),
             "prepare again": self.statements(cycle, "prepare_entitlement", "prepare"),
             "submit": self.statements(cycle, "to_approve", "submit"),
@@ -58,12 +61,31 @@ class TestMoneyStatements(MoneyCase):
             "approve": self.statements(finance, "validate_entitlement", "approve_entitlements"),
             "prepare payments": self.statements(cycle, "prepare_payment", "prepare_payments"),
             "send": self.statements(cycle, "send_payment", "send"),
+        }
+        answer = self.answer(cycle, count // 2)
+        statements |= {
+            "read a file": self.statements(answer, "action_check", "match"),
+            "apply a file": self.statements(answer, "action_apply", "reconcile"),
             "mark": self.statements(finance, "_mark_payments", "reconcile", "paid"),
         }
+        self.assertEqual((answer.lines_count, answer.matched_count, answer.state), (count // 2, count // 2, "applied"))
         self.assertEqual((cycle.paid_count, cycle.state), (count, "distributed"))
         self.assertEqual(self.figures(program), (count * 12, 0, count * 12))
         self.assertEqual(len(cycle.payment_batch_ids), -(-count // 500))
         return statements
+
+    def answer(self, cycle, count):
+        """The payer's file about so many payments of a cycle, all paid."""
+        self.env.flush_all()
+        rows = self.env.execute_query(
+            SQL("SELECT name, amount_issued FROM g2p_payment WHERE cycle_id = %s ORDER BY id LIMIT %s", cycle.id, count)
+        )
+        content = "reference,status,amount\n" + "".join(f"{name},paid,{amount}\n" for name, amount in rows)
+        return (
+            self.env["g2p.payment.reconciliation"]
+            .with_user(self.finance)
+            .create({"file": base64.b64encode(content.encode()), "filename": "answer.csv"})
+        )
 
     def test_a_chunk_of_twenty_thousand_costs_what_one_of_a_thousand_does(self):
         self.pipeline(1_000)  # fills the caches of the registry

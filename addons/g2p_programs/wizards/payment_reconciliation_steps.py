@@ -36,7 +36,7 @@ class PaymentReconciliation(models.Model):
     _inherit = "g2p.payment.reconciliation"  # pylint: disable=consider-merging-classes-inherited
 
     def init(self):
-        super().init()
+        result = super().init()
         self.env.cr.execute(STAGED)
         # Reconciliations of before the counters were kept.
         self.env.cr.execute(
@@ -44,6 +44,7 @@ class PaymentReconciliation(models.Model):
         )
         if earlier := self.browse(reconciliation_id for [reconciliation_id] in self.env.cr.fetchall()):
             earlier._refresh_counters()
+        return result
 
     def _bulk_steps(self):
         _ = self.env._

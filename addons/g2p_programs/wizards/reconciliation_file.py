@@ -101,7 +101,6 @@ def parse_file(env, stream):
     """
     text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
     lines = _Lines(text)
-    reader, header = iter(()), []
     try:
         head = next(lines, "")
         reader = csv.reader(itertools.chain([head], lines), delimiter=max(",;\t|", key=head.count))
@@ -109,7 +108,8 @@ def parse_file(env, stream):
     except UnicodeDecodeError as error:
         raise _no_text(env) from error
     except csv.Error:
-        pass  # a first line that can't be read names no columns
+        # A first line that can't be read names no columns.
+        reader, header = iter(()), []
     places = {
         column: next((place for place, cell in enumerate(header) if cell in names), None)
         for column, names in COLUMNS.items()

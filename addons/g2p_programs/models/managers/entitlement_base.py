@@ -239,13 +239,15 @@ class BaseEntitlementManager(models.AbstractModel):
                 WITH member AS MATERIALIZED (
                     SELECT membership.id, membership.partner_id, membership.reason,
                            registrant.disabled IS NOT NULL OR NOT registrant.active AS disabled,
-                           EXISTS (
-                            SELECT FROM g2p_entitlement AS known
-                             WHERE known.cycle_id = membership.cycle_id AND known.partner_id = membership.partner_id
+                           -- Of this range only: asked as EXISTS, the entitlements of all cycles are read for each chunk.
+                           membership.partner_id IN (
+                            SELECT known.partner_id FROM g2p_entitlement AS known
+                             WHERE known.cycle_id = %(cycle)s AND known.partner_id > %(low)s AND known.partner_id <= %(high)s
                                AND known.state <> 'cancelled'
                            ) AS already
                       FROM g2p_cycle_membership AS membership
-                      JOIN res_partner AS registrant ON registrant.id = membership.partner_id
+                      JOIN res_partner AS registrant
+                        ON registrant.id = membership.partner_id AND registrant.id > %(low)s AND registrant.id <= %(high)s
                      WHERE membership.cycle_id = %(cycle)s AND membership.state = 'enrolled' AND %(range)s
                        AND EXISTS (SELECT FROM g2p_cycle WHERE id = %(cycle)s AND state = 'draft')
                 ), line AS MATERIALIZED (
@@ -295,6 +297,8 @@ class BaseEntitlementManager(models.AbstractModel):
                 SELECT outcome, COUNT(*) FROM verdict GROUP BY outcome
                 """,
                 cycle=cycle.id,
+                low=low,
+                high=high,
                 range=cycle.program_id._range_sql("membership", low, high),
                 lines=self._entitlement_lines(self._members(cycle, low, high), low, high),
                 program=cycle.program_id.id,
