@@ -1,7 +1,7 @@
 import logging
 from collections import defaultdict
 
-from psycopg2.errors import DeadlockDetected, DiskFull, LockNotAvailable
+from psycopg2.errors import DeadlockDetected, DiskFull, InternalError_, LockNotAvailable
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
@@ -23,6 +23,8 @@ from ..core import (
 
 _logger = logging.getLogger(__name__)
 
+# A quota or a limit of file sizes has no error code of its own, but the words of a full disk.
+FILE_FULL = "could not extend file"
 # An operation of so many rows has the statistics of its tables taken again.
 ANALYZE_FROM = 1_000
 
@@ -351,9 +353,10 @@ class BulkOperation(models.Model):
     def _readable(self, error):
         if isinstance(error, Conflict):
             return self.env._("Other work kept changing the same rows. Resume to try again.")
-        if isinstance(error, DiskFull):
+        if isinstance(error, DiskFull) or (isinstance(error, InternalError_) and FILE_FULL in str(error)):
             return self.env._(
-                "The disk of the database server is full. What was done is kept; make room on it, then resume."
+                "The database server could not make its files any larger: its disk is full, or a quota is used up. "
+                "What was done is kept; make room, then resume."
             )
         return readable_error(error)
 
