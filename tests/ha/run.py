@@ -144,6 +144,8 @@ class Setting:
             check=True,
             env=environment,
         )
+        [[size]] = self.primary.sql(DATABASE, "SELECT pg_database_size(current_database()) / 1024 / 1024")
+        say(f"{self.people:,} people: the database has {size:,} MB")
         for name, value in (("chunk_size", max(self.people // CHUNKS, 100)), ("inline_threshold", 1)):
             self.primary.sql(
                 DATABASE, "UPDATE ir_config_parameter SET value = %s WHERE key = %s", str(value), f"g2p_bulk.{name}"
@@ -249,10 +251,21 @@ class Run:
 
     def go(self):
         self.sessions()
+        [[size, log]] = self.sql("SELECT pg_database_size(current_database()), pg_current_wal_lsn()")
         self.program = Program(People(self.setting), "Country", "[]", deposit=1_000_000_000)
         self.owners = {pid: n for n, node in enumerate(self.setting.nodes) for pid in self.setting.processes(node)}
         for step in STEPS:
             self.step(step)
+        [[grown, written, heads]] = self.sql(
+            """
+            SELECT pg_database_size(current_database()) - %s, pg_wal_lsn_diff(pg_current_wal_lsn(), %s),
+                   (SELECT COUNT(*) FROM g2p_entitlement WHERE program_id = %s)
+            """,
+            size,
+            log,
+            self.program.id,
+        )
+        say(f"the database grew by {grown / heads:,.0f} bytes a head and wrote {written / heads:,.0f} of log a head")
         self.counts()
         self.replica_reads()
         self.table()

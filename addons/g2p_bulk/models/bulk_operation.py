@@ -405,8 +405,18 @@ class BulkOperation(models.Model):
         Whoever completes the last chunk comes here after its commit, so at least one of them sees all chunks done;
         the lock on the operation lets only one of them finish.
         """
+        conflicts = []
+
+        def finish(attempt):
+            finished = self._finish()
+            if finished:
+                # Who only came too late to close it has nothing to tell.
+                for number, conflict in enumerate(conflicts, 1):
+                    self._note("conflict", self._conflict_in_words(conflict), attempt=number)
+            return finished
+
         try:
-            return self._finish()
+            return retrying(self.env, finish, lambda attempt, conflict: conflicts.append(conflict))
         except Exception as error:
             if self.env.cr.closed or self.env.cr.connection.closed:
                 raise
@@ -414,7 +424,6 @@ class BulkOperation(models.Model):
             self._record_finish_failure(self._readable(error))
             return True
 
-    @retried
     def _finish(self):
         state = self._locked_state()
         if state not in ("running", "cancelled") or self.finished_at:
