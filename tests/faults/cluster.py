@@ -37,6 +37,7 @@ class Cluster:
             "unix_socket_directories": f"'{self.folder}'",
             "max_connections": 100,
             "shared_buffers": "'256MB'",
+            "max_wal_size": "'1GB'",
             "log_min_messages": "'fatal'",
             **FAST,
             **(settings or {}),
@@ -47,7 +48,10 @@ class Cluster:
         return {"PGHOST": self.host, "PGPORT": str(self.port), "PGUSER": "odoo"}
 
     def run(self, program, *arguments, check=True):
-        command = [self.bin / program, *map(str, arguments)]
+        return self.as_owner(self.bin / program, *arguments, check=check)
+
+    def as_owner(self, *command, check=True):
+        command = [*map(str, command)]
         if self.owner:
             command = ["runuser", "-u", self.owner, "--", *command]
         return subprocess.run(
@@ -55,7 +59,19 @@ class Cluster:
         ).stdout
 
     def create(self):
-        self.run("initdb", "-D", self.data, "-U", "odoo", "--auth=trust", "-E", "UTF8", "--locale=C.UTF-8", "-N")
+        self.run(
+            "initdb",
+            "-D",
+            self.data,
+            "-U",
+            "odoo",
+            "--auth=trust",
+            "-E",
+            "UTF8",
+            "--locale=C.UTF-8",
+            "-N",
+            "--wal-segsize=1",
+        )
         return self
 
     def copy_of(self, primary, slot):

@@ -101,12 +101,23 @@ def running_node(cluster, folder, database, **options):
         node.kill()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def world(cluster, folder):
     database = cluster.copy_database(TEMPLATE, "faults_world")
     with running_node(cluster, folder, database, workers=8) as node:
         yield World(cluster, node)
-    cluster.sql("postgres", f"DROP DATABASE {database} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def undisturbed(world):
+    """The figures after each step of a program that nothing happens to."""
+    program = world.program("Undisturbed")
+    figures = {}
+    for step in program.steps:
+        program.run(step)
+        figures[step] = program.figures()
+    assert not world.never()
+    return figures
 
 
 class Gate:
@@ -121,6 +132,7 @@ class Gate:
         self.connection.cursor().execute(f"SELECT pg_advisory_lock({GATE_LOCK})")
 
     def open(self):
+        # A server that was killed has opened it already.
         if self.connection:
             self.connection.close()
             self.connection = None
@@ -169,8 +181,8 @@ class Background:
 
 @pytest.fixture
 def hang(gate):
-    """``hang(program, step)``: a step under way in a process of its own, its first chunk committed, its second one done
-    and not committed. Returns (the call, the process's number)."""
+    """``hang(start)``: what ``start()`` starts is under way in a process of its own, its first chunk committed, its second
+    one done and not committed. Returns (the call, the process's number)."""
 
     def start(start_step):
         gate.close()

@@ -37,16 +37,21 @@ class Node:
         command = [ROOT / ".venv/bin/python", "-m", "odoo", "-d", database, "--db-filter", f"^{database}$"]
         command += ["--http-interface", "127.0.0.1", "--http-port", str(self.port), "--gevent-port", str(free_port())]
         command += ["--workers", str(workers), "--max-cron-threads", "0", "--data-dir", str(Path(folder) / "data")]
+        self.command = [*command, "--logfile", self.log, "--log-level", "warn", *options]
+        self.environment = {
+            **os.environ,
+            "ODOO_RC": str(ROOT / "odoo.conf"),
+            "PYTHONWARNINGS": "ignore",
+            **environment,
+            "ODOO_QUEUE_JOB_CHANNELS": f"root:{chunks_at_a_time}",
+        }
+        self.start()
+
+    def start(self):
         self.process = subprocess.Popen(
-            [*command, "--logfile", self.log, "--log-level", "warn", *options],
+            self.command,
             cwd=ROOT,
-            env={
-                **os.environ,
-                "ODOO_RC": str(ROOT / "odoo.conf"),
-                "PYTHONWARNINGS": "ignore",
-                **environment,
-                "ODOO_QUEUE_JOB_CHANNELS": f"root:{chunks_at_a_time}",
-            },
+            env=self.environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
@@ -71,6 +76,12 @@ class Node:
         except ProcessLookupError:
             return
         self.process.wait()
+
+    def restart(self):
+        """What a service manager does: Odoo's master ends when it can't reach its database for a moment."""
+        self.kill()
+        self.start()
+        self.wait()
 
     def user(self, login):
         return User(self.url, self.database, login)

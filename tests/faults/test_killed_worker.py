@@ -1,9 +1,8 @@
 """kill -9 of the worker in the middle of every bulk step: nothing is lost, doubled or half done, and Resume does the rest."""
 
-import base64
-
 import pytest
 from cluster import wait_until
+from registrants_file import ROWS, operation_of, registered, registrants_file
 
 STEPS = (
     "import",
@@ -19,19 +18,6 @@ STEPS = (
     "send",
     "reconcile",
 )
-ROWS = 2_000
-
-
-@pytest.fixture(scope="module")
-def undisturbed(world):
-    """The figures after each step of a program that nothing happens to."""
-    program = world.program("Undisturbed")
-    figures = {}
-    for step in STEPS:
-        program.run(step)
-        figures[step] = program.figures()
-    assert not world.never()
-    return figures
 
 
 @pytest.fixture(scope="module")
@@ -70,32 +56,6 @@ def test_a_step_whose_worker_is_killed_is_resumed_to_the_same_end(
     assert world.never() == []
 
 
-def registrants_file(first, rows=ROWS):
-    lines = ["Family name,Given name,Date of birth,Gender,Phone number,National ID"]
-    lines += [
-        f"Family{number % 501},Given{number % 211},{1950 + number % 60}-{1 + number % 12:02}-{1 + number % 28:02},"
-        f"{'Female' if number % 2 else 'Male'},+2547{number:08},FAULT{number:07}"
-        for number in range(first, first + rows)
-    ]
-    return base64.b64encode("\n".join(lines).encode()).decode()
-
-
-def registered(world, first, rows=ROWS):
-    """(registrants, different ones, documents, phones) of a file."""
-    return world.sql(
-        """
-        SELECT COUNT(DISTINCT partner.id), COUNT(DISTINCT document.value), COUNT(DISTINCT document.id),
-               COUNT(DISTINCT phone.id)
-        FROM g2p_reg_id AS document
-        JOIN res_partner AS partner ON partner.id = document.partner_id
-        LEFT JOIN g2p_phone_number AS phone ON phone.partner_id = partner.id
-        WHERE document.value BETWEEN %s AND %s
-        """,
-        f"FAULT{first:07}",
-        f"FAULT{first + rows - 1:07}",
-    )
-
-
 def test_an_import_of_registrants_whose_worker_is_killed_is_resumed(world, kill_in_the_middle):
     registrar, model = world.registrar, "g2p.registrant.import"
     record = registrar.create(model, name="people.csv", file=registrants_file(0))
@@ -108,14 +68,14 @@ def test_an_import_of_registrants_whose_worker_is_killed_is_resumed(world, kill_
 
     for button, label in (("action_check", "good"), ("action_import", "created")):
         kill_in_the_middle(lambda button=button: registrar.call(model, button, [record]))
-        shown = wait_until(lambda: (form := operation())["interruption"] and form)
+        shown = wait_until(lambda: (form := operation_of(registrar, record))["interruption"] and form)
         assert (shown["state"], shown["can_resume"]) == ("running", True)
         if button == "action_import":
             [(people, documents, *_rest)] = registered(world, 0)
             assert people == documents == shown["counts"]["created"]
             assert 0 < people < ROWS
         registrar.call("g2p.bulk.operation", "action_resume", [shown["id"]])
-        shown = operation()
+        shown = operation_of(registrar, record)
         assert (shown["state"], shown["counts"]) == ("done", {label: ROWS})
     assert registered(world, 0) == [(ROWS, ROWS, ROWS, ROWS)]
     assert registrar.read(model, record, "state", "imported_count", "refused_count") == {

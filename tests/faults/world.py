@@ -245,7 +245,17 @@ class Program:
         model, record_id = self.target(step)
         user = self.user(step)
         [latest] = user.search("g2p.bulk.operation", [["res_model", "=", model], ["res_id", "=", record_id]], "id")[-1:]
-        names = ["state", "interruption", "can_resume", "can_cancel", "last_error", "counts", "planned", "processed"]
+        names = [
+            "state",
+            "mode",
+            "interruption",
+            "can_resume",
+            "can_cancel",
+            "last_error",
+            "counts",
+            "planned",
+            "processed",
+        ]
         shown = user.read("g2p.bulk.operation", latest["id"], *names)
         shown["chunks"] = [
             chunk["state"]

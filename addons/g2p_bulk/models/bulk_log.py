@@ -24,9 +24,9 @@ class BulkLog(models.Model):
     kind = fields.Selection(
         [
             ("started", "Started"),
-            ("conflict", "Conflict, tried again"),
+            ("conflict", "Conflict"),
             ("error", "Error"),
-            ("lost", "Process lost"),
+            ("lost", "Cut off"),
             ("resumed", "Resumed"),
             ("cancelled", "Cancelled"),
             ("ended", "Ended"),

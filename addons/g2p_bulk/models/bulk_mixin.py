@@ -219,7 +219,7 @@ class BulkMixin(models.AbstractModel):
                 operation._prepare(mode)
                 for number, conflict in enumerate(conflicts, 1):
                     operation._note("conflict", operation._conflict_in_words(conflict), attempt=number)
-                operation._note("started", operation._start_in_words(), attempt=attempt)
+                operation._note("started", operation._start_in_words(), attempt=attempt if conflicts else None)
             return operation
 
         if in_test_transaction(self.env.cr) or wrote_something(self.env):

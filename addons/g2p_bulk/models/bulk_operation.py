@@ -1,7 +1,7 @@
 import logging
 from collections import defaultdict
 
-from psycopg2.errors import DeadlockDetected, DiskFull, LockNotAvailable
+from psycopg2.errors import DeadlockDetected, DiskFull, InternalError_, LockNotAvailable
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
@@ -23,6 +23,8 @@ from ..core import (
 
 _logger = logging.getLogger(__name__)
 
+# A quota or a limit of file sizes has no error code of its own, but the words of a full disk.
+FILE_FULL = "could not extend file"
 # An operation of so many rows has the statistics of its tables taken again.
 ANALYZE_FROM = 1_000
 
@@ -351,9 +353,10 @@ class BulkOperation(models.Model):
     def _readable(self, error):
         if isinstance(error, Conflict):
             return self.env._("Other work kept changing the same rows. Resume to try again.")
-        if isinstance(error, DiskFull):
+        if isinstance(error, DiskFull) or (isinstance(error, InternalError_) and FILE_FULL in str(error)):
             return self.env._(
-                "The disk of the database server is full. What was done is kept; make room on it, then resume."
+                "The database server could not make its files any larger: its disk is full, or a quota is used up. "
+                "What was done is kept; make room, then resume."
             )
         return readable_error(error)
 
@@ -402,8 +405,18 @@ class BulkOperation(models.Model):
         Whoever completes the last chunk comes here after its commit, so at least one of them sees all chunks done;
         the lock on the operation lets only one of them finish.
         """
+        conflicts = []
+
+        def finish(attempt):
+            finished = self._finish()
+            if finished:
+                # Who only came too late to close it has nothing to tell.
+                for number, conflict in enumerate(conflicts, 1):
+                    self._note("conflict", self._conflict_in_words(conflict), attempt=number)
+            return finished
+
         try:
-            return self._finish()
+            return retrying(self.env, finish, lambda attempt, conflict: conflicts.append(conflict))
         except Exception as error:
             if self.env.cr.closed or self.env.cr.connection.closed:
                 raise
@@ -411,7 +424,6 @@ class BulkOperation(models.Model):
             self._record_finish_failure(self._readable(error))
             return True
 
-    @retried
     def _finish(self):
         state = self._locked_state()
         if state not in ("running", "cancelled") or self.finished_at:

@@ -12,7 +12,7 @@ class ResConfigSettings(models.TransientModel):
     _inherit = "res.config.settings"
 
     bulk_inline_threshold = fields.Integer(
-        "Run in the background from",
+        "Rows from which a step runs in the background",
         config_parameter="g2p_bulk.inline_threshold",
         default=20_000,
         help="Steps with fewer rows run at once, in the request of the user who starts them.",

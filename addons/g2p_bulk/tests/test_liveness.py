@@ -145,7 +145,7 @@ class TestLiveness(WorkersCase):
         with self.worker() as env:
             operation = env["g2p.bulk.operation"].browse(operation_id)
             self.assertEqual(operation.state, "failed")
-            self.assertIn("The disk of the database server is full.", operation.last_error)
+            self.assertIn("its disk is full", operation.last_error)
             self.assertEqual(operation.chunk_ids.mapped("state"), ["done", "failed"])
 
     def test_a_job_whose_connection_breaks_is_left_to_the_queue_to_repeat(self):
