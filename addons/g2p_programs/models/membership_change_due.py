@@ -8,6 +8,7 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
 from odoo.tools import SQL
+from odoo.tools.misc import format_date
 
 from .membership_change import KINDS, METHODS
 
@@ -87,9 +88,7 @@ class ProgramMembership(models.Model):
         help="The change that brought the member where they are, with remark and documents.",
     )
     change_line_ids = fields.One2many("g2p.membership.change.line", "membership_id", string="Changes", readonly=True)
-    planned_change_ids = fields.One2many(
-        "g2p.membership.change.line", "membership_id", string="Planned", compute="_compute_planned_change_ids"
-    )
+    planned_text = fields.Char("Planned", compute="_compute_planned_text")
     last_verified_date = fields.Date("Last proof of life", readonly=True, copy=False)
     last_verified_method = fields.Selection(METHODS, "How it was given", readonly=True, copy=False)
     last_verified_by = fields.Many2one("res.users", "Recorded by", readonly=True, copy=False, ondelete="restrict")
@@ -100,13 +99,38 @@ class ProgramMembership(models.Model):
         help="The day after it the member is paused.",
     )
 
-    def _compute_planned_change_ids(self):
-        lines = self.env["g2p.membership.change.line"]
-        if lines.has_access("read"):
-            lines = lines.search([("membership_id", "in", self.ids), ("change_id.state", "=", "planned")])
-        grouped = lines.grouped("membership_id")
+    def _compute_planned_text(self):
+        """The changes that are planned, in the order of their days."""
+        lines = self._planned_lines().grouped("membership_id")
         for membership in self:
-            membership.planned_change_ids = grouped.get(membership, False)
+            membership.planned_text = "; ".join(
+                self.env._(
+                    "%(change)s on %(date)s, %(reason)s",
+                    change=dict(line._fields["kind"]._description_selection(self.env))[line.kind],
+                    date=format_date(self.env, line.date),
+                    reason=line.reason_id.name,
+                )
+                for line in lines.get(membership, ())
+            )
+
+    def _planned_lines(self):
+        lines = self.env["g2p.membership.change.line"]
+        if not lines.has_access("read"):
+            return lines
+        lines = lines.search([("membership_id", "in", self.ids), ("change_id.state", "=", "planned")])
+        return lines.sorted(lambda line: (line.date, line.id))
+
+    def action_open_planned(self):
+        """Link: the changes that are planned for this member."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Planned for %s", self.partner_id.name),
+            "res_model": "g2p.membership.change",
+            "view_mode": "list,form",
+            "views": [(False, "list"), (False, "form")],
+            "domain": [("id", "in", self._planned_lines().change_id.ids)],
+        }
 
     @api.model
     def _last_proof_sql(self, alias):

@@ -21,6 +21,12 @@ class LifeCase(MoneyCase):
         members.invalidate_recordset()
         return members
 
+    def all_of(self, program):
+        """All members of a program as the list's button hands them over: some of them, and the domain that all match."""
+        self.env["ir.config_parameter"].set_param("web.active_ids_limit", "1")
+        some = self.env["g2p.program_membership"].search([("program_id", "=", program.id)], limit=1)
+        return some.with_context(active_domain=[("program_id", "=", program.id)])
+
     def reason(self, code):
         return self.env.ref(f"g2p_programs.change_reason_{code}")
 

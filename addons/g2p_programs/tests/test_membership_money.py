@@ -330,8 +330,7 @@ class TestMembershipMoney(LifeCase):
             self.deposit(count * 10, program)
             cycle = self.approved_cycle([], program)
             cycle.with_user(self.finance).validate_entitlement()
-            domain = [("program_id", "=", program.id)]
-            members = self.env["g2p.program_membership"].with_context(active_domain=domain)
+            members = self.all_of(program)
             statements = []
             for kind in ("pause", "resume", "exit"):
                 wizard = self.wizard(members, kind)

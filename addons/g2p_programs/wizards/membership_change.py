@@ -167,7 +167,7 @@ class MembershipChangeWizard(models.TransientModel):
         if self.is_planned:
             return self._notify(
                 self.env._(
-                    "Planned for %(date)s: %(count)s members. See Planned changes.",
+                    "Planned for %(date)s. Members: %(count)s. Until then it can be cancelled under Changes of members.",
                     date=format_date(self.env, self.date),
                     count=formatLang(self.env, sum(changes.mapped("members_count")), digits=0),
                 )
@@ -225,8 +225,8 @@ class MembershipChangeWizard(models.TransientModel):
 class ProgramMembership(models.Model):
     _inherit = "g2p.program_membership"
 
-    # Buttons of the form (one member) and of the list (selected members; none selected, or more than the client counts:
-    # all that match).
+    # Buttons of the form (one member) and of the list (selected members, or all that match: of these the client names so
+    # many at most, and gives the domain).
 
     def action_pause(self):
         """Button."""
@@ -258,7 +258,7 @@ class ProgramMembership(models.Model):
         # sudo: how many records the client marks at most, a number of the web client
         most = int(self.env["ir.config_parameter"].sudo().get_param("web.active_ids_limit", "20000"))
         domain = [("id", "in", self.ids)]
-        if "active_domain" in self.env.context and (not self or len(self) >= most):
+        if "active_domain" in self.env.context and len(self) >= most:
             domain = list(Domain(self.env.context["active_domain"]))
         wizard = self.env["g2p.membership.change.wizard"].create({"kind": kind, "member_domain": domain})
         if not wizard.members_count:
