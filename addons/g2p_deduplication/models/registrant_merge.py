@@ -73,7 +73,7 @@ class RegistrantMerge(models.Model):
     undone_by_id = fields.Many2one("res.users", "Undone by", readonly=True, copy=False)
     undone_on = fields.Datetime(readonly=True, copy=False)
     undo_until = fields.Datetime("Can be undone until", readonly=True, copy=False)
-    journal = fields.Json(readonly=True, copy=False, groups=GROUP_ADMIN)
+    journal = fields.Json(readonly=True, copy=False)
     outcome = fields.Char("What was moved", readonly=True, copy=False)
     obstacle = fields.Char("What stands in the way", compute="_compute_obstacle")
 
@@ -96,6 +96,15 @@ class RegistrantMerge(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
+        for partner in self.env["res.partner"].browse(vals["merged_id"] for vals in vals_list if vals.get("merged_id")):
+            if partner.merged_into_id:
+                raise UserError(
+                    self.env._(
+                        "%(name)s was merged into %(other)s: merge with that one.",
+                        name=partner.name,
+                        other=partner.merged_into_id.name,
+                    )
+                )
         merges = super().create(vals_list)
         for merge in merges:
             merge._check_pair()

@@ -372,15 +372,19 @@ class RegistrantMergeRows(models.AbstractModel):
             where = SQL(predicate.replace("%", "%%")) if predicate else SQL("TRUE")  # pylint: disable=sql-injection
             yield SQL(
                 """
-                NOT EXISTS (
-                    SELECT FROM (SELECT * FROM %(table)s WHERE %(where)s) AS own
-                     WHERE own.%(column)s = %(survivor)s %(same)s
+                NOT (
+                    row.ctid IN (SELECT ctid FROM %(table)s WHERE %(column)s = %(merged)s AND (%(where)s))
+                    AND EXISTS (
+                        SELECT FROM (SELECT * FROM %(table)s WHERE %(where)s) AS own
+                         WHERE own.%(column)s = %(survivor)s %(same)s
+                    )
                 )
                 """,
                 table=SQL.identifier(table),
                 where=where,
                 column=SQL.identifier(column),
                 survivor=self.survivor_id.id,
+                merged=self.merged_id.id,
                 same=SQL(" ").join(
                     SQL("AND own.%(other)s = row.%(other)s", other=SQL.identifier(other)) for other in others
                 ),
