@@ -16,7 +16,7 @@ class DuplicateComparison(models.AbstractModel):
 
     def _compute_comparison(self):
         for duplicate in self:
-            members = duplicate[duplicate._members_field]._filtered_access("read")
+            members = duplicate[duplicate._members_field]._filtered_access("read").sorted("id")
             lines = [
                 {"label": label, "values": values, "differs": len({value for value in values if value}) > 1}
                 for label, values in duplicate._comparison_lines(members)
