@@ -16,7 +16,7 @@ class RegistrantMerge(models.Model):
 
     _name = "g2p.registrant.merge"
     _description = "Merge of registrants"
-    _inherit = ["g2p.state.mixin", "g2p.registrant.merge.rows"]
+    _inherit = ["g2p.state.mixin", "g2p.registrant.merge.rows", "g2p.duplicate.comparison"]
     _order = "id desc"
 
     _protected_fields = (
@@ -91,6 +91,17 @@ class RegistrantMerge(models.Model):
             open_merge = merge.state in ("draft", "proposed") and merge.survivor_id and merge.merged_id
             # sudo: an entitlement stands in the way whether or not the user may see it; only the sentence is shown
             merge.obstacle = open_merge and merge.sudo()._obstacle()
+
+    # Comparison
+
+    def _compared_members(self):
+        return self.survivor_id | self.merged_id, 2
+
+    def _partners_of(self, members):
+        return members
+
+    def _comparison_buttons(self):
+        return {"open": False, "decided": True}
 
     # CRUD
 

@@ -3,3 +3,4 @@ from . import test_fuzzy
 from . import test_registry
 from . import test_merge
 from . import test_access
+from . import test_concurrency
