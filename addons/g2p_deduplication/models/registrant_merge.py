@@ -16,7 +16,7 @@ class RegistrantMerge(models.Model):
 
     _name = "g2p.registrant.merge"
     _description = "Merge of registrants"
-    _inherit = ["g2p.state.mixin", "g2p.registrant.merge.rows", "g2p.duplicate.comparison"]
+    _inherit = ["g2p.state.mixin", "g2p.duplicate.comparison"]
     _order = "id desc"
 
     _protected_fields = (
