@@ -16,7 +16,7 @@ class RegistrantMerge(models.Model):
 
     _name = "g2p.registrant.merge"
     _description = "Merge of registrants"
-    _inherit = ["g2p.state.mixin", "g2p.registrant.merge.rows"]
+    _inherit = ["g2p.state.mixin", "g2p.duplicate.comparison"]
     _order = "id desc"
 
     _protected_fields = (
@@ -73,7 +73,7 @@ class RegistrantMerge(models.Model):
     undone_by_id = fields.Many2one("res.users", "Undone by", readonly=True, copy=False)
     undone_on = fields.Datetime(readonly=True, copy=False)
     undo_until = fields.Datetime("Can be undone until", readonly=True, copy=False)
-    journal = fields.Json(readonly=True, copy=False, groups=GROUP_ADMIN)
+    journal = fields.Json(readonly=True, copy=False)
     outcome = fields.Char("What was moved", readonly=True, copy=False)
     obstacle = fields.Char("What stands in the way", compute="_compute_obstacle")
 
@@ -92,10 +92,30 @@ class RegistrantMerge(models.Model):
             # sudo: an entitlement stands in the way whether or not the user may see it; only the sentence is shown
             merge.obstacle = open_merge and merge.sudo()._obstacle()
 
+    # Comparison
+
+    def _compared_members(self):
+        return self.survivor_id | self.merged_id, 2
+
+    def _partners_of(self, members):
+        return members
+
+    def _comparison_buttons(self):
+        return {"open": False, "decided": True}
+
     # CRUD
 
     @api.model_create_multi
     def create(self, vals_list):
+        for partner in self.env["res.partner"].browse(vals["merged_id"] for vals in vals_list if vals.get("merged_id")):
+            if partner.merged_into_id:
+                raise UserError(
+                    self.env._(
+                        "%(name)s was merged into %(other)s: merge with that one.",
+                        name=partner.name,
+                        other=partner.merged_into_id.name,
+                    )
+                )
         merges = super().create(vals_list)
         for merge in merges:
             merge._check_pair()

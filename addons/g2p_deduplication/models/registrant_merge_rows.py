@@ -1,10 +1,7 @@
 """What a merge moves: every row that refers to the merged registrant, found in the catalogue of the database, so that
 tables of modules that are not known here are moved too."""
 
-import json
-
 from odoo import api, fields, models
-from odoo.exceptions import UserError
 from odoo.tools import SQL
 
 from odoo.addons.g2p_programs.models.entitlement import DEAD_STATES
@@ -26,9 +23,7 @@ MERGED_FIELDS = (
     "income",
     "email",
 )
-OPEN_CYCLES = ("draft", "to_approve", "approved")
 LIVE_MEMBERS = ("draft", "enrolled", "paused")
-PAID = "rdpd2ben"
 # Rows that stay with the merged registrant: they tell what happened to that record, or belong to the machinery.
 KEPT_TABLES = (
     "res_partner",
@@ -46,116 +41,13 @@ KEPT_PREFIXES = ("mail_", "discuss_", "base_", "bus_", "ir_")
 FIRST_TABLES = ("g2p_program_membership", "g2p_entitlement")
 
 
-class RegistrantMergeRows(models.AbstractModel):
-    _name = "g2p.registrant.merge.rows"
-    _description = "Rows of a merge"
+class RegistrantMerge(models.Model):
+    _inherit = "g2p.registrant.merge"
 
     def _merged_fields(self):
         names = [name for name in MERGED_FIELDS if name in self.env["res.partner"]._fields]
         # The name of an individual is made of its parts.
         return [name for name in names if name != "name" or self.survivor_id.is_group]
-
-    # What stands in the way
-
-    def _lock(self):
-        """Lock the merge and both registrants, in the order of their ids: two merges of one of them take turns."""
-        self.env.flush_all()
-        self.env.cr.execute(SQL("SELECT FROM g2p_registrant_merge WHERE id = %s FOR UPDATE", self.id))
-        self.env.cr.execute(
-            SQL(
-                "SELECT FROM res_partner WHERE id = ANY(%s) ORDER BY id FOR UPDATE",
-                [self.survivor_id.id, self.merged_id.id],
-            )
-        )
-        self.env.invalidate_all()
-
-    def _obstacle(self):
-        """A sentence that says why these two can't be merged and what to do, or False."""
-        self.env.flush_all()
-        survivor, merged = self.survivor_id, self.merged_id
-        for partner in survivor | merged:
-            if partner.merged_into_id:
-                return self.env._(
-                    "%(name)s was merged into %(other)s: merge with that one.",
-                    name=partner.name,
-                    other=partner.merged_into_id.name,
-                )
-            if partner.disabled or not partner.active:
-                return self.env._(
-                    "%s is disabled or archived: enable them first, or leave both as they are.", partner.name
-                )
-        if merged.with_context(active_test=False).user_ids:
-            return self.env._("%s has a login: let the one with the login stay.", merged.name)
-        return self._entitlement_obstacle() or self._enrolment_obstacle()
-
-    def _entitlement_obstacle(self):
-        row = self.env.execute_query(
-            SQL(
-                """
-                SELECT cycle.name
-                  FROM g2p_entitlement AS one
-                  JOIN g2p_entitlement AS other ON other.cycle_id = one.cycle_id
-                  JOIN g2p_cycle AS cycle ON cycle.id = one.cycle_id
-                 WHERE one.partner_id = %(survivor)s AND other.partner_id = %(merged)s
-                   AND one.state <> ALL(%(dead)s) AND other.state <> ALL(%(dead)s)
-                   AND NOT (one.state = %(paid)s AND other.state = %(paid)s)
-                 ORDER BY cycle.id
-                 LIMIT 1
-                """,
-                survivor=self.survivor_id.id,
-                merged=self.merged_id.id,
-                dead=list(DEAD_STATES),
-                paid=PAID,
-            )
-        )
-        return row and self.env._(
-            "Both have an entitlement in %(cycle)s that is not over. Cancel or reject the one of %(merged)s, or wait until "
-            "both are paid; then merge.",
-            cycle=row[0][0],
-            merged=self.merged_id.name,
-        )
-
-    def _enrolment_obstacle(self):
-        row = self.env.execute_query(
-            SQL(
-                """
-                SELECT program.name, one.state
-                  FROM g2p_program_membership AS one
-                  JOIN g2p_program_membership AS other ON other.program_id = one.program_id
-                  JOIN g2p_program AS program ON program.id = one.program_id
-                 WHERE one.partner_id = %(survivor)s AND other.partner_id = %(merged)s AND other.state = 'enrolled'
-                   AND (one.state <> ALL(%(takes)s) AND one.state <> 'enrolled'
-                        OR one.state = 'enrolled' AND EXISTS (
-                            SELECT FROM g2p_cycle AS cycle
-                             WHERE cycle.program_id = program.id AND cycle.state = ANY(%(open)s)))
-                 ORDER BY program.id
-                 LIMIT 1
-                """,
-                survivor=self.survivor_id.id,
-                merged=self.merged_id.id,
-                takes=["draft", "paused", "not_eligible", "duplicated"],
-                open=list(OPEN_CYCLES),
-            )
-        )
-        if not row:
-            return False
-        [(program, state)] = row
-        if state == "enrolled":
-            return self.env._(
-                "Both are enrolled in %(program)s, which has a cycle under way. Deduplicate the program and keep "
-                "%(survivor)s, or finish the cycle; then merge.",
-                program=program,
-                survivor=self.survivor_id.name,
-            )
-        return self.env._(
-            "%(survivor)s has left %(program)s, in which %(merged)s is enrolled: let %(merged)s stay, or end that "
-            "enrolment first.",
-            program=program,
-            survivor=self.survivor_id.name,
-            merged=self.merged_id.name,
-        )
-
-    # There
 
     def _merge_rows(self):
         """Move everything; :return: the journal that `_undo_rows` reads."""
@@ -372,15 +264,19 @@ class RegistrantMergeRows(models.AbstractModel):
             where = SQL(predicate.replace("%", "%%")) if predicate else SQL("TRUE")  # pylint: disable=sql-injection
             yield SQL(
                 """
-                NOT EXISTS (
-                    SELECT FROM (SELECT * FROM %(table)s WHERE %(where)s) AS own
-                     WHERE own.%(column)s = %(survivor)s %(same)s
+                NOT (
+                    row.ctid IN (SELECT ctid FROM %(table)s WHERE %(column)s = %(merged)s AND (%(where)s))
+                    AND EXISTS (
+                        SELECT FROM (SELECT * FROM %(table)s WHERE %(where)s) AS own
+                         WHERE own.%(column)s = %(survivor)s %(same)s
+                    )
                 )
                 """,
                 table=SQL.identifier(table),
                 where=where,
                 column=SQL.identifier(column),
                 survivor=self.survivor_id.id,
+                merged=self.merged_id.id,
                 same=SQL(" ").join(
                     SQL("AND own.%(other)s = row.%(other)s", other=SQL.identifier(other)) for other in others
                 ),
@@ -472,92 +368,3 @@ class RegistrantMergeRows(models.AbstractModel):
         return ", ".join(f"{label}: {count}" for label, count in counts.items()) or self.env._(
             "Nothing had to be moved"
         )
-
-    # And back
-
-    def _undo_rows(self, journal):
-        """Move everything back, if all of it is as the merge left it.
-
-        :raise UserError: says what has changed since
-        """
-        self.env.flush_all()
-        survivor, merged = self.survivor_id, self.merged_id
-        if survivor.merged_into_id:
-            raise UserError(
-                self.env._(
-                    "%(survivor)s was merged into %(other)s since: undo that merge first.",
-                    survivor=survivor.name,
-                    other=survivor.merged_into_id.name,
-                )
-            )
-        current = self._values(survivor, journal["fields"])
-        for name, (_before, after) in journal["fields"].items():
-            if current[name] != after:
-                self._refuse_undo(survivor._fields[name]._description_string(self.env))
-        self._restore_states(journal["states"])
-        for entry in reversed(journal["moved"]):
-            self._move_back(entry)
-        self._restore_roles(journal["roles"])
-        self.env.invalidate_all(flush=False)
-        if journal["fields"]:
-            survivor.write({name: before for name, (before, _after) in journal["fields"].items()})
-        merged.write({"merged_into_id": False})
-        merged.enable_registrant()
-        self._refresh(survivor | merged)
-        if journal["primary"]:
-            accounts = self.env["res.partner.bank"].browse(journal["primary"]).exists()
-            accounts._settle_primary(accounts)
-
-    def _refuse_undo(self, what):
-        raise UserError(
-            self.env._(
-                "The merge can't be undone: what was moved has changed since (%s). Correct both registrants by hand.",
-                what,
-            )
-        )
-
-    def _move_back(self, entry):
-        self.env.cr.execute(
-            SQL(
-                """
-                UPDATE %(table)s AS row
-                   SET %(column)s = %(merged)s
-                  FROM jsonb_each_text(%(rows)s::jsonb) AS moved
-                 WHERE row.%(key)s = moved.key::integer AND row.%(column)s = %(survivor)s
-                   AND md5(row::text) = moved.value
-                """,
-                table=SQL.identifier(entry["table"]),
-                column=SQL.identifier(entry["column"]),
-                merged=self.merged_id.id,
-                survivor=self.survivor_id.id,
-                rows=json.dumps(entry["rows"]),
-                key=SQL.identifier(entry["key"]),
-            )
-        )
-        if self.env.cr.rowcount != len(entry["rows"]):
-            labels = {model._table: model._description for model in self.env.values() if not model._abstract}
-            self._refuse_undo(labels.get(entry["table"], entry["table"]))
-
-    def _restore_states(self, states):
-        members = self.env["g2p.program_membership"]
-        found = members.browse(int(key) for key in states).exists()
-        if any(member.state != states[str(member.id)][1] for member in found) or len(found) != len(states):
-            self._refuse_undo(members._description)
-        for member in found:
-            members._transition_where(
-                SQL("t.id = %s", member.id), states[str(member.id)][0], reason=self.env._("Merge undone")
-            )
-
-    def _restore_roles(self, roles):
-        if roles:
-            self.env.cr.execute(
-                SQL(
-                    """
-                    INSERT INTO g2p_group_membership_g2p_group_membership_kind_rel
-                           (g2p_group_membership_id, g2p_group_membership_kind_id)
-                    VALUES %s
-                        ON CONFLICT DO NOTHING
-                    """,
-                    SQL(", ").join(SQL("(%s, %s)", membership, role) for membership, role in roles),
-                )
-            )

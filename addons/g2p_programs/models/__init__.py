@@ -9,6 +9,7 @@ from . import program_eligibility
 from . import program_actions
 from . import program_membership
 from . import duplicate_engine
+from . import duplicate_records
 from . import duplicate_comparison
 from . import duplicate_set
 from . import program_duplicate

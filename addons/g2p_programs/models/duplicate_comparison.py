@@ -1,6 +1,8 @@
 """The members of a set side by side: what the review screen shows."""
 
-from odoo import fields, models
+import re
+
+from odoo import api, fields, models
 from odoo.tools import format_date
 
 GROUP_REGISTRAR = "g2p_registry_base.group_g2p_registrar"
@@ -14,29 +16,44 @@ class DuplicateComparison(models.AbstractModel):
 
     comparison = fields.Json("Members side by side", compute="_compute_comparison")
 
+    @api.depends_context("uid", "allowed_company_ids")
     def _compute_comparison(self):
         for duplicate in self:
-            members = duplicate[duplicate._members_field]._filtered_access("read")
-            lines = [
-                {"label": label, "values": values, "differs": len({value for value in values if value}) > 1}
-                for label, values in duplicate._comparison_lines(members)
-                if any(values)
-            ]
+            members, count = duplicate._compared_members()
+            members = members._filtered_access("read").sorted("id")
             duplicate.comparison = {
                 "members": [
                     {
                         "id": member.id,
-                        "name": member.display_name,
+                        "name": partner.name,
                         "stays": member == duplicate.survivor_id,
-                        "partner_id": duplicate._partners_of(member).id,
+                        "partner_id": partner.id,
                     }
-                    for member in members
+                    for member, partner in zip(members, duplicate._partners_of(members), strict=True)
                 ],
-                "lines": lines,
-                "hidden": max(duplicate.members_count - len(members), 0),
-                "open": duplicate.state == "duplicate" and self.env.user.has_group(duplicate._decider),
-                "decided": bool(duplicate.decided_by_id),
+                "lines": [
+                    {"label": label, "values": values, "differs": self._differ(values)}
+                    for label, values in duplicate._comparison_lines(members)
+                    if any(values)
+                ],
+                "hidden": max(count - len(members), 0),
+                **duplicate._comparison_buttons(),
             }
+
+    def _compared_members(self):
+        """(members, how many there are with those whom the user may not see)"""
+        return self[self._members_field], self.members_count
+
+    def _comparison_buttons(self):
+        """Whether *Keep this one* is offered, and whether somebody has chosen."""
+        return {
+            "open": self.state == "duplicate" and self.env.user.has_group(self._decider),
+            "decided": bool(self.decided_by_id),
+        }
+
+    def _differ(self, values):
+        """Signs and case do not make a difference, nor does a value that is missing."""
+        return len({re.sub(r"[\W_•]", "", value).upper() for value in values if value}) > 1
 
     def _partners_of(self, members):
         """The registrants behind members, in the same order."""

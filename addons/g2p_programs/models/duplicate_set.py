@@ -70,7 +70,8 @@ class DuplicateSet(models.AbstractModel):
         """Button: of this set, this member stays and the others are duplicates."""
         self.ensure_one()
         self._check_decision("duplicate")
-        if member_id not in self[self._members_field].ids:
+        members = self[self._members_field]
+        if member_id not in members._filtered_access("read").ids:
             raise UserError(self.env._("Choose one of the members of the set: reload the page."))
         # sudo: role, access and state were checked above; the survivor is protected
         self.sudo().write(

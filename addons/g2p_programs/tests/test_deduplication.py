@@ -2,6 +2,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from odoo import fields
+from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 
 from .common import ProgramsCase
@@ -182,3 +183,216 @@ class TestDeduplication(ProgramsCase):
             self.env.invalidate_all()
 
         check()
+
+
+@tagged("post_install", "-at_install")
+class TestDecisions(ProgramsCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.id_type = cls.env["g2p.id.type"].create({"name": "Kebele card", "is_unique": False})
+        cls.validator = cls.users["validator"]
+
+    def world(self, *values, policy="oldest"):
+        """A program with an ID manager, a member for each of the values, and its sets after a run."""
+        program = self.program(f"Program {self.env['g2p.program'].search_count([])}")
+        program.survivor_policy = policy
+        program.get_managers(program.MANAGER_DEDUPLICATION)[0].unlink()
+        self.env["g2p.deduplication.manager.id_dedup"].create({"name": "ID", "program_id": program.id})
+        members = [
+            self.member(
+                program,
+                self.individual(f"Member {number}", reg_ids=[(0, 0, {"id_type": self.id_type.id, "value": value})]),
+            )
+            for number, value in enumerate(values)
+        ]
+        program.deduplicate_beneficiaries()
+        return program, members
+
+    def sets(self, program, *states):
+        return self.env["g2p.program.membership.duplicate"].search(
+            [("program_id", "=", program.id), ("state", "in", states or ("duplicate",))]
+        )
+
+    def states_of(self, members):
+        self.env.invalidate_all()
+        return [member.state for member in members]
+
+    def test_every_pair_has_its_evidence(self):
+        program, members = self.world("A1", "A1", "A1", "B")
+        pairs = self.sets(program).pair_ids
+        self.assertEqual(
+            {(pair.member_a_id, pair.member_b_id) for pair in pairs},
+            {(members[0], members[1]), (members[0], members[2]), (members[1], members[2])},
+        )
+        self.assertEqual(set(pairs.mapped("evidence")), {"The same ID document: Kebele card"})
+        self.assertEqual(set(pairs.mapped("score")), {100})
+
+    def test_a_value_of_many_is_not_paired_each_with_each(self):
+        """12 with one number: the first with each of the other 11, not 66 pairs."""
+        program, __ = self.world(*["A1"] * 12)
+        self.assertEqual(len(self.sets(program).pair_ids), 11)
+        self.assertEqual(self.sets(program).members_count, 12)
+
+    def test_values_of_signs_only_are_not_compared(self):
+        program, __ = self.world("-", " . -", "/")
+        self.assertFalse(self.sets(program))
+
+    def test_the_most_complete_record_stays(self):
+        program, members = self.world("A1", "A1", policy="complete")
+        self.assertEqual(self.states_of(members), ["draft", "duplicated"], "they are equally complete: the older stays")
+        program, members = self.world("B1", policy="complete")
+        fuller = self.individual(
+            "Fuller", birthdate="1990-01-01", reg_ids=[(0, 0, {"id_type": self.id_type.id, "value": "B1"})]
+        )
+        members.append(self.member(program, fuller))
+        program.deduplicate_beneficiaries()
+        self.assertEqual(self.states_of(members), ["duplicated", "draft"])
+
+    def test_nobody_is_marked_until_an_officer_chooses(self):
+        program, members = self.world("A1", "A1", "B", policy="manual")
+        self.assertEqual(self.states_of(members), ["draft"] * 3)
+        self.assertEqual(self.operation(program, "deduplicate").counts, {"waiting": 2, "unique": 1})
+        record = self.sets(program).with_user(self.validator)
+        with self.assertRaisesRegex(UserError, "Nobody is suggested to stay in 1"):
+            record.action_accept()
+        record.action_keep(members[1].id)
+        self.assertEqual(self.states_of(members), ["duplicated", "draft", "draft"])
+        self.assertEqual(program.duplicated_count, 1)
+        program.deduplicate_beneficiaries()
+        self.assertEqual(self.states_of(members), ["duplicated", "draft", "draft"], "the choice stays")
+        self.assertEqual(record.decided_by_id, self.validator)
+
+    def test_a_choice_goes_before_the_rule_when_somebody_joins(self):
+        program, members = self.world("A1", "A1")
+        self.sets(program).with_user(self.validator).action_keep(members[1].id)
+        joins = self.individual("Joins", reg_ids=[(0, 0, {"id_type": self.id_type.id, "value": "A1"})])
+        members.append(self.member(program, joins, "enrolled"))
+        program.deduplicate_beneficiaries()
+        self.assertEqual(self.states_of(members), ["duplicated", "draft", "duplicated"])
+        self.assertFalse(self.sets(program).decided_by_id, "and it waits for a decision again")
+
+    def test_accept_and_refuse_many_in_as_many_statements(self):
+        program, members = self.world(*[f"A{number // 2}" for number in range(20)])
+        records = self.sets(program).with_user(self.validator)
+        self.assertEqual(len(records), 10)
+
+        def statements(some, method):
+            self.env.flush_all()
+            self.env.invalidate_all()
+            before = self.cr.sql_log_count
+            getattr(some, method)()
+            self.env.flush_all()
+            return self.cr.sql_log_count - before
+
+        records[0].action_accept()
+        self.assertEqual(statements(records[1], "action_accept"), statements(records[2:4], "action_accept"))
+        records[4].action_not_duplicate()
+        self.assertEqual(self.states_of(members).count("duplicated"), 9)
+        self.assertEqual(
+            statements(records[5], "action_not_duplicate"), statements(records[6:9], "action_not_duplicate")
+        )
+        self.assertEqual(self.states_of(members).count("duplicated"), 5)
+        with self.assertRaisesRegex(UserError, "decided already"):
+            records[6].action_not_duplicate()
+
+    def test_who_was_paused_is_paused_again(self):
+        program, members = self.world("A1", "B1")
+        members[1]._transition("paused")
+        members[1].partner_id.reg_ids.value = "A1"
+        members[0]._transition("enrolled")
+        program.deduplicate_beneficiaries()
+        self.assertEqual(self.states_of(members), ["enrolled", "duplicated"])
+        self.sets(program).with_user(self.validator).action_not_duplicate()
+        self.assertEqual(self.states_of(members), ["enrolled", "paused"])
+
+    def test_a_corrected_document_frees_the_member(self):
+        program, members = self.world("A1", "A1")
+        members[0].partner_id.reg_ids.value = "C3"
+        program.deduplicate_beneficiaries()
+        self.assertEqual(self.states_of(members), ["draft", "draft"])
+        self.assertEqual(self.sets(program, "resolved").beneficiary_ids, members[0] | members[1])
+        self.assertFalse(self.sets(program))
+
+    def test_a_set_that_falls_apart_leaves_each_part_its_own(self):
+        """One with Two by one document, Two with Three by another: when Two gives up the first, One is free."""
+        program, members = self.world("A1", "A1", "B1")
+        other = self.env["g2p.id.type"].create({"name": "Other", "is_unique": False})
+        shared = [
+            self.env["g2p.reg.id"].create({"partner_id": member.partner_id.id, "id_type": other.id, "value": "Z"})
+            for member in members[1:]
+        ]
+        program.deduplicate_beneficiaries()
+        self.assertEqual(self.sets(program).members_count, 3)
+        members[0].partner_id.reg_ids.value = "Q"
+        program.deduplicate_beneficiaries()
+        self.assertEqual(self.sets(program).beneficiary_ids, members[1] | members[2])
+        self.assertEqual(self.states_of(members)[0], "draft")
+        shared[0].unlink()
+        program.deduplicate_beneficiaries()
+        self.assertEqual(self.states_of(members), ["draft"] * 3)
+
+    def test_a_pair_told_apart_stays_apart(self):
+        program, members = self.world("A1", "A1")
+        pair = self.sets(program).pair_ids
+        pair.with_user(self.validator).action_different()
+        self.assertEqual(self.states_of(members), ["draft", "draft"])
+        self.assertEqual(self.sets(program, "not_duplicate").members_count, 0)
+        program.deduplicate_beneficiaries()
+        self.assertFalse(self.sets(program))
+        self.assertEqual(pair.state, "different")
+        # A third with the same document makes a set of all, without that pair.
+        joins = self.individual("Joins", reg_ids=[(0, 0, {"id_type": self.id_type.id, "value": "A1"})])
+        third = self.member(program, joins)
+        program.deduplicate_beneficiaries()
+        record = self.sets(program)
+        self.assertEqual(record.members_count, 3)
+        self.assertEqual(len(record.pair_ids), 2)
+        self.assertIn(third, record.beneficiary_ids)
+
+    def test_one_of_three_told_apart(self):
+        program, members = self.world("A1", "A1", "A1")
+        pairs = self.sets(program).pair_ids
+        for pair in pairs.filtered(lambda pair: members[2] in pair.member_a_id | pair.member_b_id):
+            pair.with_user(self.validator).action_different()
+        self.assertEqual(self.states_of(members), ["draft", "duplicated", "draft"])
+        self.assertEqual(self.sets(program).beneficiary_ids, members[0] | members[1])
+        program.deduplicate_beneficiaries()
+        self.assertEqual(self.states_of(members), ["draft", "duplicated", "draft"])
+
+    def test_who_may_decide(self):
+        program, members = self.world("A1", "A1")
+        record = self.sets(program)
+        for role in ("support", "auditor", "registrar", "finance"):
+            for method, args in (("action_keep", [members[0].id]), ("action_accept", []), ("action_not_duplicate", [])):
+                with self.subTest(f"{role} {method}"), self.assertRaises(AccessError):
+                    getattr(record.with_user(self.users[role]), method)(*args)
+            with self.subTest(role), self.assertRaises(AccessError):
+                record.pair_ids.with_user(self.users[role]).action_different()
+        outside = self.member(program, self.individual("Outside"))
+        with self.assertRaisesRegex(UserError, "one of the members"):
+            record.with_user(self.validator).action_keep(outside.id)
+        with self.assertRaises(AccessError):
+            record.with_user(self.validator).write({"survivor_id": members[1].id})
+
+    def test_side_by_side(self):
+        program, members = self.world("AB123456", "AB123456")
+        members[0].partner_id.write({"gender": "female", "birthdate": "1990-01-01"})
+        record = self.sets(program)
+        comparison = record.with_user(self.validator).comparison
+        self.assertEqual([member["id"] for member in comparison["members"]], [members[0].id, members[1].id])
+        self.assertEqual([member["stays"] for member in comparison["members"]], [True, False])
+        lines = {line["label"]: line for line in comparison["lines"]}
+        self.assertTrue(lines["Name"]["differs"])
+        self.assertEqual(lines["IDs"]["values"], ["Kebele card: •••••456"] * 2)
+        self.assertFalse(lines["IDs"]["differs"])
+        self.assertEqual(lines["Gender"]["values"][1], "")
+        self.assertTrue(comparison["open"])
+        self.assertFalse(record.with_user(self.users["support"]).comparison["open"])
+
+    def test_the_next_set(self):
+        program, __ = self.world("A1", "A1", "B1", "B1")
+        first, second = self.sets(program).with_user(self.validator)
+        self.assertEqual(first.action_next()["res_id"], second.id)
+        second.action_not_duplicate()
+        self.assertEqual(first.action_next()["params"]["message"], "No other set waits for a decision.")

@@ -1,0 +1,111 @@
+"""What stands in the way of a merge: live entitlements and enrolments of both, and what can't be merged at all."""
+
+from odoo import models
+from odoo.tools import SQL
+
+from odoo.addons.g2p_programs.models.entitlement import DEAD_STATES
+
+OPEN_CYCLES = ("draft", "to_approve", "approved")
+PAID = "rdpd2ben"
+
+
+class RegistrantMerge(models.Model):
+    _inherit = "g2p.registrant.merge"
+
+    def _lock(self):
+        """Lock the merge and both registrants, in the order of their ids: two merges of one of them take turns."""
+        self.env.flush_all()
+        self.env.cr.execute(SQL("SELECT FROM g2p_registrant_merge WHERE id = %s FOR UPDATE", self.id))
+        self.env.cr.execute(
+            SQL(
+                "SELECT FROM res_partner WHERE id = ANY(%s) ORDER BY id FOR UPDATE",
+                [self.survivor_id.id, self.merged_id.id],
+            )
+        )
+        self.env.invalidate_all()
+
+    def _obstacle(self):
+        """A sentence that says why these two can't be merged and what to do, or False."""
+        self.env.flush_all()
+        survivor, merged = self.survivor_id, self.merged_id
+        for partner in survivor | merged:
+            if partner.merged_into_id:
+                return self.env._(
+                    "%(name)s was merged into %(other)s: merge with that one.",
+                    name=partner.name,
+                    other=partner.merged_into_id.name,
+                )
+            if partner.disabled or not partner.active:
+                return self.env._(
+                    "%s is disabled or archived: enable them first, or leave both as they are.", partner.name
+                )
+        if merged.with_context(active_test=False).user_ids:
+            return self.env._("%s has a login: let the one with the login stay.", merged.name)
+        return self._entitlement_obstacle() or self._enrolment_obstacle()
+
+    def _entitlement_obstacle(self):
+        row = self.env.execute_query(
+            SQL(
+                """
+                SELECT cycle.name
+                  FROM g2p_entitlement AS one
+                  JOIN g2p_entitlement AS other ON other.cycle_id = one.cycle_id
+                  JOIN g2p_cycle AS cycle ON cycle.id = one.cycle_id
+                 WHERE one.partner_id = %(survivor)s AND other.partner_id = %(merged)s
+                   AND one.state <> ALL(%(dead)s) AND other.state <> ALL(%(dead)s)
+                   AND NOT (one.state = %(paid)s AND other.state = %(paid)s)
+                 ORDER BY cycle.id
+                 LIMIT 1
+                """,
+                survivor=self.survivor_id.id,
+                merged=self.merged_id.id,
+                dead=list(DEAD_STATES),
+                paid=PAID,
+            )
+        )
+        return row and self.env._(
+            "Both have an entitlement in %(cycle)s that is not over. Cancel or reject the one of %(merged)s, or wait until "
+            "both are paid; then merge.",
+            cycle=row[0][0],
+            merged=self.merged_id.name,
+        )
+
+    def _enrolment_obstacle(self):
+        row = self.env.execute_query(
+            SQL(
+                """
+                SELECT program.name, one.state
+                  FROM g2p_program_membership AS one
+                  JOIN g2p_program_membership AS other ON other.program_id = one.program_id
+                  JOIN g2p_program AS program ON program.id = one.program_id
+                 WHERE one.partner_id = %(survivor)s AND other.partner_id = %(merged)s AND other.state = 'enrolled'
+                   AND (one.state <> ALL(%(takes)s) AND one.state <> 'enrolled'
+                        OR one.state = 'enrolled' AND EXISTS (
+                            SELECT FROM g2p_cycle AS cycle
+                             WHERE cycle.program_id = program.id AND cycle.state = ANY(%(open)s)))
+                 ORDER BY program.id
+                 LIMIT 1
+                """,
+                survivor=self.survivor_id.id,
+                merged=self.merged_id.id,
+                takes=["draft", "paused", "not_eligible", "duplicated"],
+                open=list(OPEN_CYCLES),
+            )
+        )
+        if not row:
+            return False
+        [(program, state)] = row
+        if state == "enrolled":
+            return self.env._(
+                "Both are enrolled in %(program)s, which has a cycle under way. Deduplicate the program and keep "
+                "%(survivor)s, or finish the cycle; then merge.",
+                program=program,
+                survivor=self.survivor_id.name,
+            )
+        return self.env._(
+            "%(survivor)s has left %(program)s, in which %(merged)s is enrolled: let %(merged)s stay, or end that "
+            "enrolment first.",
+            program=program,
+            survivor=self.survivor_id.name,
+            merged=self.merged_id.name,
+        )

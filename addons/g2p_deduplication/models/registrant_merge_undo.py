@@ -1,0 +1,98 @@
+"""The way back: everything goes back to where the journal of a merge says it came from, or nothing does."""
+
+import json
+
+from odoo import models
+from odoo.exceptions import UserError
+from odoo.tools import SQL
+
+
+class RegistrantMerge(models.Model):
+    _inherit = "g2p.registrant.merge"
+
+    def _undo_rows(self, journal):
+        """Move everything back, if all of it is as the merge left it.
+
+        :raise UserError: says what has changed since
+        """
+        self.env.flush_all()
+        survivor, merged = self.survivor_id, self.merged_id
+        if survivor.merged_into_id:
+            raise UserError(
+                self.env._(
+                    "%(survivor)s was merged into %(other)s since: undo that merge first.",
+                    survivor=survivor.name,
+                    other=survivor.merged_into_id.name,
+                )
+            )
+        current = self._values(survivor, journal["fields"])
+        for name, (_before, after) in journal["fields"].items():
+            if current[name] != after:
+                self._refuse_undo(survivor._fields[name]._description_string(self.env))
+        self._restore_states(journal["states"])
+        for entry in reversed(journal["moved"]):
+            self._move_back(entry)
+        self._restore_roles(journal["roles"])
+        self.env.invalidate_all(flush=False)
+        if journal["fields"]:
+            survivor.write({name: before for name, (before, _after) in journal["fields"].items()})
+        merged.write({"merged_into_id": False})
+        merged.enable_registrant()
+        self._refresh(survivor | merged)
+        if journal["primary"]:
+            accounts = self.env["res.partner.bank"].browse(journal["primary"]).exists()
+            accounts._settle_primary(accounts)
+
+    def _refuse_undo(self, what):
+        raise UserError(
+            self.env._(
+                "The merge can't be undone: what was moved has changed since (%s). Correct both registrants by hand.",
+                what,
+            )
+        )
+
+    def _move_back(self, entry):
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE %(table)s AS row
+                   SET %(column)s = %(merged)s
+                  FROM jsonb_each_text(%(rows)s::jsonb) AS moved
+                 WHERE row.%(key)s = moved.key::integer AND row.%(column)s = %(survivor)s
+                   AND md5(row::text) = moved.value
+                """,
+                table=SQL.identifier(entry["table"]),
+                column=SQL.identifier(entry["column"]),
+                merged=self.merged_id.id,
+                survivor=self.survivor_id.id,
+                rows=json.dumps(entry["rows"]),
+                key=SQL.identifier(entry["key"]),
+            )
+        )
+        if self.env.cr.rowcount != len(entry["rows"]):
+            labels = {model._table: model._description for model in self.env.values() if not model._abstract}
+            self._refuse_undo(labels.get(entry["table"], entry["table"]))
+
+    def _restore_states(self, states):
+        members = self.env["g2p.program_membership"]
+        found = members.browse(int(key) for key in states).exists()
+        if any(member.state != states[str(member.id)][1] for member in found) or len(found) != len(states):
+            self._refuse_undo(members._description)
+        for member in found:
+            members._transition_where(
+                SQL("t.id = %s", member.id), states[str(member.id)][0], reason=self.env._("Merge undone")
+            )
+
+    def _restore_roles(self, roles):
+        if roles:
+            self.env.cr.execute(
+                SQL(
+                    """
+                    INSERT INTO g2p_group_membership_g2p_group_membership_kind_rel
+                           (g2p_group_membership_id, g2p_group_membership_kind_id)
+                    VALUES %s
+                        ON CONFLICT DO NOTHING
+                    """,
+                    SQL(", ").join(SQL("(%s, %s)", membership, role) for membership, role in roles),
+                )
+            )

@@ -1,0 +1,6 @@
+from . import test_bank_account
+from . import test_fuzzy
+from . import test_registry
+from . import test_merge
+from . import test_access
+from . import test_concurrency
