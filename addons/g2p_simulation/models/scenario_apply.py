@@ -9,7 +9,7 @@ from odoo.addons.g2p_programs.models.constants import GROUP_MANAGER, MANAGER_ELI
 
 # The kinds of managers that a scenario tries out; the others stay as they are.
 KINDS = (MANAGER_ELIGIBILITY, MANAGER_ENTITLEMENT)
-NO_SETTING = ("program_id", "entitlement_id", *models.MAGIC_COLUMNS)
+NO_SETTING = ("program_id", *models.MAGIC_COLUMNS)
 
 
 class ProgramScenario(models.Model):
@@ -90,7 +90,7 @@ class ProgramScenario(models.Model):
                 ", ".join(
                     f"{part._description_string(self.env)} {self._in_words(line, part)}"
                     for part in line._fields.values()
-                    if self._is_setting(part) and line[part.name]
+                    if self._is_setting(part) and part.name != field.inverse_name and line[part.name]
                 )
                 for line in value
             )
