@@ -41,6 +41,7 @@ SHARED = {
     "g2p.registrant.import.mapping",
     "g2p.registrant.import.mapping.line",
     "g2p.registrant.tags",
+    "g2p.registry",
     "g2p.relationship",
     "gender.type",
 }
