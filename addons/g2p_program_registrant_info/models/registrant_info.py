@@ -91,6 +91,7 @@ class RegistrantInfo(models.Model):
     program_id = fields.Many2one("g2p.program", required=True, ondelete="restrict")
     definition_id = fields.Many2one("g2p.program.definition", required=True, index=True, ondelete="restrict")
     company_id = fields.Many2one(related="program_id.company_id")
+    target_type = fields.Selection(related="program_id.target_type")
     area_id = fields.Many2one(related="registrant_id.area_id")
     membership_state = fields.Selection(related="program_membership_id.state", string="Beneficiary is")
     entitlement_id = fields.Many2one(
@@ -135,7 +136,8 @@ class RegistrantInfo(models.Model):
     @api.depends("application_id", "registrant_id.name")
     def _compute_display_name(self):
         for application in self:
-            application.display_name = f"{application.application_id or ''} · {application.registrant_id.name or ''}"
+            parts = filter(None, (application.application_id, application.registrant_id.name))
+            application.display_name = " · ".join(parts) or self.env._("New application")
 
     @api.depends("program_id")
     def _compute_several(self):
