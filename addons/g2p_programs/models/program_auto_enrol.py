@@ -27,6 +27,7 @@ class Program(models.Model):
     auto_enrol = fields.Boolean(
         "Enrol new registrants",
         tracking=True,
+        copy=False,
         help="Registrants of the program's target type who are registered from now on become members by themselves.",
     )
     auto_enrol_domain = fields.Char(

@@ -233,4 +233,4 @@ class EligibilityPreviewArea(models.TransientModel):
     eligible = fields.Integer(readonly=True)
     not_eligible = fields.Integer(readonly=True)
     unknown = fields.Integer("Data missing", readonly=True)
-    share = fields.Float("Eligible, %", readonly=True, digits=(5, 1), aggregator="avg")
+    share = fields.Float("Eligible, %", readonly=True, digits=(5, 1), aggregator=None)
