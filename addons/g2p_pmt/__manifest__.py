@@ -11,6 +11,7 @@
         "security/g2p_pmt_rules.xml",
         "data/ir_cron.xml",
         "wizards/pmt_import_views.xml",
+        "wizards/program_create_views.xml",
         "views/g2p_pmt_score_views.xml",
         "views/g2p_pmt_model_views.xml",
         "views/g2p_pmt_manager_views.xml",

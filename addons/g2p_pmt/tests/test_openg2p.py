@@ -72,3 +72,12 @@ class TestAsInOpenG2P(PMTCase):
         self.grant.with_user(self.manager).pmt_config = False
         household = self.applicant(children=1)
         self.assertFalse(self.score(household))
+
+    def test_the_wizard_switches_it_on(self):
+        wizard = (
+            self.env["g2p.program.create.wizard"]
+            .with_user(self.manager)
+            .create({"name": "By wizard", "target_type": "group", "amount_per_cycle": 1, "pmt_config": True})
+        )
+        program = self.env["g2p.program"].browse(wizard.create_program()["res_id"])
+        self.assertTrue(program.pmt_config)

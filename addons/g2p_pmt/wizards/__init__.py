@@ -1,1 +1,2 @@
 from . import pmt_import
+from . import program_create
