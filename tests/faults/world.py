@@ -159,18 +159,23 @@ class Program:
         self.cycle = self.reconciliation = None
         self.deposit = deposit
         self.done = []
+        self.move(world)
+
+    def move(self, world):
+        """The people of this world, at this node, go on."""
+        self.world = world
         self.steps = {
-            "import": (self.on_program, manager, "import_eligible_registrants", ["draft"]),
-            "deduplicate": (self.on_program, manager, "deduplicate_beneficiaries", []),
-            "enrol": (self.on_program, manager, "enroll_eligible_registrants", []),
-            "verify": (self.on_program, manager, "verify_eligibility", []),
-            "copy": (self.on_cycle, manager, "copy_beneficiaries_from_program", []),
-            "cycle verify": (self.on_cycle, manager, "check_eligibility", []),
-            "prepare": (self.on_cycle, manager, "prepare_entitlement", []),
-            "submit": (self.on_cycle, manager, "to_approve", []),
+            "import": (self.on_program, world.manager, "import_eligible_registrants", ["draft"]),
+            "deduplicate": (self.on_program, world.manager, "deduplicate_beneficiaries", []),
+            "enrol": (self.on_program, world.manager, "enroll_eligible_registrants", []),
+            "verify": (self.on_program, world.manager, "verify_eligibility", []),
+            "copy": (self.on_cycle, world.manager, "copy_beneficiaries_from_program", []),
+            "cycle verify": (self.on_cycle, world.manager, "check_eligibility", []),
+            "prepare": (self.on_cycle, world.manager, "prepare_entitlement", []),
+            "submit": (self.on_cycle, world.manager, "to_approve", []),
             "approve": (self.on_cycle, world.finance, "validate_entitlement", []),
-            "prepare payments": (self.on_cycle, manager, "prepare_payment", []),
-            "send": (self.on_cycle, manager, "send_payment", []),
+            "prepare payments": (self.on_cycle, world.manager, "prepare_payment", []),
+            "send": (self.on_cycle, world.manager, "send_payment", []),
             "reconcile": (self.on_reconciliation, world.finance, "action_apply", []),
         }
 
