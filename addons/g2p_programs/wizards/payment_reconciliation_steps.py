@@ -234,7 +234,12 @@ class PaymentReconciliation(models.Model):
             f"operation-{operation.id}",
             operation,
         )
-        # What is open still has lost its entitlement since the file was read.
+        if not_due:
+            self._mark_not_due(matched)
+        return {"paid": paid, "failed": failed, "not_due": not_due}
+
+    def _mark_not_due(self, matched):
+        """What is open still has lost its entitlement since the file was read."""
         self.env.cr.execute(
             SQL(
                 """
@@ -247,7 +252,6 @@ class PaymentReconciliation(models.Model):
             )
         )
         self.env["g2p.payment.reconciliation.line"].invalidate_model(["outcome"], flush=False)
-        return {"paid": paid, "failed": failed, "not_due": not_due}
 
     def _bulk_finish_reconcile(self, operation):
         self.env["g2p.fund.hold"]._settle(f"operation-{operation.id}", reference=self.name, operation=operation)
