@@ -72,6 +72,17 @@ class TestFuzzy(DeduplicationCase):
         )
         self.assertEqual(lower, {frozenset((0, 1))}, "an unknown date stands in nobody's way")
 
+    def test_approximate_dates(self):
+        """A year apart at most, and they count like a missing one: 60 + 40 × 0.4 = 76."""
+        people = (
+            ("Tadesse", "Akinyi", "1990-05-05", {"birthdate_not_exact": True}),
+            ("Tadesse", "Akinyi", "1990-11-05", {}),
+            ("Bekele", "Mwende", "1990-05-05", {}),
+            ("Bekele", "Mwende", "1990-11-05", {}),
+        )
+        self.assertEqual(self.found(*people), set())
+        self.assertEqual(self.found(*people, minimum_score=76), {frozenset((0, 1))})
+
     def area(self, name="Ward", parent=None):
         areas = self.env["g2p.area"]
         return areas.search([("name", "=", name)], limit=1) or areas.create(

@@ -5,7 +5,7 @@ from odoo.tools import SQL
 
 # Of a similarity of names and a closeness of birth dates, how much the name counts.
 NAME_WEIGHT = 0.6
-# A date of birth that is given as approximate may be off by so many days more.
+# A date of birth that is given as approximate may be off by so many days; it counts like an unknown one then.
 APPROXIMATE_DAYS = 366
 # What an unknown date of birth counts, between different (0) and the same (1).
 UNKNOWN_DATE = 0.4
@@ -43,7 +43,8 @@ class FuzzySettings(models.AbstractModel):
         "Dates of birth differ by at most (days)",
         default=3,
         required=True,
-        help="Dates that are given as approximate may differ by a year more; a missing date stands in nobody's way.",
+        help="A missing date counts 40 %, and so does one that is given as approximate and differs by up to a year: with the "
+        "same name that makes a score of 76 %.",
     )
     area_rule = fields.Selection(
         [("any", "Anywhere"), ("within", "The same area, or one within the other"), ("same", "The same area")],
@@ -114,6 +115,8 @@ class FuzzySettings(models.AbstractModel):
                           LEFT JOIN g2p_area AS area ON area.id = partner.area_id
                          -- The name of a household tells nothing about who lives there.
                          WHERE partner.is_group IS NOT TRUE
+                         -- A fence: each name is made comparable once, not wherever it is used above.
+                        OFFSET 0
                        ) AS named
                  WHERE given || family <> ''
                 """,
@@ -145,8 +148,12 @@ class FuzzySettings(models.AbstractModel):
                 (
                     # the same sound of the family name, born in the same year
                     ("family_sound || extract(year FROM birthdate)", "given_sound", "birthdate"),
-                    # the same date of birth, whatever the name is
-                    ("birthdate::text", "left(given_sound, 1)", "family_sound"),
+                    # the same date of birth, and names of which the first in the alphabet begins alike, in either order
+                    (
+                        "birthdate || ':' || LEAST(left(family_sound, 1), left(given_sound, 1))",
+                        "GREATEST(left(family_sound, 1), left(given_sound, 1))",
+                        "LEAST(family_sound, given_sound)",
+                    ),
                     # both names sound the same, in either order, in the same area
                     (
                         "area_id || ':' || LEAST(family_sound, given_sound) || '|' || GREATEST(family_sound, given_sound)",
@@ -202,7 +209,22 @@ class FuzzySettings(models.AbstractModel):
         # sudo: a figure of the run whose start was checked
         self.sudo().parted_count = count
 
+    def _vague_dates_reach_the_score(self):
+        """Whether two of the same name can reach the score when a date of birth is missing, or approximate."""
+        return 100 * (NAME_WEIGHT + (1 - NAME_WEIGHT) * UNKNOWN_DATE) >= self.minimum_score
+
     def _prepare_candidates(self):
+        near = SQL("abs(one.birthdate - other.birthdate) <= %s", self.birthdate_days)
+        if self._vague_dates_reach_the_score():
+            near = SQL(
+                """
+                (one.birthdate IS NULL OR other.birthdate IS NULL OR %s
+                 OR (one.birthdate_not_exact OR other.birthdate_not_exact)
+                    AND abs(one.birthdate - other.birthdate) <= %s)
+                """,
+                near,
+                APPROXIMATE_DAYS,
+            )
         execute = self.env.cr.execute
         execute(
             SQL(
@@ -214,13 +236,9 @@ class FuzzySettings(models.AbstractModel):
                   JOIN fuzzy_block AS other ON other.key = one.key AND other.part = one.part
                    AND other.registrant_id > one.registrant_id AND other.partner_id <> one.partner_id
                  WHERE (one.gender IS NULL OR other.gender IS NULL OR one.gender = other.gender)
-                   AND (one.birthdate IS NULL OR other.birthdate IS NULL
-                        OR abs(one.birthdate - other.birthdate)
-                           <= %(days)s + CASE WHEN one.birthdate_not_exact OR other.birthdate_not_exact
-                                              THEN %(approximate)s ELSE 0 END)
+                   AND %s
                 """,
-                days=self.birthdate_days,
-                approximate=APPROXIMATE_DAYS,
+                near,
             )
         )
         execute("ANALYZE fuzzy_candidate")
@@ -269,8 +287,8 @@ class FuzzySettings(models.AbstractModel):
                 CREATE TEMPORARY TABLE fuzzy_scored ON COMMIT DROP AS
                 SELECT DISTINCT ON (registrant_a, registrant_b) registrant_a, registrant_b, alike, days, same_area,
                        100 * (%(weight)s * alike + (1 - %(weight)s) * CASE
-                            WHEN days IS NULL THEN %(unknown)s
-                            ELSE GREATEST(0, 1 - days::numeric / (%(days)s + 1)) END) AS score
+                            WHEN days IS NULL OR days > %(days)s THEN %(unknown)s
+                            ELSE 1 - days::numeric / (%(days)s + 1) END) AS score
                   FROM (
                         SELECT candidate.registrant_a, candidate.registrant_b,
                                abs(one.birthdate - other.birthdate) AS days,

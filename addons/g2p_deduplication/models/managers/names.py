@@ -32,11 +32,11 @@ class NameFunctions(models.AbstractModel):
                 r"""
                 CREATE OR REPLACE FUNCTION g2p_plain_name(name text) RETURNS text
                 LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT AS $$
-                    SELECT btrim(regexp_replace(
+                    SELECT CASE WHEN name ~ '^[A-Za-z]+$' THEN lower(name) ELSE btrim(regexp_replace(
                         CASE WHEN octet_length(name) = char_length(name) THEN lower(name)
                              ELSE translate(regexp_replace(normalize(lower(name), NFKD), %s, '', 'g'), %s, %s) END,
                         '[[:punct:][:digit:][:space:]]+', ' ', 'g'
-                    ))
+                    )) END
                 $$
                 """,
                 MARKS,
