@@ -81,7 +81,7 @@ class MembershipChange(models.Model):
     _until = models.Constraint("CHECK (until > date)", "A pause ends after it begins.")
     _planned_idx = models.Index("(date) WHERE state = 'planned'")
 
-    kind = fields.Selection(KIND_LABELS, "Kind", required=True, readonly=True)
+    kind = fields.Selection(KIND_LABELS, required=True, readonly=True)
     program_id = fields.Many2one("g2p.program", required=True, readonly=True, index=True, ondelete="restrict")
     company_id = fields.Many2one(related="program_id.company_id")
     state = fields.Selection(
