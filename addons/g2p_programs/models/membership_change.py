@@ -81,7 +81,7 @@ class MembershipChange(models.Model):
     _until = models.Constraint("CHECK (until > date)", "A pause ends after it begins.")
     _planned_idx = models.Index("(date) WHERE state = 'planned'")
 
-    kind = fields.Selection(KIND_LABELS, "Kind", required=True, readonly=True)
+    kind = fields.Selection(KIND_LABELS, required=True, readonly=True)
     program_id = fields.Many2one("g2p.program", required=True, readonly=True, index=True, ondelete="restrict")
     company_id = fields.Many2one(related="program_id.company_id")
     state = fields.Selection(
@@ -215,7 +215,7 @@ class MembershipChange(models.Model):
     def _plan(self, program, members, **values):
         """A change of some members of a program, in draft, with a line for each.
 
-        :param SQL members: one column, ids of memberships. :return: the change; empty when there is no member.
+        :param SQL members: memberships of this program, columns `id` and `partner_id`. :return: the change; empty when there is no member.
         """
         # sudo: the caller has checked role and access; nobody writes changes directly
         change = self.sudo().create({"program_id": program.id, "user_id": self.env.uid, **values})
@@ -225,12 +225,10 @@ class MembershipChange(models.Model):
                 """
                 INSERT INTO g2p_membership_change_line (change_id, membership_id, partner_id, outcome)
                 SELECT %s, member.id, member.partner_id, 'pending'
-                  FROM g2p_program_membership AS member
-                 WHERE member.program_id = %s AND member.id IN (%s)
+                  FROM (%s) AS member (id, partner_id)
                  ORDER BY member.partner_id
                 """,
                 change.id,
-                program.id,
                 members,
             )
         )

@@ -47,7 +47,7 @@ class Program(models.Model):
         change = self.env["g2p.membership.change"]._plan(
             self,
             SQL(
-                "SELECT t.id FROM g2p_program_membership AS t WHERE t.program_id = %s AND t.state = 'enrolled' AND %s",
+                "SELECT t.id, t.partner_id FROM g2p_program_membership AS t WHERE t.program_id = %s AND t.state = 'enrolled' AND %s",
                 self.id,
                 self._overdue_sql(today),
             ),
@@ -233,7 +233,7 @@ class MembershipChange(models.Model):
                 program,
                 SQL(
                     """
-                    SELECT t.id
+                    SELECT t.id, t.partner_id
                       FROM g2p_program_membership AS t
                      WHERE t.program_id = %s AND t.state = 'paused' AND t.paused_until <= %s
                        AND NOT (%s) AND NOT %s

@@ -38,7 +38,10 @@ class Program(models.Model):
             SQL(
                 """
                 t.cycle_id = ANY(%s)
-                AND t.partner_id IN (SELECT member.partner_id FROM (%s) AS member WHERE member.state = ANY(%s))
+                -- In a CASE it stays a hashed subquery, whatever the planner believes of tables that have just been filled.
+                AND CASE WHEN t.partner_id IN (
+                        SELECT member.partner_id FROM (%s) AS member WHERE member.state = ANY(%s)
+                    ) THEN TRUE END
                 """,
                 cycles.ids,
                 members,
@@ -57,9 +60,11 @@ class Program(models.Model):
         self.env.cr.execute(
             SQL(
                 """
-                WITH wanted AS (
+                WITH member AS MATERIALIZED (
+                    %(members)s
+                ), wanted AS (
                     SELECT place.id, place.state AS from_state, member.state AS to_state, member.reason
-                      FROM (%(members)s) AS member
+                      FROM member
                       JOIN g2p_cycle_membership AS place
                         ON place.cycle_id = ANY(%(cycles)s) AND place.partner_id = member.partner_id
                      WHERE CASE WHEN member.state = 'enrolled' THEN place.state = 'paused'
@@ -137,17 +142,14 @@ class Program(models.Model):
         )
         payment._forget()
 
-    def _members_who(self, states, cycle):
-        """Members of this program in some states who have a place in a cycle, for `_follow_members`."""
+    def _members_in(self, states):
+        """Members of this program in some states, for `_follow_members`."""
         return SQL(
             """
             SELECT membership.partner_id, membership.state, membership.reason
               FROM g2p_program_membership AS membership
-              JOIN g2p_cycle_membership AS known
-                ON known.cycle_id = %s AND known.partner_id = membership.partner_id
              WHERE membership.program_id = %s AND membership.state = ANY(%s)
             """,
-            cycle.id,
             self.id,
             list(states),
         )
@@ -169,8 +171,11 @@ class Cycle(models.Model):
 
         The end of the step and the end of the change both write the cycle's counters: one of them sees what the other did.
         """
-        self.program_id._follow_members(self.program_id._members_who(("paused", *LEFT_STATES), self), self, operation)
-        self.env["g2p.fund.hold"]._settle(self._hold_key(operation), reference=operation.name, operation=operation)
+        members = self.program_id._members_in(("paused", *LEFT_STATES))
+        [[some]] = self.env.execute_query(SQL("SELECT EXISTS (%s)", members))
+        if not some:
+            return
+        self.program_id._follow_members(members, self, operation)
 
 
 class MembershipChange(models.Model):
@@ -269,7 +274,7 @@ class MembershipChange(models.Model):
     def _effects(self, kind, members):
         """What a change would do, counted in one statement.
 
-        :param Kind kind: what is going to be done. :param SQL members: one column, ids of memberships.
+        :param Kind kind: what is going to be done. :param SQL members: memberships, columns `partner_id`, `program_id` and `state`.
         :return: [(what, state, held, currency id, count, amount)]; what is member, place, entitlement or payment.
         """
         self.env.flush_all()
@@ -277,7 +282,7 @@ class MembershipChange(models.Model):
             SQL(
                 """
                 WITH member AS MATERIALIZED (
-                    SELECT t.partner_id, t.program_id, t.state FROM g2p_program_membership AS t WHERE t.id IN (%(members)s)
+                    SELECT chosen.* FROM (%(members)s) AS chosen (partner_id, program_id, state)
                 ), moving AS MATERIALIZED (
                     SELECT member.partner_id, cycle.id AS cycle_id, cycle.state = ANY(%(places_in)s) AS has_places
                       FROM member

@@ -39,20 +39,28 @@ class MembershipChangeWizard(models.TransientModel):
             wizard.is_planned = bool(wizard.date) and wizard.date > fields.Date.context_today(self)
 
     def _members(self):
-        """The members chosen, narrowed by the record rules of the user: a query."""
-        return self.env["g2p.program_membership"]._search(Domain(self.member_domain or [(0, "=", 1)]))
+        """The members chosen, as a domain; who searches with it sees what the record rules of the user let them see."""
+        return Domain(self.member_domain or Domain.FALSE)
+
+    def _members_sql(self, *columns, program=None):
+        """Columns of the members chosen, of all programs or of one, narrowed by the record rules of the user."""
+        members = self.env["g2p.program_membership"]
+        query = members._search(self._members() & (Domain("program_id", "=", program.id) if program else Domain.TRUE))
+        self.env.flush_all()
+        return query.select(*(SQL.identifier(members._table, column) for column in columns))
 
     @api.depends("kind", "member_domain")
     def _compute_effects(self):
         for wizard in self:
             kind = KINDS[wizard.kind]
             rows = self.env["g2p.membership.change"]._effects(
-                kind, SQL("SELECT chosen.id FROM %s AS chosen", wizard._members().subselect())
+                kind, wizard._members_sql("partner_id", "program_id", "state")
             )
             members = {state: count for what, state, _held, _currency, count, _amount in rows if what == "member"}
             wizard.members_count = sum(members.values())
             wizard.moving_count = sum(count for state, count in members.items() if state in kind.from_states)
-            only = self.env["g2p.program_membership"].browse(wizard._members() if wizard.members_count == 1 else [])
+            only = self.env["g2p.program_membership"]
+            only = only.search(wizard._members(), limit=1) if wizard.members_count == 1 else only
             wizard.member_name = only.display_name if only else False
             wizard.effects = wizard._effects_table(wizard._effect_lines(kind, members, rows))
 
@@ -139,9 +147,8 @@ class MembershipChangeWizard(models.TransientModel):
         members = self.env["g2p.program_membership"]
         members.check_access("write")
         self._check_filled()
-        query = self._members()
         programs = self.env["g2p.program"].browse(
-            program.id for [program] in members._read_group([("id", "in", query)], ["program_id"])
+            program.id for [program] in members._read_group(self._members(), ["program_id"])
         )
         if not programs:
             raise UserError(self.env._("No members are chosen."))
@@ -152,7 +159,7 @@ class MembershipChangeWizard(models.TransientModel):
         for program in programs:
             changes += changes._plan(
                 program,
-                SQL("SELECT chosen.id FROM %s AS chosen", query.subselect()),
+                self._members_sql("id", "partner_id", program=program),
                 kind=self.kind,
                 state="planned" if self.is_planned else "draft",
                 date=self.date,
