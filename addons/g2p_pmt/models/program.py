@@ -40,6 +40,14 @@ class Program(models.Model):
         # sudo: the program works with its model whoever presses the button; nothing of it is shown
         return self.env["g2p.pmt.model"].sudo().search([("program_id", "=", self.id), ("state", "=", "active")])
 
+    def copy(self, default=None):
+        """The copy gets the model as a draft: its managers ask for the same bands."""
+        copies = super().copy(default)
+        for program, copied in zip(self, copies, strict=True):
+            if program.pmt_model_id:
+                program.pmt_model_id.copy({"program_id": copied.id})
+        return copies
+
     # Buttons
 
     def action_open_pmt_models(self):

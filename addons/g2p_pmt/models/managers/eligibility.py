@@ -46,8 +46,6 @@ class PMTEligibilityManager(models.Model):
         for manager in self:
             if manager.rule == "band" and not manager.band_ids:
                 raise ValidationError(self.env._("Choose the bands that qualify."))
-            if manager.band_ids.model_id.program_id - manager.program_id:
-                raise ValidationError(self.env._("Choose bands of the program's own model."))
 
     def _active_model(self):
         """The version that scores the program, or none; its settings must fit the rule."""
