@@ -52,7 +52,11 @@ class ProgramMembership(models.Model):
             "res_model": "g2p.program.registrant_info",
             "view_mode": "list,form",
             "domain": [("program_membership_id", "=", self.id)],
-            "context": {"default_program_membership_id": self.id},
+            "context": {
+                "default_program_membership_id": self.id,
+                "default_registrant_id": self.partner_id.id,
+                "default_program_id": self.program_id.id,
+            },
         }
 
     def action_create_application(self):

@@ -1,4 +1,4 @@
-from odoo import api, fields, models
+from odoo import Command, api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 
@@ -91,6 +91,7 @@ class RegistrantInfo(models.Model):
     program_id = fields.Many2one("g2p.program", required=True, ondelete="restrict")
     definition_id = fields.Many2one("g2p.program.definition", required=True, index=True, ondelete="restrict")
     company_id = fields.Many2one(related="program_id.company_id")
+    target_type = fields.Selection(related="program_id.target_type")
     area_id = fields.Many2one(related="registrant_id.area_id")
     membership_state = fields.Selection(related="program_membership_id.state", string="Beneficiary is")
     entitlement_id = fields.Many2one(
@@ -135,7 +136,8 @@ class RegistrantInfo(models.Model):
     @api.depends("application_id", "registrant_id.name")
     def _compute_display_name(self):
         for application in self:
-            application.display_name = f"{application.application_id or ''} · {application.registrant_id.name or ''}"
+            parts = filter(None, (application.application_id, application.registrant_id.name))
+            application.display_name = " · ".join(parts) or self.env._("New application")
 
     @api.depends("program_id")
     def _compute_several(self):
@@ -197,7 +199,7 @@ class RegistrantInfo(models.Model):
         self._forget_latest(memberships)
         prepared = [
             {
-                **vals,
+                **self._with_documents(vals),
                 "program_membership_id": membership.id,
                 "registrant_id": membership.partner_id.id,
                 "program_id": membership.program_id.id,
@@ -321,7 +323,24 @@ class RegistrantInfo(models.Model):
                             "%s can't be changed any more, or only by who assesses it.", application.display_name
                         )
                     )
-        return super().write(vals)
+        return super().write(self._with_documents(vals))
+
+    @api.model
+    def _with_documents(self, vals):
+        """Documents come new, change or go; those of other records are not taken over."""
+        if "document_ids" not in vals:
+            return vals
+        commands = []
+        for command in vals["document_ids"]:
+            if command[0] == Command.CREATE:
+                commands.append(Command.create({**command[2], "res_model": self._name}))
+            elif command[0] == Command.UNLINK:
+                commands.append(Command.delete(command[1]))
+            elif command[0] in (Command.UPDATE, Command.DELETE):
+                commands.append(command)
+            else:
+                raise UserError(self.env._("Documents of an application are added, changed or removed one by one."))
+        return {**vals, "document_ids": commands}
 
     def copy(self, default=None):
         raise UserError(self.env._("An application is not copied: press New and answer the questions."))
@@ -358,7 +377,7 @@ class RegistrantInfo(models.Model):
             "res_model": "g2p.application.reject.wizard",
             "view_mode": "form",
             "target": "new",
-            "context": {"default_registrant_info_ids": [fields.Command.set(self.ids)]},
+            "context": {"default_registrant_info_ids": [Command.set(self.ids)]},
         }
 
     def action_close(self):

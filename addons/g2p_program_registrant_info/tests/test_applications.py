@@ -249,10 +249,23 @@ class TestApplications(ApplicationCase):
         tag = self.env.ref("g2p_program_registrant_info.document_tag_id")
         document = self.document(application, g2p_document_tag_id=tag.id)
         self.assertEqual(application.document_ids, document.with_env(self.env))
+        spare = self.document(application)
+        application.with_user(self.registrar).write({"document_ids": [Command.delete(spare.id)]})
         application.with_user(self.registrar).write(
-            {"document_ids": [Command.create({"name": "photo.pdf", "datas": PDF, "res_model": application._name})]}
+            {"document_ids": [Command.create({"name": "photo.pdf", "datas": PDF})]}
         )
         self.assertEqual(len(application.document_ids), 2)
+        self.assertEqual(set(application.document_ids.mapped("res_model")), {application._name})
+        elsewhere = self.env["ir.attachment"].create(
+            {"name": "secret.pdf", "datas": PDF, "res_model": "res.company", "res_id": 1}
+        )
+        for command in (Command.link(elsewhere.id), Command.set(elsewhere.ids), Command.clear()):
+            with self.assertRaisesRegex(UserError, "one by one"):
+                application.with_user(self.registrar).write({"document_ids": [command]})
+        application.with_user(self.registrar).write(
+            {"document_ids": [Command.unlink((application.document_ids - document).id)]}
+        )
+        self.assertEqual(len(application.document_ids), 1)
         self.env["ir.config_parameter"].set_param("g2p_program_registrant_info.max_document_mb", "1")
         for vals, message in (
             ({"datas": base64.b64encode(b"%PDF-1.4\n" + b"0" * (1024 * 1024))}, "too large"),

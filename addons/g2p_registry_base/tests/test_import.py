@@ -221,6 +221,26 @@ class TestImport(TransactionCase):
         self.assertEqual((record.imported_count, record.refused_count), (6, 14))
         self.assertEqual(record.total_count, record.imported_count + record.refused_count)
 
+    def test_disabilities_and_households_come_with_their_figures(self):
+        record = self.new_import(
+            [
+                ["Full Name", "Gender", "Disability", "Household", "Role"],
+                ["Almaz Tesfaye", "Female", "Yes", "H1", "Head"],
+                ["Dawit Tesfaye", "Male", "no", "H1", ""],
+                ["Hana Tesfaye", "Female", "", "H1", ""],
+                ["Abel Girma", "Male", "perhaps", "H2", ""],
+            ]
+        )
+        record.action_check()
+        self.assertEqual(self.refused(record)[5][0], "Disability")
+        self.assertIn("neither yes nor no: perhaps", self.refused(record)[5][1])
+        record.action_import()
+        people = record.line_ids.partner_id.sorted("id")
+        self.assertEqual(people.mapped("disability"), ["yes", "no", False])
+        household = people.individual_membership_ids.group
+        self.assertEqual((household.z_ind_grp_num_individuals, household.z_ind_grp_num_disabled), (3, 1))
+        self.assertEqual((household.z_ind_grp_num_females, household.z_ind_grp_is_female_headed), (2, True))
+
     def test_refused_rows_are_downloaded_without_formulas(self):
         rows = [["Full Name", "Address"], ["=cmd|' /C calc'!A0", "+ home"], ["Almaz Tesfaye", "Adama"], ["", "@x"]]
         record = self.new_import(rows)
