@@ -95,6 +95,22 @@ class TestEligibility(PMTCase):
         with self.assertRaisesRegex(ValidationError, "program's own model"):
             self.manager_record.band_ids = model.band_ids
 
+    def test_a_copied_program_has_the_model_as_a_draft(self):
+        self.manager_record.write({"rule": "band", "band_ids": self.pmt.band_ids[:1].ids})
+        copied = self.grant.with_user(self.manager).copy()
+        self.assertTrue(copied.pmt_config)
+        model = copied.pmt_model_id
+        self.assertEqual((model.state, model.version), ("draft", 1))
+        self.assertEqual(model._to_dict(), self.pmt.with_user(self.manager)._to_dict())
+        [manager] = [
+            one for one in copied.get_managers(copied.MANAGER_ELIGIBILITY) if one._name == self.manager_record._name
+        ]
+        self.assertEqual(self.who(manager._eligible_registrants()), set())
+        copied.action_activate()
+        model.action_activate()
+        self.applicant(program=copied, land=10)
+        self.assertEqual(len(self.env.execute_query(manager._eligible_registrants())), 1)
+
     def test_enrolment_by_score(self):
         self.grant.with_user(self.users["validator"]).enroll_eligible_registrants()
         states = self.states(self.grant)
