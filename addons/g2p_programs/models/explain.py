@@ -284,4 +284,11 @@ class DomainExplanation:
         return " › ".join(labels)
 
     def _property_label(self, field, key):
+        """The label of a property, which stands in the definitions that the registry keeps."""
+        container = self.env[field.model_name]._fields[field.definition_record].comodel_name
+        # sudo: labels of the registry's own questions
+        for record in self.env[container].sudo().search([(field.definition_record_field, "!=", False)]):
+            for definition in record[field.definition_record_field]:
+                if definition["name"] == key:
+                    return definition.get("string") or key
         return key

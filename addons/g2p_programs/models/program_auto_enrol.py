@@ -27,6 +27,7 @@ class Program(models.Model):
     auto_enrol = fields.Boolean(
         "Enrol new registrants",
         tracking=True,
+        copy=False,
         help="Registrants of the program's target type who are registered from now on become members by themselves.",
     )
     auto_enrol_domain = fields.Char(
@@ -214,43 +215,52 @@ class AutoEnrolQueue(models.Model):
     partner_id = fields.Many2one("res.partner", "Registrant", required=True, index=True, ondelete="cascade")
 
     def init(self):
-        # Without the tables (the module was removed) the triggers do nothing: they stand on the registry's table.
-        noted = """
-            IF to_regclass('g2p_auto_enrol_queue') IS NULL THEN
-                RETURN NULL;
-            END IF;
-            IF EXISTS (SELECT FROM g2p_program WHERE auto_enrol AND state = 'active' AND active) THEN
-                INSERT INTO g2p_auto_enrol_queue (program_id, partner_id)
-                SELECT program.id, registrant.id
-                  FROM g2p_program AS program
-                  JOIN g2p_program_definition AS definition ON definition.id = program.definition_id
-                  JOIN {registrants} AS registrant
-                    ON COALESCE(registrant.is_group, FALSE) = (definition.target_type = 'group')
-                   AND COALESCE(registrant.company_id, program.company_id) = program.company_id
-                 WHERE program.auto_enrol AND program.state = 'active' AND program.active
-                   AND registrant.is_registrant
-                    ON CONFLICT DO NOTHING;
-            END IF;
-            RETURN NULL;
-        """
-        self.env.cr.execute(
-            f"""
-            CREATE OR REPLACE FUNCTION g2p_note_new_registrants() RETURNS trigger AS $$
-            BEGIN {noted.format(registrants="new_registrants")} END $$ LANGUAGE plpgsql;
+        for name, registrants, trigger in (
+            (
+                "g2p_note_new_registrants",
+                SQL("new_registrants"),
+                SQL("AFTER INSERT ON res_partner REFERENCING NEW TABLE AS new_registrants FOR EACH STATEMENT"),
+            ),
+            (
+                "g2p_note_new_registrant",
+                SQL("(SELECT NEW.*)"),
+                SQL(
+                    "AFTER UPDATE OF is_registrant ON res_partner "
+                    "FOR EACH ROW WHEN (NEW.is_registrant AND OLD.is_registrant IS NOT TRUE)"
+                ),
+            ),
+        ):
+            # Without the tables (the module was removed) the triggers do nothing: they stand on the registry's table.
+            self.env.cr.execute(
+                SQL(
+                    """
+                    CREATE OR REPLACE FUNCTION %(name)s() RETURNS trigger AS $$
+                    BEGIN
+                        IF to_regclass('g2p_auto_enrol_queue') IS NULL THEN
+                            RETURN NULL;
+                        END IF;
+                        IF EXISTS (SELECT FROM g2p_program WHERE auto_enrol AND state = 'active' AND active) THEN
+                            INSERT INTO g2p_auto_enrol_queue (program_id, partner_id)
+                            SELECT program.id, registrant.id
+                              FROM g2p_program AS program
+                              JOIN g2p_program_definition AS definition ON definition.id = program.definition_id
+                              JOIN %(registrants)s AS registrant
+                                ON COALESCE(registrant.is_group, FALSE) = (definition.target_type = 'group')
+                               AND COALESCE(registrant.company_id, program.company_id) = program.company_id
+                             WHERE program.auto_enrol AND program.state = 'active' AND program.active
+                               AND registrant.is_registrant
+                                ON CONFLICT DO NOTHING;
+                        END IF;
+                        RETURN NULL;
+                    END $$ LANGUAGE plpgsql;
 
-            CREATE OR REPLACE TRIGGER g2p_note_new_registrants
-                AFTER INSERT ON res_partner REFERENCING NEW TABLE AS new_registrants
-                FOR EACH STATEMENT EXECUTE FUNCTION g2p_note_new_registrants();
-
-            CREATE OR REPLACE FUNCTION g2p_note_new_registrant() RETURNS trigger AS $$
-            BEGIN {noted.format(registrants="(SELECT NEW.*)")} END $$ LANGUAGE plpgsql;
-
-            CREATE OR REPLACE TRIGGER g2p_note_new_registrant
-                AFTER UPDATE OF is_registrant ON res_partner
-                FOR EACH ROW WHEN (NEW.is_registrant AND OLD.is_registrant IS NOT TRUE)
-                EXECUTE FUNCTION g2p_note_new_registrant();
-            """
-        )
+                    CREATE OR REPLACE TRIGGER %(name)s %(trigger)s EXECUTE FUNCTION %(name)s();
+                    """,
+                    name=SQL.identifier(name),
+                    registrants=registrants,
+                    trigger=trigger,
+                )
+            )
 
 
 class ResPartner(models.Model):
@@ -268,5 +278,6 @@ class RegistrantImport(models.Model):
     _inherit = "g2p.registrant.import"
 
     def _bulk_finish_import(self, operation):
-        super()._bulk_finish_import(operation)
+        result = super()._bulk_finish_import(operation)
         self.env["g2p.program"]._auto_enrol_soon()
+        return result

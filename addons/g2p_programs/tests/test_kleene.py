@@ -9,6 +9,7 @@ from odoo.fields import Domain
 from odoo.tests import tagged
 from odoo.tools import SQL
 
+from ..models.explain import DomainExplanation
 from ..models.kleene import three_valued
 from .common import ProgramsCase
 
@@ -157,7 +158,7 @@ class TestKleene(ProgramsCase):
             return Domain("area_id", operator, value)
         return Domain(name, operator, wanted)
 
-    @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.lists(person, min_size=SIZE, max_size=SIZE), tree)
     def test_sets_equal_a_plain_evaluation(self, rows, node):
         self.fill(rows)
@@ -171,3 +172,11 @@ class TestKleene(ProgramsCase):
             possible - certain, {i for i, verdict in zip(self.ids, verdicts, strict=True) if verdict is None}
         )
         self.assertLessEqual(certain, possible)
+        # Explained condition by condition, the verdicts combine to the same.
+        words = {True: "yes", False: "no", None: "unknown"}
+        told = {partner_id: [] for partner_id in self.ids}
+        records = self.partners.browse(self.ids)
+        explained = DomainExplanation(self.domain(node), self.partners)._tell(
+            self.domain(node), records, told, 0, False
+        )
+        self.assertEqual(explained, {i: words[verdict] for i, verdict in zip(self.ids, verdicts, strict=True)})

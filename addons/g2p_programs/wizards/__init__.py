@@ -4,6 +4,7 @@ from . import multi_entitlement_approval
 from . import payment_reconciliation
 from . import payment_mark
 from . import assign_payments_batch
+from . import eligibility_explanation
 from . import eligibility_list_load
 from . import eligibility_manager_add
 from . import eligibility_preview

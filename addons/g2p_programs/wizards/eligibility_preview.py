@@ -60,7 +60,7 @@ class EligibilityPreview(models.TransientModel):
     top_area_ids = fields.One2many(
         "g2p.eligibility.preview.area",
         "preview_id",
-        string="Widest areas",
+        string="Areas of the widest level",
         domain=[("is_top", "=", True)],
         readonly=True,
     )
@@ -162,11 +162,14 @@ class EligibilityPreview(models.TransientModel):
                     sums = totals.setdefault(ancestor_id, dict.fromkeys((ELIGIBLE, NOT_ELIGIBLE, UNKNOWN), 0))
                     for verdict, count in of_area[area.id].items():
                         sums[verdict] += count
+        # The widest level that tells areas apart: a country's one bar says nothing.
+        depths = [self._depth(area) for area in areas.browse(totals)]
+        widest = next((depth for depth in sorted(set(depths)) if depths.count(depth) > 1), min(depths, default=0))
         return [
             {
                 "area_id": area.id,
                 "kind_id": area.kind_id.id,
-                "is_top": area.parent_id.id not in totals,
+                "is_top": self._depth(area) == widest,
                 "registrants": sum(totals[area.id].values()),
                 "eligible": totals[area.id][ELIGIBLE],
                 "not_eligible": totals[area.id][NOT_ELIGIBLE],
@@ -175,6 +178,9 @@ class EligibilityPreview(models.TransientModel):
             }
             for area in areas.browse(totals).sorted("complete_name")
         ]
+
+    def _depth(self, area):
+        return area.parent_path.count("/")
 
     @api.depends_context("uid")
     def _compute_sample_ids(self):
@@ -222,9 +228,9 @@ class EligibilityPreviewArea(models.TransientModel):
     preview_id = fields.Many2one("g2p.eligibility.preview", required=True, ondelete="cascade")
     area_id = fields.Many2one("g2p.area", readonly=True, ondelete="cascade")
     kind_id = fields.Many2one("g2p.area.kind", "Level", readonly=True, ondelete="cascade")
-    is_top = fields.Boolean("Widest area", readonly=True)
+    is_top = fields.Boolean("Of the widest level", readonly=True)
     registrants = fields.Integer(readonly=True)
     eligible = fields.Integer(readonly=True)
     not_eligible = fields.Integer(readonly=True)
     unknown = fields.Integer("Data missing", readonly=True)
-    share = fields.Float("Eligible, %", readonly=True, digits=(5, 1), aggregator="avg")
+    share = fields.Float("Eligible, %", readonly=True, digits=(5, 1), aggregator=None)

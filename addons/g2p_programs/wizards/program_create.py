@@ -1,7 +1,9 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
+from odoo.fields import Domain
 
 from ..models.domain import parse_domain
+from ..models.kleene import three_valued
 
 
 class ProgramCreateWizard(models.TransientModel):
@@ -74,15 +76,20 @@ class ProgramCreateWizard(models.TransientModel):
     @api.depends("eligibility_domain", "area_ids", "target_type", "company_id")
     def _compute_matching_count(self):
         for wizard in self:
-            domain = parse_domain(self.env, wizard._registrant_conditions())
+            # As the manager that is made of it will decide: who lacks data does not match for certain.
+            domain = three_valued(
+                parse_domain(self.env, wizard._registrant_conditions()), self.env["res.partner"]
+            ).certain
             wizard.matching_count = self.env["res.partner"].search_count(
-                [
-                    *domain,
-                    ("is_registrant", "=", True),
-                    ("is_group", "=", wizard.target_type == "group"),
-                    ("disabled", "=", False),
-                    ("company_id", "in", [wizard.company_id.id, False]),
-                ]
+                domain
+                & Domain(
+                    [
+                        ("is_registrant", "=", True),
+                        ("is_group", "=", wizard.target_type == "group"),
+                        ("disabled", "=", False),
+                        ("company_id", "in", [wizard.company_id.id, False]),
+                    ]
+                )
             )
 
     def next_step(self):

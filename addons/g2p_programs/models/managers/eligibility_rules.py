@@ -127,9 +127,9 @@ class EligibilityRuleDefinition(models.Model):
     rule_number = fields.Integer("Number", required=True, default=10, help="Rules are folded in this order.")
     set_operator = fields.Selection(
         [
-            ("union", "UNION: or also in this rule"),
-            ("intersect", "INTERSECT: and also in this rule"),
-            ("except", "EXCEPT: but not in this rule"),
+            ("union", "UNION (or)"),
+            ("intersect", "INTERSECT (and)"),
+            ("except", "EXCEPT (but not)"),
         ],
         "Combined by",
         required=True,
