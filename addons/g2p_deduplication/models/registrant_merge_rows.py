@@ -350,8 +350,6 @@ class RegistrantMerge(models.Model):
         """What is derived from the rows that were moved."""
         self.env.flush_all()
         self.env["g2p.phone.number"]._refresh_partner_phone(partners.ids)
-        self.env["g2p.group.membership"]._recount_groups_of(partners)
-        self.env.cr.execute(SQL("SELECT g2p_group_count_members(%s)", partners.ids))
         self.env.invalidate_all()
         # The survivor may have got a first account, or lost its primary one.
         partners.bank_ids._settle_primary(self.env["res.partner.bank"])
