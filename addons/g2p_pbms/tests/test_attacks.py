@@ -267,7 +267,9 @@ class TestEveryMethod(AttackCase):
         self.assert_no_hole(self.portal, WATCHED | MEMBERS)
 
     def test_registrar_moves_no_money(self):
-        self.assert_no_hole(self.users["registrar"], WATCHED)
+        # Deduplicating the registry is a registrar's task; operations are made by their buttons.
+        tables = {name: columns for name, columns in WATCHED.items() if name != "g2p_bulk_operation"}
+        self.assert_no_hole(self.users["registrar"], tables)
 
     def test_validator_moves_no_money(self):
         # Verifying a draft cycle takes its drafts away, which is a validator's task; operations are made by their buttons.

@@ -281,3 +281,7 @@ class RegistrantImport(models.Model):
         result = super()._bulk_finish_import(operation)
         self.env["g2p.program"]._auto_enrol_soon()
         return result
+
+    def _tables_of_registrants(self):
+        """Whom no program has looked at yet can be taken back."""
+        return super()._tables_of_registrants() | {("g2p_auto_enrol_queue", "partner_id")}

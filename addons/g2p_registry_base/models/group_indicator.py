@@ -117,6 +117,12 @@ BEGIN
     RETURN NULL;
 END $$ LANGUAGE plpgsql;
 
+CREATE OR REPLACE FUNCTION g2p_group_starts_empty() RETURNS trigger AS $$
+BEGIN
+    NEW.z_ind_grp_num_individuals := 0;
+    RETURN NEW;
+END $$ LANGUAGE plpgsql;
+
 CREATE OR REPLACE FUNCTION g2p_group_person_changed() RETURNS trigger AS $$
 BEGIN
     INSERT INTO g2p_group_indicator_touched (group_id)
@@ -147,6 +153,9 @@ END $$ LANGUAGE plpgsql;
 # A trigger for some columns can't have transition tables, and one for all columns would burden every change of a contact:
 # the rows whose values differ are noted one by one, and worked on together at the end of the statement.
 TRIGGERS = """
+CREATE OR REPLACE TRIGGER g2p_group_starts_empty BEFORE INSERT ON res_partner
+    FOR EACH ROW WHEN (NEW.is_registrant AND NEW.is_group AND NEW.z_ind_grp_num_individuals IS NULL)
+    EXECUTE FUNCTION g2p_group_starts_empty();
 CREATE OR REPLACE TRIGGER g2p_group_registered AFTER INSERT ON res_partner
     FOR EACH ROW WHEN (NEW.is_registrant AND NEW.is_group)
     EXECUTE FUNCTION g2p_group_registered();
