@@ -166,15 +166,23 @@ class PaymentReconciliation(models.Model):
                                 WHEN taken.repeated IS NOT NULL THEN 'duplicate'
                                 WHEN payment.status IS NOT NULL THEN 'already_final'
                                 WHEN taken.status = 'paid' AND taken.amount <> payment.amount_issued THEN 'amount_mismatch'
-                                WHEN taken.status = 'paid' AND due.state NOT IN ('approved', 'trans2FSP') THEN 'not_due'
+                                WHEN taken.status = 'paid' AND payment.due_state NOT IN ('approved', 'trans2FSP')
+                                THEN 'not_due'
                                 ELSE 'matched' END,
                            CASE WHEN taken.error IS NOT NULL THEN taken.error
                                 WHEN payment.id IS NOT NULL AND NOT %(cycle)s THEN %(elsewhere)s
                                 WHEN taken.repeated = 'contradicting' THEN %(contradicting)s END
                       FROM taken
-                      LEFT JOIN g2p_payment AS payment ON payment.name = taken.reference
-                       AND payment.program_id IN (SELECT id FROM g2p_program WHERE company_id = %(company)s)
-                      LEFT JOIN g2p_entitlement AS due ON due.id = payment.entitlement_id
+                      LEFT JOIN LATERAL (
+                            -- LIMIT keeps this a look-up by name for each line: as a join it reads all payments for
+                            -- each chunk.
+                            SELECT known.id, known.cycle_id, known.status, known.amount_issued, due.state AS due_state
+                              FROM g2p_payment AS known
+                              JOIN g2p_program AS program ON program.id = known.program_id AND program.company_id = %(company)s
+                              JOIN g2p_entitlement AS due ON due.id = known.entitlement_id
+                             WHERE known.name = taken.reference
+                             LIMIT 1
+                           ) AS payment ON TRUE
                      ORDER BY taken.row_number
                  RETURNING outcome
                 )
