@@ -20,7 +20,7 @@ RESULTS = ROOT / ".run/bench"
 NAME = os.environ.get("BENCH") or "bench"
 RUN = f"{NAME}_run"
 BASE = os.environ.get("BASE") or "g2p_base"
-TARGETS = ("individual", "group")
+TARGETS = tuple((os.environ.get("TARGETS") or "individual group").split())
 
 
 def say(text):

@@ -183,7 +183,8 @@ class Program(models.Model):
         """
         candidates = SQL(
             """
-            SELECT membership.id, membership.partner_id, membership.state
+            SELECT membership.id, membership.partner_id, membership.state,
+                   membership.reason AS known_reason, membership.eligibility_verdict AS known_verdict
               FROM g2p_program_membership AS membership
              WHERE membership.program_id = %(program)s
                AND membership.state = ANY(%(states)s)
@@ -201,7 +202,7 @@ class Program(models.Model):
             SQL(
                 """
                 WITH candidates AS MATERIALIZED (%(candidates)s),
-                     verdict AS MATERIALIZED (
+                     judged AS MATERIALIZED (
                     SELECT decided.*,
                            CASE WHEN verdict = 'eligible' THEN 'enrolled'
                                 WHEN verdict = 'not_eligible' AND state = 'enrolled' AND %(exits)s THEN 'exited'
@@ -209,6 +210,14 @@ class Program(models.Model):
                                 WHEN state = 'enrolled' THEN 'enrolled'
                                 ELSE 'draft' END AS target
                       FROM (%(verdicts)s) AS decided
+                ), verdict AS MATERIALIZED (
+                    -- "moves" is a word and not a truth value: the planner takes it for rare, and does not read the whole
+                    -- table to find the few that move.
+                    SELECT judged.*,
+                           CASE WHEN target = state
+                                     AND (reason, verdict) IS NOT DISTINCT FROM (known_reason, known_verdict)
+                                THEN 'stays' ELSE 'moves' END AS change
+                      FROM judged
                 ), moved AS (
                     UPDATE g2p_program_membership AS membership
                        SET state = verdict.target,
@@ -220,10 +229,7 @@ class Program(models.Model):
                            write_uid = %(uid)s,
                            write_date = %(now)s
                       FROM verdict
-                     WHERE membership.id = verdict.id
-                       AND (membership.state <> verdict.target
-                            OR membership.reason IS DISTINCT FROM verdict.reason
-                            OR membership.eligibility_verdict IS DISTINCT FROM verdict.verdict)
+                     WHERE membership.id = verdict.id AND verdict.change = 'moves'
                  RETURNING membership.id, verdict.state AS from_state, membership.state AS to_state, verdict.reason
                 ), logged AS (
                     INSERT INTO g2p_state_history
