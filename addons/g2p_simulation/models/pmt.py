@@ -54,11 +54,11 @@ class ProgramScenario(models.Model):
     _inherit = "g2p.program.scenario"
 
     def _bulk_before_simulate(self, operation):
-        super()._bulk_before_simulate(operation)
         model = self.sandbox_id._active_pmt_model()
         if model:
             model._check_scorable()
             model.means = model._compute_means()
+        return super()._bulk_before_simulate(operation)
 
     def _dimensions(self):
         dimensions = super()._dimensions()
