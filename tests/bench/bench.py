@@ -88,6 +88,36 @@ def run_import(people):
     return {figures.pop("step"): figures}
 
 
+def run_targeting(template, people):
+    """What the scripts of targeting print, each on a copy of ``template``: who is eligible, scores, duplicates."""
+    figures = {}
+    for name, *arguments in (("eligibility.py",), ("pmt.py", str(people // 4)), ("dedup.py",)):
+        database("copy", template, RUN)
+        process = subprocess.run(script(name, RUN, *arguments), stdout=subprocess.PIPE, text=True, cwd=ROOT, check=True)
+        database("drop", RUN)
+        for line in process.stdout.splitlines():
+            if line.startswith("{"):
+                values = json.loads(line)
+                figures[values.pop("step")] = values
+    return figures
+
+
+def targeting_table(figures):
+    lines = [
+        "| step | rows | seconds | plain SQL, s | ratio | statements | peak MB | precision | recall |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for step, values in figures.items():
+        seconds, plain, rows = values["seconds"], values.get("plain_seconds"), values.get("rows")
+        shares = (f"{values[key]:.1%}" if key in values else "" for key in ("precision", "recall"))
+        lines.append(
+            f"| {step} | {'' if rows is None else f'{rows:,}'} | {seconds:.2f} | "
+            f"{f'{plain:.2f}' if plain else ''} | {f'{seconds / plain:.1f}' if plain else ''} | "
+            f"{values['statements']} | {values['peak_mb']} | {' | '.join(shares)} |"
+        )
+    return "\n".join(lines)
+
+
 def run_workers(template, count):
     """Seconds that so many workers need for one and the same operation."""
     database("copy", template, RUN)
@@ -168,6 +198,9 @@ def measure(people):
             f"### {target.capitalize()} program, two cycles, {median}\n\n{table(steps)}\n\n"
             f"The database grew by {extra['growth_mb']:,} MB.\n\n{screens_table(shown)}\n"
         )
+    say(f"{people:,} people, targeting")
+    result["targeting"] = run_targeting(template, people)
+    report.append(f"### Targeting, one run\n\n{targeting_table(result['targeting'])}\n")
     say(f"{people:,} people, one worker and two")
     result["workers"] = {number: run_workers(template, number) for number in (1, 2)}
     one, two = (result["workers"][number]["seconds"] for number in (1, 2))

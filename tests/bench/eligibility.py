@@ -93,6 +93,7 @@ def setup(env):
     env.cr.execute(
         "UPDATE res_partner SET income = CASE WHEN id % 17 = 0 THEN NULL ELSE (id * 37) % 5000 END WHERE is_registrant"
     )
+    program.get_manager(program.MANAGER_ENTITLEMENT).amount_per_cycle = 100
     program.eligibility_managers.unlink()
     for kind, values in MANAGERS:
         values = {**values, "area_ids": [(6, 0, area.ids)]} if kind == "area" else values
@@ -135,6 +136,14 @@ def main(database):
         print(json.dumps({**ours, "rows": sum(counts.values()), "counts": counts}), flush=True)
         ours = timed("verify, nothing changes", program.verify_eligibility)
         env.cr.commit()
+        print(json.dumps(ours), flush=True)
+        scenario = as_user(env, "manager")["g2p.program.scenario"].create(
+            {"name": "As it is", "program_id": program.id, "benchmark_domain": "[('income', '<', 1000)]"}
+        )
+        ours = timed("simulate the same five managers", scenario.action_simulate, rows=sum(counts.values()))
+        env.cr.commit()
+        if scenario.beneficiaries != enrolled:
+            raise SystemExit(f"enrolled {enrolled}, simulated {scenario.beneficiaries}")
         print(json.dumps(ours), flush=True)
         low = env["res.partner"].search([("is_registrant", "=", True), ("is_group", "=", False)], limit=100, order="id")
         print(
