@@ -355,7 +355,7 @@ class RegistrantImport(models.Model):
         if not folder or not os.path.isabs(folder):
             raise UserError(
                 self.env._(
-                    "Files of the server are not enabled: the parameter g2p_registry_base.import_folder is empty."
+                    "Files of the server are not enabled: an administrator names their folder under Settings, PBMS."
                 )
             )
         folder = os.path.realpath(folder)
