@@ -126,3 +126,55 @@ class TestMergeAttacks(TargetingCase):
         wizard.action_confirm()
         self.env.invalidate_all()
         return self.env["g2p.membership.change"].search([], order="id DESC", limit=1)
+
+
+@tagged("post_install", "-at_install")
+class TestManagersUnderWay(TargetingCase):
+    """Who approves is settled before there is anything to approve, by whatever way a manager would be exchanged."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.deposit(1000)
+        cls.cycle = cls.new_cycle()
+        cls.cycle.prepare_entitlement()
+        cls.cycle.to_approve()
+        cls.own = cls.env.ref("g2p_programs.g2p_program_manager")
+
+    def exchanged(self, kind, **values):
+        """The manager exchanges the concrete manager under its reference; every attempt must be refused."""
+        [reference] = self.env[kind].search([("program_id", "=", self.grant.id)])
+        concrete = reference.manager_ref_id
+        model = concrete._name
+        vals = {"name": "Mine", "program_id": self.grant.id, **values}
+        self.refused(self.manager, reference, "unlink")
+        self.refused(self.manager, concrete, "unlink")
+        for flag in ("g2p_keep_manager", "g2p_keep_reference"):
+            with self.subTest(flag):
+                self.refused(self.manager, reference, "unlink", context={flag: True})
+                self.refused(self.manager, concrete, "unlink", context={flag: True})
+        with self.refusal("another one beside it, then in its place"):
+            [made] = self.rpc(self.manager, model, "create", [vals], context={"g2p_keep_reference": True})
+            self.rpc(self.manager, reference, "write", {"manager_ref_id": f"{model},{made}"})
+        with self.refusal("another one beside it, before it"):
+            self.rpc(self.manager, model, "create", [vals])
+        with self.refusal("moved away"):
+            self.rpc(self.manager, reference, "write", {"program_id": self.program("Other", "group").id})
+
+    def test_entitlement_manager(self):
+        self.exchanged("g2p.program.entitlement.manager", entitlement_validation_group_id=self.own.id)
+
+    def test_cycle_manager(self):
+        self.exchanged("g2p.cycle.manager", approver_group_id=self.own.id)
+
+    def test_scenario(self):
+        """Applying a scenario exchanges managers too."""
+        scenario = (
+            self.env["g2p.program.scenario"]
+            .with_user(self.manager)
+            .create({"name": "Mine", "program_id": self.grant.id})
+        )
+        [terms] = scenario.sandbox_id.get_managers(scenario.sandbox_id.MANAGER_ENTITLEMENT)
+        terms.entitlement_validation_group_id = self.own
+        scenario.action_simulate()
+        self.refused(self.manager, scenario, "apply_to_program")
