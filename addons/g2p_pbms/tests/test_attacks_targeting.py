@@ -3,9 +3,13 @@
 A failing test is a hole, not a change to follow.
 """
 
-from odoo.tests import tagged
+import base64
 
-from .test_attacks import AttackCase
+from odoo.exceptions import UserError
+from odoo.tests import tagged
+from odoo.tools import mute_logger
+
+from .test_attacks import REFUSED, AttackCase
 
 
 class TargetingCase(AttackCase):
@@ -20,6 +24,25 @@ class TargetingCase(AttackCase):
         proposed.with_user(by or self.users["manager"]).action_merge()
         self.env.invalidate_all()
         return proposed.with_user(by or self.users["manager"])
+
+    def change(self, kind, members, user=None, **values):
+        reason = self.env["g2p.membership.change.reason"].search([(f"for_{kind}", "=", True)], limit=1)
+        wizard = (
+            self.env["g2p.membership.change.wizard"]
+            .with_user(user or self.users["validator"])
+            .create(
+                {
+                    "kind": kind,
+                    "member_domain": [("id", "in", members.ids)],
+                    "reason_id": reason.id,
+                    "remark": "As agreed",
+                    **values,
+                }
+            )
+        )
+        wizard.action_confirm()
+        self.env.invalidate_all()
+        return self.env["g2p.membership.change"].search([], order="id DESC", limit=1)
 
     def assert_books(self):
         """The money adds up, and nobody is paid twice for one thing."""
@@ -108,25 +131,6 @@ class TestMergeAttacks(TargetingCase):
             [{"name": "x", "is_registrant": True, "merged_into_id": self.small.id}],
         )
 
-    def change(self, kind, members, user=None, **values):
-        reason = self.env["g2p.membership.change.reason"].search([(f"for_{kind}", "=", True)], limit=1)
-        wizard = (
-            self.env["g2p.membership.change.wizard"]
-            .with_user(user or self.users["validator"])
-            .create(
-                {
-                    "kind": kind,
-                    "member_domain": [("id", "in", members.ids)],
-                    "reason_id": reason.id,
-                    "remark": "As agreed",
-                    **values,
-                }
-            )
-        )
-        wizard.action_confirm()
-        self.env.invalidate_all()
-        return self.env["g2p.membership.change"].search([], order="id DESC", limit=1)
-
 
 @tagged("post_install", "-at_install")
 class TestManagersUnderWay(TargetingCase):
@@ -178,3 +182,194 @@ class TestManagersUnderWay(TargetingCase):
         terms.entitlement_validation_group_id = self.own
         scenario.action_simulate()
         self.refused(self.manager, scenario, "apply_to_program")
+
+
+@tagged("post_install", "-at_install")
+class TestWhatIsShown(TargetingCase):
+    """Explanations, documents, files: to whom they show what, and that nobody rewrites what was said."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.north, cls.south = cls.env["g2p.area"].create([{"name": "North"}, {"name": "South"}])
+        cls.large.area_id = cls.north
+        cls.validator = cls.users["validator"]
+        cls.registrar = cls.users["registrar"]
+
+    def pdf(self, **values):
+        return {"name": "paper.pdf", "datas": base64.b64encode(b"%PDF-1.4\n%%EOF").decode(), **values}
+
+    def test_a_rule_does_not_tell_names_from_beyond(self):
+        """A rule may name a record by its number: who reads the explanation sees its name only if they may read it."""
+        secret = self.individual("Secret", "Person", area_id=self.south.id)
+        rule = self.grant.get_manager(self.grant.MANAGER_ELIGIBILITY)
+        for user in (self.manager, self.validator):
+            user.g2p_area_ids = self.north
+        for field in ("parent_id", "merged_into_id", "group_membership_ids.individual"):
+            with self.subTest(field):
+                self.rpc(self.manager, rule, "write", {"eligibility_domain": f"[('{field}', '=', {secret.id})]"})
+                told = self.rpc(self.validator, self.grant, "explain_eligibility", self.large.ids)
+                self.assertNotIn("secret", str(told).lower())
+        self.validator.g2p_area_ids = False
+        self.assertIn(
+            "secret", str(self.rpc(self.validator, self.grant, "explain_eligibility", self.large.ids)).lower()
+        )
+        self.rpc(self.manager, rule, "write", {"eligibility_domain": f"[('area_id', '=', {self.north.id})]"})
+        for role in ("validator", "registrar", "support", "auditor"):
+            told = self.rpc(self.users[role], self.grant, "explain_eligibility", self.large.ids)
+            self.assertIn("needed: North", str(told), "what the rule names is told where it may be read")
+
+    def test_documents_of_a_change_stay(self):
+        """The paper on which somebody was put out of a program is neither taken away nor exchanged."""
+        paper = self.env["ir.attachment"].with_user(self.validator).create(self.pdf())
+        member = self.member(self.grant, self.large, "enrolled")
+        change = self.change("exit", member, attachment_ids=[(6, 0, paper.ids)])
+        self.assertEqual((change.state, change.attachment_ids), ("done", paper))
+        for user in (self.validator, self.manager, self.approver, self.users["admin"]):
+            self.refused(user, paper, "unlink")
+            self.refused(user, paper, "write", {"datas": base64.b64encode(b"%PDF-1.7\n").decode()})
+            self.refused(user, paper, "write", {"res_model": "res.partner", "res_id": self.large.id})
+        self.assertTrue(self.rpc(self.users["auditor"], paper, "read", ["datas"]))
+
+    def test_documents_of_applications_are_not_for_everybody(self):
+        """A public attachment is readable without a login."""
+        application = self.rpc(
+            self.registrar,
+            "g2p.program.registrant_info",
+            "create",
+            [{"registrant_id": self.large.id, "program_id": self.grant.id}],
+        )[0]
+        paper = self.pdf(res_model="g2p.program.registrant_info", res_id=application)
+        self.refused(self.registrar, "ir.attachment", "create", [{**paper, "public": True}])
+        made = self.env["ir.attachment"].browse(self.rpc(self.registrar, "ir.attachment", "create", [paper]))
+        self.refused(self.registrar, made, "write", {"public": True})
+
+    def test_hostile_models_are_refused_in_words(self):
+        self.grant.definition_id.sudo().application_schema = [{"name": "rooms", "string": "Rooms", "type": "integer"}]
+        model = '{"format": "g2p.pmt.model", "terms": [{"variable": "application:rooms", "weight": 1%s}]%s}'
+        for content in (
+            '{"a":' + "[" * 100_000,
+            model % (', "weights": [1]', ""),
+            model % (', "missing": [1]', ""),
+            model % ("", ', "name": "\\u0000"'),
+            model % ("", ', "bands": [{"name": "\\u0000", "bound": 1}]'),
+            "term,coefficient\nrooms\x00,1\n",
+            '{"format": "g2p.pmt.model", "terms": [{"variable": "application:rooms", "weight": 1e400}]}',
+        ):
+            with self.subTest(content[:90]):
+                wizard = (
+                    self.env["g2p.pmt.import"]
+                    .with_user(self.manager)
+                    .create({"program_id": self.grant.id, "file": base64.b64encode(content.encode())})
+                )
+                with self.assertRaises(UserError), mute_logger("odoo.sql_db"), self.cr.savepoint():
+                    self.rpc(self.manager, wizard, "action_import")
+        self.assertFalse(self.env["g2p.pmt.model"].search([("program_id", "=", self.grant.id)]))
+
+    def test_what_people_write_is_no_markup(self):
+        bad = "<img src=x onerror=alert(1)>"
+        family = self.family(bad, 1)
+        self.grant.definition_id.sudo().application_schema = [
+            {"name": "rooms", "string": bad, "type": "integer"},
+            {"name": "roof", "string": "Roof", "type": "selection", "selection": [["a", bad], ["b", "B"]]},
+        ]
+        rule = self.grant.get_manager(self.grant.MANAGER_ELIGIBILITY)
+        rule.sudo().write({"name": bad, "eligibility_domain": f"[('name', '=', '{bad}')]"})
+        member = self.member(self.grant, family, "enrolled")
+        self.env["g2p.program.registrant_info"].create(
+            {
+                "registrant_id": family.id,
+                "program_id": self.grant.id,
+                "program_registrant_info": {"rooms": 3, "roof": "a"},
+            }
+        )
+        self.grant.pmt_config = True
+        points = [(0, 0, {"value": value, "points": 2}) for value in ("a", "b")]
+        model = (
+            self.env["g2p.pmt.model"]
+            .with_user(self.manager)
+            .create(
+                {
+                    "program_id": self.grant.id,
+                    "name": bad,
+                    "has_cut_off": True,
+                    "cut_off": 50,
+                    "band_ids": [(0, 0, {"name": bad, "bound": 3}), (0, 0, {"name": "2" + bad, "is_rest": True})],
+                    "term_ids": [
+                        (0, 0, {"source": "application", "pmt_field": "rooms", "pmt_weightage": 1}),
+                        (0, 0, {"source": "application", "pmt_field": "roof", "category_ids": points}),
+                    ],
+                }
+            )
+        )
+        model.action_activate()
+        self.grant.action_compute_pmt_scores()
+        score = self.env["g2p.pmt.score"].search([("partner_id", "=", family.id)])
+        wizard = self.env["g2p.membership.change.wizard"].with_user(self.validator)
+        wizard = wizard.create({"kind": "pause", "member_domain": [("id", "in", member.ids)]})
+        explanation = self.env["g2p.eligibility.explanation"].with_user(self.validator)
+        explanation = explanation.create({"partner_id": family.id, "program_id": self.grant.id})
+        shown = 0
+        for record in (model, score, member, wizard, explanation):
+            for name, field in record._fields.items():
+                if field.type == "html" and record[name]:
+                    shown += 1
+                    self.assertNotIn("<img", record[name].lower(), f"{record._name}.{name}")
+        self.assertGreaterEqual(shown, 6)
+
+    def test_an_assessment_is_of_one_member(self):
+        """What is said about one is not filed under another."""
+        applications = [
+            self.rpc(
+                self.registrar,
+                "g2p.program.registrant_info",
+                "create",
+                [{"registrant_id": family.id, "program_id": self.grant.id}],
+            )[0]
+            for family in (self.large, self.small)
+        ]
+        one, other = self.env["g2p.program.registrant_info"].browse(applications)
+        cycle = self.new_cycle(self.empty)
+        cycle.prepare_entitlement()
+        for vals in (
+            {"registrant_info_id": one.id, "entitlement_id": self.entitlements(cycle).id},
+            {"registrant_info_id": one.id, "program_membership_id": other.program_membership_id.id},
+        ):
+            with self.subTest(str(vals)):
+                try:
+                    [made] = self.rpc(self.validator, "g2p.program.assessment", "create", [{"remarks": "x", **vals}])
+                except REFUSED:
+                    continue
+                made = self.env["g2p.program.assessment"].browse(made)
+                self.assertEqual(made.program_membership_id, made.registrant_info_id.program_membership_id)
+
+
+@tagged("post_install", "-at_install")
+class TestSandboxes(TargetingCase):
+    """The settings of a scenario are no program: nobody is put into them, and no money."""
+
+    def test_nobody_and_no_money(self):
+        scenario = self.env["g2p.program.scenario"].with_user(self.manager)
+        scenario = scenario.create({"name": "Try", "program_id": self.grant.id})
+        sandbox = scenario.sandbox_id
+        self.refused(self.finance, "g2p.program.fund", "create", [{"program_id": sandbox.id, "amount": 5}])
+        fund = self.env["g2p.program.fund"].with_user(self.finance).create({"program_id": self.grant.id, "amount": 5})
+        self.refused(self.finance, fund, "write", {"program_id": sandbox.id})
+        member = {"partner_id": self.large.id, "program_id": sandbox.id}
+        self.refused(self.users["validator"], "g2p.program_membership", "create", [member])
+        self.refused(
+            self.users["validator"],
+            "g2p.program_membership",
+            "create",
+            [{"partner_id": self.large.id}],
+            context={"default_program_id": sandbox.id},
+        )
+        dates = {"name": "x", "start_date": "2026-01-01", "end_date": "2100-01-01"}
+        self.refused(self.manager, "g2p.cycle", "create", [{**dates, "program_id": sandbox.id}])
+        for vals in ({"active": True}, {"is_sandbox": False}, {"state": "active"}):
+            self.refused(self.manager, sandbox, "write", vals)
+        company, _manager, _program = self.other_company()
+        self.refused(self.manager, scenario, "write", {"company_id": company.id})
+        for role in ("registrar", "validator", "support", "auditor", "finance", "approver"):
+            for method in ("action_simulate", "apply_to_program", "unlink"):
+                self.refused(self.users[role], scenario, method)

@@ -8,7 +8,6 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.tools import SQL
 
-
 # Kinds whose managers decide who approves: a cycle under way keeps those that it was submitted with.
 KEPT_KINDS = ("g2p.cycle.manager", "g2p.program.entitlement.manager")
 
