@@ -123,6 +123,34 @@ class TestMergeAttacks(TargetingCase):
         self.refused(self.users["registrar"], proposed, "action_propose")
         self.assertIn("in state paused", proposed.obstacle)
 
+    def test_nobody_shared_is_taken_away_from_other_companies(self):
+        """Who is a registrant of all companies stays one: else their memberships elsewhere end unseen."""
+        company, _manager, program = self.other_company()
+        shared = self.family("Shared", 1)
+        shared.company_id = False
+        member = self.member(program.sudo(), shared, "enrolled")
+        vals = {"survivor_id": self.small.id, "merged_id": shared.id, "reason": "Seen together"}
+        self.refused(self.users["registrar"], "g2p.registrant.merge", "create", [vals])
+        swapped = {**vals, "survivor_id": shared.id, "merged_id": self.small.id}
+        merge = self.env["g2p.registrant.merge"].browse(
+            self.rpc(self.users["registrar"], "g2p.registrant.merge", "create", [swapped])
+        )
+        self.refused(self.users["registrar"], merge, "action_swap")
+        self.refused(self.users["registrar"], merge, "write", {"merged_id": shared.id, "survivor_id": self.small.id})
+        self.assertEqual(member.sudo().partner_id, shared)
+
+    def test_a_merge_closes_no_set_of_others(self):
+        """The set that a merge is said to come from holds both of them."""
+        settings = self.env.ref("g2p_deduplication.registry_deduplication_individual")
+        foreign = self.env["g2p.registry.duplicate"].create(
+            {"settings_id": settings.id, "partner_ids": [(6, 0, [self.individual("A").id, self.individual("B").id])]}
+        )
+        vals = {"survivor_id": self.small.id, "merged_id": self.twin.id, "reason": "Seen together"}
+        registrar = self.users["registrar"]
+        self.refused(registrar, "g2p.registrant.merge", "create", [{**vals, "duplicate_id": foreign.id}])
+        merge = self.env["g2p.registrant.merge"].browse(self.rpc(registrar, "g2p.registrant.merge", "create", [vals]))
+        self.refused(registrar, merge, "write", {"duplicate_id": foreign.id})
+
     def test_a_merged_registrant_is_not_made(self):
         self.refused(
             self.users["registrar"],
