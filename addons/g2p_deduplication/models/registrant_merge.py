@@ -124,7 +124,7 @@ class RegistrantMerge(models.Model):
 
     def write(self, vals):
         changed = {"survivor_id", "merged_id"} & vals.keys()
-        if changed:
+        if changed or (vals.get("duplicate_id") and not self.env.su):
             self._require_state("draft")
         elif not self.env.su and {"line_ids", "reason"} & vals.keys():
             # What somebody else is to decide on does not change before they do.
@@ -134,6 +134,9 @@ class RegistrantMerge(models.Model):
             for merge in self:
                 merge._check_pair()
                 merge._make_lines()
+        elif vals.get("duplicate_id"):
+            for merge in self:
+                merge._check_pair()
         return result
 
     @api.ondelete(at_uninstall=False)
@@ -149,6 +152,14 @@ class RegistrantMerge(models.Model):
             raise UserError(self.env._("Two individuals, or two groups, can be merged; nothing else."))
         if survivor.company_id and merged.company_id and survivor.company_id != merged.company_id:
             raise UserError(self.env._("These two are registrants of different companies."))
+        if survivor.company_id and not merged.company_id:
+            # Programs of other companies would lose a member.
+            raise UserError(
+                self.env._("%s is a registrant of all companies: let them stay, and merge the other one.", merged.name)
+            )
+        # sudo: who is in the set, whoever may see it; only the refusal is shown
+        if self.duplicate_id and (survivor | merged) - self.duplicate_id.sudo().partner_ids:
+            raise UserError(self.env._("The set of duplicates does not hold both of these registrants."))
 
     def _make_lines(self):
         """A line for each field in which they differ; what only the merged one has is taken over unless somebody objects."""

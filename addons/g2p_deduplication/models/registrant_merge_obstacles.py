@@ -41,7 +41,7 @@ class RegistrantMerge(models.Model):
                 )
         if merged.with_context(active_test=False).user_ids:
             return self.env._("%s has a login: let the one with the login stay.", merged.name)
-        return self._entitlement_obstacle() or self._enrolment_obstacle()
+        return self._entitlement_obstacle() or self._enrolment_obstacle() or self._place_obstacle()
 
     def _entitlement_obstacle(self):
         row = self.env.execute_query(
@@ -107,5 +107,41 @@ class RegistrantMerge(models.Model):
             "enrolment first.",
             program=program,
             survivor=self.survivor_id.name,
+            merged=self.merged_id.name,
+        )
+
+    def _place_obstacle(self):
+        """The survivor takes over an enrolment, but keeps a place in a cycle under way that is paused or closed: whoever
+        goes on for both would be left out of that cycle."""
+        row = self.env.execute_query(
+            SQL(
+                """
+                SELECT cycle.name, place.state
+                  FROM g2p_program_membership AS one
+                  JOIN g2p_program_membership AS other ON other.program_id = one.program_id
+                  JOIN g2p_cycle AS cycle ON cycle.program_id = one.program_id AND cycle.state = ANY(%(open)s)
+                  JOIN g2p_cycle_membership AS place
+                    ON place.cycle_id = cycle.id AND place.partner_id = one.partner_id
+                 WHERE one.partner_id = %(survivor)s AND other.partner_id = %(merged)s
+                   AND one.state <> 'enrolled' AND other.state = 'enrolled'
+                   AND place.state NOT IN ('draft', 'enrolled')
+                 ORDER BY cycle.id
+                 LIMIT 1
+                """,
+                survivor=self.survivor_id.id,
+                merged=self.merged_id.id,
+                open=list(OPEN_CYCLES),
+            )
+        )
+        if not row:
+            return False
+        [(cycle, state)] = row
+        states = dict(self.env["g2p.cycle.membership"]._fields["state"]._description_selection(self.env))
+        return self.env._(
+            "%(survivor)s has a place in %(cycle)s, which is under way, in state %(state)s, while %(merged)s is enrolled: let "
+            "%(merged)s stay, or finish the cycle; then merge.",
+            survivor=self.survivor_id.name,
+            cycle=cycle,
+            state=states[state].lower(),
             merged=self.merged_id.name,
         )

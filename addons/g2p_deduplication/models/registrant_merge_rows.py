@@ -54,6 +54,7 @@ class RegistrantMerge(models.Model):
         self.env.flush_all()
         survivor, merged = self.survivor_id, self.merged_id
         journal = {
+            "entitlements": self._entitlements_of(survivor),
             "primary": self._give_up_primary_account(),
             "roles": self._give_up_roles(),
             "states": self._settle_memberships(),
@@ -73,6 +74,13 @@ class RegistrantMerge(models.Model):
         merged.write({"merged_into_id": survivor.id})
         self._refresh(survivor | merged)
         return journal
+
+    def _entitlements_of(self, partner):
+        """Ids: what the survivor had before the merge; whatever else there is at an undo was made since."""
+        return [
+            row[0]
+            for row in self.env.execute_query(SQL("SELECT id FROM g2p_entitlement WHERE partner_id = %s", partner.id))
+        ]
 
     def _give_up_primary_account(self):
         """Ids of the merged one's primary account, which gives way to the survivor's."""
@@ -118,12 +126,15 @@ class RegistrantMerge(models.Model):
 
     def _settle_memberships(self):
         """Where both are in a program, the memberships stay where they are: the survivor's takes over an enrolment of the
-        merged one's, and that one is marked as a duplicate; :return: {membership: [state before, state after]}"""
+        merged one's, and that one is marked as a duplicate; :return: {membership: [state before, state after, what else
+        changed as it was before]}"""
         members = self.env["g2p.program_membership"]
         rows = self.env.execute_query(
             SQL(
                 """
-                SELECT one.id, one.state, other.id, other.state
+                SELECT one.id, one.state, other.id, other.state,
+                       jsonb_build_object('reason', one.reason, 'enrollment_date', one.enrollment_date),
+                       jsonb_build_object('reason', other.reason, 'enrollment_date', other.enrollment_date)
                   FROM g2p_program_membership AS one
                   JOIN g2p_program_membership AS other ON other.program_id = one.program_id
                  WHERE one.partner_id = %s AND other.partner_id = %s AND other.state = ANY(%s)
@@ -154,14 +165,14 @@ class RegistrantMerge(models.Model):
                     ),
                 },
             )
-            states |= {str(row[0]): [row[1], "enrolled"] for row in taking}
+            states |= {str(row[0]): [row[1], "enrolled", row[4]] for row in taking}
         members._transition_where(
             SQL("t.id = ANY(%s)", [row[2] for row in rows]),
             "duplicated",
             reason=reason,
             assign={"reason": SQL("%s", reason)},
         )
-        return states | {str(row[2]): [row[3], "duplicated"] for row in rows}
+        return states | {str(row[2]): [row[3], "duplicated", row[5]] for row in rows}
 
     def _references(self):
         """[(table, column, key, anchors)]: the columns that refer to a registrant and are moved. `key` identifies a row of
@@ -347,7 +358,7 @@ class RegistrantMerge(models.Model):
         return values
 
     def _refresh(self, partners):
-        """What is derived from the rows that were moved."""
+        """What is derived from the rows that were moved; the figures of groups are kept by the database itself."""
         self.env.flush_all()
         self.env["g2p.phone.number"]._refresh_partner_phone(partners.ids)
         self.env.invalidate_all()

@@ -6,6 +6,8 @@ from odoo import models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
+from odoo.addons.g2p_programs.models.entitlement import DEAD_STATES
+
 
 class RegistrantMerge(models.Model):
     _inherit = "g2p.registrant.merge"
@@ -29,6 +31,7 @@ class RegistrantMerge(models.Model):
         for name, (_before, after) in journal["fields"].items():
             if current[name] != after:
                 self._refuse_undo(survivor._fields[name]._description_string(self.env))
+        self._check_nothing_came_of_it(journal)
         self._restore_states(journal["states"])
         for entry in reversed(journal["moved"]):
             self._move_back(entry)
@@ -50,6 +53,44 @@ class RegistrantMerge(models.Model):
                 what,
             )
         )
+
+    def _check_nothing_came_of_it(self, journal):
+        """Entitlements that the survivor got since in a program that goes back, and payments made since for entitlements
+        that go back: undone, the one would be prepared again, the other would be paid to the wrong one."""
+        moved = {}
+        for entry in journal["moved"]:
+            if entry["column"] == "partner_id":
+                moved[entry["table"]] = [int(key) for key in entry["rows"]]
+        memberships = [*moved.get("g2p_program_membership", ()), *map(int, journal["states"])]
+        entitlements = moved.get("g2p_entitlement", [])
+        [[new_entitlement, new_payment]] = self.env.execute_query(
+            SQL(
+                """
+                SELECT EXISTS (
+                        SELECT FROM g2p_entitlement AS t
+                         WHERE t.partner_id = %(survivor)s AND t.id <> ALL(%(own)s)
+                           AND t.state <> ALL(%(dead)s) AND t.id <> ALL(%(entitlements)s)
+                           AND (t.program_id IN (SELECT program_id FROM g2p_program_membership WHERE id = ANY(%(members)s))
+                                OR t.cycle_id IN (SELECT cycle_id FROM g2p_cycle_membership WHERE id = ANY(%(places)s)))
+                       ),
+                       EXISTS (
+                        SELECT FROM g2p_payment AS payment
+                         WHERE payment.entitlement_id = ANY(%(entitlements)s) AND payment.id <> ALL(%(payments)s)
+                       )
+                """,
+                survivor=self.survivor_id.id,
+                own=journal["entitlements"],
+                dead=list(DEAD_STATES),
+                entitlements=entitlements,
+                members=memberships,
+                places=moved.get("g2p_cycle_membership", []),
+                payments=moved.get("g2p_payment", []),
+            )
+        )
+        if new_entitlement:
+            self._refuse_undo(self.env["g2p.entitlement"]._description)
+        if new_payment:
+            self._refuse_undo(self.env["g2p.payment"]._description)
 
     def _move_back(self, entry):
         self.env.cr.execute(
@@ -79,8 +120,17 @@ class RegistrantMerge(models.Model):
         if any(member.state != states[str(member.id)][1] for member in found) or len(found) != len(states):
             self._refuse_undo(members._description)
         for member in found:
+            state, _after, *known = states[str(member.id)]
+            before = known[0] if known else {}
             members._transition_where(
-                SQL("t.id = %s", member.id), states[str(member.id)][0], reason=self.env._("Merge undone")
+                SQL("t.id = %s", member.id),
+                state,
+                reason=self.env._("Merge undone"),
+                assign={
+                    column: SQL("%s::%s", before[column], SQL(kind))
+                    for column, kind in (("reason", "varchar"), ("enrollment_date", "timestamp"))
+                    if column in before
+                },
             )
 
     def _restore_roles(self, roles):

@@ -1,4 +1,4 @@
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 
@@ -18,12 +18,23 @@ class ResPartner(models.Model):
         "res.partner", "merged_into_id", "Merged registrants", readonly=True, context={"active_test": False}
     )
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        defaults = self.env.context.get("default_merged_into_id")
+        if defaults or any(vals.get("merged_into_id") for vals in vals_list):
+            self._refuse_merging_by_hand()
+        return super().create(vals_list)
+
     def write(self, vals):
-        if "merged_into_id" in vals and not self.env.su:
+        if "merged_into_id" in vals:
+            self._refuse_merging_by_hand()
+        return super().write(vals)
+
+    def _refuse_merging_by_hand(self):
+        if not self.env.su:
             raise UserError(
                 self.env._("Registrants are merged by the buttons of a merge, which check what is allowed.")
             )
-        return super().write(vals)
 
     def enable_registrant(self):
         merged = self.filtered("merged_into_id")

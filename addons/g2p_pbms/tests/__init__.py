@@ -1,4 +1,5 @@
 from . import test_attacks
+from . import test_attacks_targeting
 from . import test_counters
 from . import test_matrix
 from . import test_plans

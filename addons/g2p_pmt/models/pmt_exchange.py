@@ -247,6 +247,8 @@ class PMTReader:
             text = content.decode("utf-8-sig")
         except UnicodeDecodeError:
             self.refuse(_("The file is not text in UTF-8."))
+        if "\x00" in text or "\\u0000" in text:
+            self.refuse(_("The file holds a character that is no text (NUL)."))
         if text.lstrip().startswith("{"):
             return self.read_json(text)
         try:
@@ -278,7 +280,7 @@ class PMTReader:
         _ = self.env._
         try:
             data = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             self.refuse(_("The file is no JSON: %s", error))
         if not isinstance(data, dict) or data.get("format") != "g2p.pmt.model":
             self.refuse(_("The file is no proxy means test: “format” must be “g2p.pmt.model”."))
@@ -288,8 +290,10 @@ class PMTReader:
                 self.refuse(_("“%s” must be a list of objects.", name))
             data[name] = items
         for number, term in enumerate(data["terms"], 1):
-            if not isinstance(term.get("points") or {}, dict) or not isinstance(term.get("weights") or [], list):
-                self.refuse(_("Term %s: “points” must be an object and “weights” a list.", number))
+            weights = term.get("weights") or []
+            is_list = isinstance(weights, list) and all(isinstance(line, dict) for line in weights)
+            if not isinstance(term.get("points") or {}, dict) or not is_list:
+                self.refuse(_("Term %s: “points” must be an object and “weights” a list of objects.", number))
         return self.values(data, lambda kind, position: _("%(kind)s %(number)s", kind=kind, number=position))
 
     def read_csv(self, rows):

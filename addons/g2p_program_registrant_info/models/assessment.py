@@ -63,6 +63,13 @@ class Assessment(models.Model):
             if entitlement:
                 vals["program_membership_id"] = self._membership_of(entitlement).id
                 vals["is_comment"] = True
+                if application and application.program_membership_id.id != vals["program_membership_id"]:
+                    raise UserError(
+                        self.env._(
+                            "%(application)s is not of the beneficiary of this entitlement.",
+                            application=application.display_name,
+                        )
+                    )
             elif application:
                 vals["program_membership_id"] = application.program_membership_id.id
             prepared.append(vals)

@@ -43,6 +43,8 @@ class IrAttachment(models.Model):
         for document in documents:
             if document.type != "binary":
                 raise ValidationError(self.env._("A document of an application is a file, not a link."))
+            if document.public:
+                raise ValidationError(self.env._("A document of an application is not for everybody to read."))
             if document.file_size > limit * 1024 * 1024:
                 raise ValidationError(
                     self.env._(

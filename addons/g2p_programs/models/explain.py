@@ -213,8 +213,9 @@ class DomainExplanation:
         if field is not None and field.type == "selection":
             return str(dict(field._description_selection(self.env)).get(value, value))
         if field is not None and field.relational and isinstance(value, int):
-            # The name of what the rule itself names: it stands in the manager's settings.
-            return self.env[field.comodel_name].sudo().browse(value).exists().display_name or str(value)
+            # In the rights of the reader: a rule may name anybody by their number.
+            named = self.env[field.comodel_name].sudo(False).browse(value).exists()
+            return named.display_name if named and named.has_access("read") else str(value)
         if isinstance(value, datetime.datetime):
             return format_datetime(self.env, value)
         if isinstance(value, datetime.date):

@@ -210,12 +210,11 @@ class MembershipChangeWizard(models.TransientModel):
     def _hand_over_documents(self, changes):
         """Who may read the change may read its documents."""
         documents = self.attachment_ids
-        for change in changes:
-            if change != changes[0]:
-                documents = documents.copy()
-                # sudo: role and access were checked by the button; the field is protected
-                change.sudo().attachment_ids = documents
-            documents.write({"res_model": change._name, "res_id": change.id})
+        for change in changes[1:]:
+            # sudo: role and access were checked by the button; the field is protected
+            change.sudo().attachment_ids = documents.copy({"res_model": change._name, "res_id": change.id})
+        # Last: from now on they stay as they are.
+        documents.write({"res_model": changes._name, "res_id": changes[:1].id})
 
     def _notify(self, message):
         return {

@@ -1,4 +1,5 @@
 from . import program
+from . import sandbox
 from . import scenario
 from . import scenario_run
 from . import scenario_apply

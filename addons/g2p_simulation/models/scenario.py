@@ -18,6 +18,7 @@ class ProgramScenario(models.Model):
     _order = "program_id, id desc"
 
     _protected_fields = (
+        "company_id",
         "state",
         "simulated_on",
         "simulated_settings",

@@ -8,6 +8,9 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.tools import SQL
 
+# Kinds whose managers decide who approves: a cycle under way keeps those that it was submitted with.
+KEPT_KINDS = ("g2p.cycle.manager", "g2p.program.entitlement.manager")
+
 
 class ManagerMixin(models.AbstractModel):
     """The reference record: `program_id` and `manager_ref_id`, a reference to the concrete manager."""
@@ -61,6 +64,37 @@ class ManagerMixin(models.AbstractModel):
                         program=reference.program_id.display_name,
                     )
                 )
+
+    def write(self, vals):
+        """A concrete manager is not exchanged under its reference either while a cycle is under way."""
+        for reference in self:
+            manager = reference.manager_ref_id
+            known = {
+                "program_id": reference.program_id.id,
+                "manager_ref_id": manager and f"{manager._name},{manager.id}",
+            }
+            if any(vals[name] != value for name, value in known.items() if name in vals):
+                reference._check_not_under_way()
+        return super().write(vals)
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_under_way(self):
+        self._check_not_under_way()
+
+    def _check_not_under_way(self):
+        """Refuse to take a manager away from a program of which a cycle under way was submitted with its terms."""
+        if self._name not in KEPT_KINDS:
+            return
+        # sudo: a cycle counts whether or not the user may see it; only the refusal is shown
+        under_way = self.sudo().program_id.cycle_ids.filtered(lambda cycle: cycle.state in ("to_approve", "approved"))
+        if under_way:
+            raise UserError(
+                self.env._(
+                    "%(manager)s serves %(cycle)s, which is under way: it can be removed when the cycle is over.",
+                    manager=self[0].display_name,
+                    cycle=under_way[0].display_name,
+                )
+            )
 
     def unlink(self):
         managers = [reference.manager_ref_id for reference in self]
@@ -130,18 +164,9 @@ class ManagerSourceMixin(models.AbstractModel):
     @api.ondelete(at_uninstall=False)
     def _unlink_except_under_way(self):
         """A manager whose terms a cycle under way was submitted with stays until the cycle is over."""
-        if self._manager_reference not in ("g2p.cycle.manager", "g2p.program.entitlement.manager"):
-            return
-        # sudo: a cycle counts whether or not the user may see it; only the refusal is shown
-        under_way = self.sudo().program_id.cycle_ids.filtered(lambda cycle: cycle.state in ("to_approve", "approved"))
-        if under_way:
-            raise UserError(
-                self.env._(
-                    "%(manager)s serves %(cycle)s, which is under way: it can be removed when the cycle is over.",
-                    manager=self[0].display_name,
-                    cycle=under_way[0].display_name,
-                )
-            )
+        if self._manager_reference in KEPT_KINDS:
+            references = self.env[self._manager_reference]
+            references.search([("manager_ref_id", "in", self._reference_values())])._check_not_under_way()
 
     def unlink(self):
         references = self.env[self._manager_reference] if self._manager_reference else None
