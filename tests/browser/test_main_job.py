@@ -306,6 +306,7 @@ class Worker:
         )
         expect(person.field("cycle_id").locator("input")).to_have_value(f"{PROGRAM} · {self.cycle().name}")
         person.press("Read the file")
+        person.message()
         person.shows_state("Checked")
         self.shows_outcomes(counts)
         person.press("Apply")

@@ -26,11 +26,13 @@ TEMPLATE = "faults_template"
 GATE_LOCK = 4711
 WORK_LOCK = 0x67327062
 
-# The gate stands at the end of a chunk's work, before it is committed, and lets the first chunk of an operation pass.
+# The gate stands at the end of a chunk's work, before it is committed, and lets the first chunk of an operation pass, unless
+# it is the only one.
 GATE = f"""
     CREATE FUNCTION faults_gate() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
-            IF EXISTS (SELECT FROM g2p_bulk_chunk WHERE operation_id = NEW.operation_id AND state = 'done') THEN
+            IF EXISTS (SELECT FROM g2p_bulk_chunk WHERE operation_id = NEW.operation_id AND state = 'done')
+               OR NOT EXISTS (SELECT FROM g2p_bulk_chunk WHERE operation_id = NEW.operation_id AND id <> NEW.id) THEN
                 PERFORM pg_advisory_xact_lock_shared({GATE_LOCK});
             END IF;
             RETURN NEW;
@@ -182,18 +184,18 @@ class Background:
 @pytest.fixture
 def hang(gate):
     """``hang(start)``: what ``start()`` starts is under way in a process of its own, its first chunk committed, its second
-    one done and not committed. Returns (the call, the process's number)."""
+    one (or its only one) done and not committed. Returns (the call, the process's number)."""
 
     def start(start_step):
         gate.close()
         call = Background(start_step)
         wait_until(gate.somebody_waits)
-        # The process that did the first chunk is the one that hangs in the second.
-        [[worker]] = gate.cluster.sql(
-            gate.database,
-            "SELECT worker FROM g2p_bulk_chunk WHERE worker IS NOT NULL ORDER BY operation_id DESC, low LIMIT 1",
+        # Odoo names its process to the database server.
+        [[backend]] = gate.somebody_waits()
+        [[name]] = gate.cluster.sql(
+            gate.database, "SELECT application_name FROM pg_stat_activity WHERE pid = %s", backend
         )
-        return call, int(worker.rsplit(":", 1)[1])
+        return call, int(name.rsplit("-", 1)[1])
 
     return start
 
