@@ -190,12 +190,9 @@ def hang(gate):
         gate.close()
         call = Background(start_step)
         wait_until(gate.somebody_waits)
-        # Odoo names its process to the database server.
-        [[backend]] = gate.somebody_waits()
-        [[name]] = gate.cluster.sql(
-            gate.database, "SELECT application_name FROM pg_stat_activity WHERE pid = %s", backend
-        )
-        return call, int(name.rsplit("-", 1)[1])
+        # Small operations run in the process that started them.
+        [[worker]] = gate.cluster.sql(gate.database, "SELECT worker FROM g2p_bulk_log ORDER BY id DESC LIMIT 1")
+        return call, int(worker.rsplit(":", 1)[1])
 
     return start
 
