@@ -65,12 +65,11 @@ class Program(models.Model):
 
     def action_open_pmt_models(self):
         """Stat button: the versions."""
-        return {
-            **self.env["ir.actions.act_window"]._for_xml_id("g2p_pmt.g2p_pmt_model_action"),
-            **self._open(
-                "g2p.pmt.model", self.env._("Proxy means test of %s", self.name), {"default_program_id": self.id}
-            ),
-        }
+        action = self._open(
+            "g2p.pmt.model", self.env._("Proxy means test of %s", self.name), {"default_program_id": self.id}
+        )
+        menu = self.env["ir.actions.act_window"]._for_xml_id("g2p_pmt.g2p_pmt_model_action")
+        return {**action, "help": menu["help"]}
 
     def action_open_pmt_scores(self):
         """Stat button: the scores by the current version."""
