@@ -309,7 +309,7 @@ class Officer:
         self.tab("Proxy means test")
         expect(person.field("pmt_model_id")).to_contain_text("version 2")
         message = person.step("Verify eligibility", f"{figures['members_now']:,}")
-        assert f"Still eligible: {figures['beneficiaries']:,}." in message
+        assert f"Already enrolled: {figures['beneficiaries']:,}. Not eligible: {figures['leaving']:,}." in message
         person.shows_stat("open_eligible_beneficiaries_form", figures["beneficiaries"])
         assert self.members() == {"enrolled": figures["beneficiaries"], "not_eligible": figures["leaving"]}
 
