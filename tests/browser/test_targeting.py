@@ -48,9 +48,7 @@ class Officer:
 
     def poor(self, cut_off):
         """How many households the test says are poor."""
-        return self.one(
-            f"SELECT COUNT(*) FROM ({SCORES}) AS scored WHERE score <= %(cut_off)s", cut_off=cut_off
-        ).count
+        return self.one(f"SELECT COUNT(*) FROM ({SCORES}) AS scored WHERE score <= %(cut_off)s", cut_off=cut_off).count
 
     def tab(self, label):
         self.page.get_by_role("tab", name=label, exact=True).click()
@@ -133,8 +131,10 @@ class Officer:
             person.field("term_ids").locator(".o_data_row").last.get_by_role("button", name="View").click()
         lines = person.field("category_ids")
         for choice, number in points.items():
-            lines.locator(".o_data_row").filter(has_text=choice).locator("td[name=points]").click()
-            lines.locator(".o_selected_row [name=points] input").fill(str(number))
+            line = lines.locator(".o_data_row").filter(has_text=choice)
+            line.locator("td[name=points]").click()
+            expect(line).to_have_class(re.compile("o_selected_row"))
+            line.locator("[name=points] input").fill(str(number))
         self.save()
         self.back("Proxy means test, version 1")
 
