@@ -37,6 +37,11 @@ BATCH = "SELECT id FROM g2p_payment_batch ORDER BY id LIMIT 1"
 OPERATION = "SELECT id FROM g2p_bulk_operation ORDER BY planned DESC, id LIMIT 1"
 RECONCILIATION = "SELECT id FROM g2p_payment_reconciliation ORDER BY id LIMIT 1"
 
+PMT_PROGRAM = "SELECT program_id FROM g2p_pmt_model WHERE state = 'active' ORDER BY id DESC LIMIT 1"
+PMT_MODEL = "SELECT id FROM g2p_pmt_model WHERE state = 'active' ORDER BY id DESC LIMIT 1"
+SCENARIO = "SELECT id FROM g2p_program_scenario WHERE state <> 'draft' ORDER BY id DESC LIMIT 1"
+LEFT_OUT = "SELECT id FROM g2p_program_membership WHERE state = 'not_eligible' ORDER BY id DESC LIMIT 1"
+
 SCREENS = (
     ("login", None, "/web/login", ()),
     ("individuals", "registrar", "g2p_registry_base.g2p_individual_action", ()),
@@ -55,6 +60,21 @@ SCREENS = (
     ("managers", "manager", ("g2p.program", PROGRAM), (("click", ".o_notebook .nav-link[name=managers]"),)),
     ("duplicates", "validator", "g2p_programs.g2p_program_membership_duplicate_action", ()),
     ("duplicate", "validator", ("g2p.program.membership.duplicate", DUPLICATE), ()),
+    ("pmt-model", "manager", ("g2p.pmt.model", PMT_MODEL, "g2p_pmt.g2p_pmt_model_action"), ()),
+    (
+        "eligibility-preview",
+        "manager",
+        ("g2p.program", PMT_PROGRAM, "g2p_programs.g2p_program_action"),
+        (("click", "button[name=action_preview_eligibility] >> visible=true"), ("wait", ".modal .o_form_view")),
+    ),
+    (
+        "why",
+        "manager",
+        ("g2p.program_membership", LEFT_OUT, "g2p_programs.g2p_program_membership_action"),
+        (("click", ".o_notebook .nav-link[name=why]"),),
+    ),
+    ("scenarios", "manager", "g2p_simulation.g2p_program_scenario_action", ()),
+    ("scenario", "manager", ("g2p.program.scenario", SCENARIO, "g2p_simulation.g2p_program_scenario_action"), ()),
     ("beneficiaries", "manager", "g2p_programs.g2p_program_membership_action", ()),
     ("cycles", "manager", "g2p_programs.g2p_cycle_action", ()),
     ("cycle", "manager", ("g2p.cycle", CYCLE), ()),

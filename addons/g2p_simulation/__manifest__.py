@@ -12,5 +12,6 @@
         "views/g2p_program_scenario_views.xml",
         "views/g2p_program_scenario_result_views.xml",
         "views/g2p_program_views.xml",
+        "views/g2p_pmt_model_views.xml",
     ],
 }

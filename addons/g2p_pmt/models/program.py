@@ -50,13 +50,26 @@ class Program(models.Model):
             self.pmt_model_id.copy({"program_id": target.id})
         return super()._copy_managers(target)
 
+    def _next_step(self):
+        if self.state == "active" and self.pmt_config and not self.beneficiaries_count:
+            _ = self.env._
+            if not self._active_pmt_model():
+                return _("Make the model on the page “Proxy means test” and activate it.")
+            if not self.pmt_scores_count and self.pmt_model_id.has_access("read"):
+                return _("Press “Compute scores” on the page “Proxy means test”.")
+            if not any("pmt" == manager._reason_code for manager in self.get_managers(self.MANAGER_ELIGIBILITY)):
+                return _("Add an eligibility manager “Proxy means test” on the page “Managers”.")
+        return super()._next_step()
+
     # Buttons
 
     def action_open_pmt_models(self):
         """Stat button: the versions."""
-        return self._open(
+        action = self._open(
             "g2p.pmt.model", self.env._("Proxy means test of %s", self.name), {"default_program_id": self.id}
         )
+        menu = self.env["ir.actions.act_window"]._for_xml_id("g2p_pmt.g2p_pmt_model_action")
+        return {**action, "help": menu["help"]}
 
     def action_open_pmt_scores(self):
         """Stat button: the scores by the current version."""

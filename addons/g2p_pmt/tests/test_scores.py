@@ -28,6 +28,20 @@ class TestScores(PMTCase):
         self.assertEqual(self.counts(self.compute()), {"unchanged": 2, "unscorable": 1})
         self.assertEqual(self.env["g2p.pmt.score"].search_count([("program_id", "=", self.grant.id)]), 3)
 
+    def test_the_program_says_what_comes_next(self):
+        model = self.model([{"pmt_field": "land"}], has_cut_off=True, cut_off=2)
+        program = self.grant.with_user(self.manager)
+        self.applicant(land=1)
+        self.assertIn("activate it", program._next_step())
+        self.activate(model)
+        self.assertIn("Compute scores", program._next_step())
+        self.compute()
+        self.assertIn("eligibility manager", program._next_step())
+        self.env["g2p.program_membership.manager.pmt"].with_user(self.manager).create(
+            {"name": "Poor", "program_id": program.id}
+        )
+        self.assertIn("Import the registrants", program._next_step())
+
     def test_who_is_out_of_reach_is_not_scored(self):
         self.activate(self.model([{"source": "registrant", "pmt_field": "income", "pmt_weightage": 1}]))
         here, disabled = self.household("Here", income=1), self.household("Disabled", income=1)

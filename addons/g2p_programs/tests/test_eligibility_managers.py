@@ -234,7 +234,8 @@ class TestEligibilityManagers(ProgramsCase):
         )
         action = wizard.action_next()
         self.assertEqual(
-            (action["res_model"], action["context"]), (PREFIX + "tag", {"default_program_id": self.grant.id})
+            (action["res_model"], action["context"]),
+            (PREFIX + "tag", {"default_program_id": self.grant.id, "default_name": "Tags"}),
         )
         kinds = [model for model, _words in wizard._selection_kind()]
         offered = [model for model, _label in self.env["g2p.eligibility.manager"]._selection_manager_ref_id()]

@@ -34,12 +34,14 @@ class EligibilityManagerAdd(models.TransientModel):
         """Button: the settings of the new manager."""
         self.ensure_one()
         self.program_id._check_can(GROUP_MANAGER)
+        label = dict(self._selection_kind())[self.kind]
         return {
             "type": "ir.actions.act_window",
-            "name": dict(self._selection_kind())[self.kind],
+            "name": label,
             "res_model": self.kind,
             "view_mode": "form",
             "views": [(False, "form")],
             "target": "new",
-            "context": {"default_program_id": self.program_id.id},
+            # A name to start from: the kind without what it does.
+            "context": {"default_program_id": self.program_id.id, "default_name": label.partition(":")[0]},
         }

@@ -1,6 +1,7 @@
 """The proxy means test in a scenario: scored on the fly by the scenario's own version, and nothing is kept."""
 
-from odoo import models
+from odoo import fields, models
+from odoo.exceptions import UserError
 from odoo.tools import SQL
 
 
@@ -21,6 +22,19 @@ class Program(models.Model):
             scenario = self.env["g2p.program.scenario"].sudo().search([("sandbox_id", "=", self.id)], limit=1)
             return scenario.program_id
         return super()._application_program()
+
+
+class PMTModel(models.Model):
+    _inherit = "g2p.pmt.model"
+
+    is_sandbox = fields.Boolean(related="program_id.is_sandbox")
+
+    def action_activate(self):
+        if self.is_sandbox:
+            raise UserError(
+                self.env._("This is the version of a scenario: go back to the scenario, simulate it, and apply it.")
+            )
+        return super().action_activate()
 
 
 class PMTEligibilityManager(models.Model):

@@ -46,8 +46,10 @@ class Program(models.Model):
 
     def action_open_scenarios(self):
         """Stat button: the scenarios of the program, side by side."""
-        return self._open(
+        action = self._open(
             "g2p.program.scenario",
             self.env._("Scenarios of %s", self.name),
             {"default_program_id": self.id},
         )
+        menu = self.env["ir.actions.act_window"]._for_xml_id("g2p_simulation.g2p_program_scenario_action")
+        return {**action, "help": menu["help"]}

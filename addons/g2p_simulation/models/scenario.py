@@ -7,6 +7,9 @@ from odoo.fields import Domain
 from odoo.addons.g2p_programs.models.constants import GROUP_MANAGER
 from odoo.addons.g2p_programs.models.domain import parse_domain
 
+# Kept on the program behind the scenario
+SETTINGS = ("eligibility_managers", "entitlement_managers", "pmt_config", "eligibility_mode")
+
 
 class ProgramScenario(models.Model):
     """A what-if copy of a program's settings, and what they would lead to. Nothing of it touches the program until
@@ -197,6 +200,9 @@ class ProgramScenario(models.Model):
             sandbox = program.copy({"name": self.env._("%s (scenario)", program.name), "active": False})
             sandbox.sudo().is_sandbox = True  # sudo: role and access were checked above; the flag is protected
             vals["sandbox_id"] = sandbox.id
+            # A new form sends its empty settings along; a scenario starts from those of the program.
+            for name in SETTINGS:
+                vals.pop(name, None)
         return super().create(vals_list)
 
     def write(self, vals):

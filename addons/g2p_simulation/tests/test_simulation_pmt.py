@@ -1,4 +1,5 @@
-from odoo.tests import tagged
+from odoo.exceptions import UserError
+from odoo.tests import Form, tagged
 
 from odoo.addons.g2p_pmt.tests.common import PMTCase
 
@@ -50,6 +51,23 @@ class TestSimulationPMT(PMTCase):
         self.assertEqual((scenario.beneficiaries, scenario.data_missing, scenario.cost_per_cycle), (1, 1, 100))
         self.assertEqual(self.bands(scenario), {"Poor": 1, "Not known": 0})
         self.assertEqual(self.env["g2p.pmt.score"].search_count([]), before)
+
+    def test_a_scenario_typed_in_starts_from_the_program(self):
+        """The form sends the settings, which it does not know yet, as empty."""
+        form = Form(
+            self.env["g2p.program.scenario"].with_user(self.manager).with_context(default_program_id=self.grant.id)
+        )
+        form.name = "Typed in"
+        scenario = form.save()
+        self.assertFalse(scenario.differences)
+        self.assertTrue(scenario.pmt_config)
+        self.assertEqual(scenario.eligibility_mode, self.grant.eligibility_mode)
+
+    def test_the_version_of_a_scenario_stays_a_draft(self):
+        model = self.scenario().pmt_model_id
+        with self.assertRaisesRegex(UserError, "version of a scenario"):
+            model.action_activate()
+        self.assertEqual(model.state, "draft")
 
     def test_another_cut_off(self):
         scenario = self.scenario()
