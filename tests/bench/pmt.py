@@ -27,7 +27,7 @@ QUESTIONS = [
         "name": "roof",
         "string": "Roof",
         "type": "selection",
-        "selection": [["thatch", "Thatch"], ["iron", "Iron"], ["tiles", "Tiles"]],
+        "selection": [["thatch", "Thatch"], ["tin", "Tin"], ["tiles", "Tiles"]],
     },
 ]
 TERMS = [
@@ -39,7 +39,7 @@ TERMS = [
         "source": "attribute",
         "pmt_field": "roof",
         "category_ids": [
-            (0, 0, {"value": value, "points": points}) for value, points in (("thatch", 0), ("iron", 1.5), ("tiles", 3))
+            (0, 0, {"value": value, "points": points}) for value, points in (("thatch", 0), ("tin", 1.5), ("tiles", 3))
         ],
     },
     {"source": "household", "pmt_field": "children", "pmt_weightage": -0.5},
@@ -58,7 +58,7 @@ PLAIN = """
                            + (answers ->> 'land')::numeric * 2.5
                            + ROUND(LN((answers ->> 'floor')::numeric(30, 16)), 10) * 0.75
                            + COALESCE((answers ->> 'power')::boolean::integer, 0) * 1.5
-                           + COALESCE(CASE answers ->> 'roof' WHEN 'iron' THEN 1.5 WHEN 'tiles' THEN 3 END, 0)
+                           + COALESCE(CASE answers ->> 'roof' WHEN 'tin' THEN 1.5 WHEN 'tiles' THEN 3 END, 0)
                            + COALESCE(household.children, 0) * -0.5
                            + COALESCE(household.size, 0) * -0.25
                            + COALESCE(registrant.income, 0) * 0.01, 6) AS score
@@ -88,7 +88,7 @@ def make_households(env, count):
         SELECT 'Household ' || number, 'Household ' || number, TRUE, TRUE, TRUE, %s, 'contact',
                (SELECT MIN(id) FROM g2p_area), number %% 1000,
                jsonb_build_object('rooms', 1 + number %% 7, 'land', (number %% 400) / 100.0, 'floor', 100 + number %% 2000,
-                                  'power', number %% 3 = 0, 'roof', (ARRAY['thatch', 'iron', 'tiles'])[1 + number %% 3]),
+                                  'power', number %% 3 = 0, 'roof', (ARRAY['thatch', 'tin', 'tiles'])[1 + number %% 3]),
                now() AT TIME ZONE 'UTC', now() AT TIME ZONE 'UTC'
           FROM generate_series(1, %s) AS number
         """,
