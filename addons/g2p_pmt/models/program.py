@@ -51,7 +51,7 @@ class Program(models.Model):
         return super()._copy_managers(target)
 
     def _next_step(self):
-        if self.state == "active" and self.pmt_config and not self.beneficiaries_count:
+        if self.state == "active" and self.pmt_config and not self.eligible_beneficiaries_count:
             _ = self.env._
             if not self._active_pmt_model():
                 return _("Make the model on the page “Proxy means test” and activate it.")

@@ -36,11 +36,12 @@ class TestScores(PMTCase):
         self.activate(model)
         self.assertIn("Compute scores", program._next_step())
         self.compute()
+        self.env.invalidate_all()
         self.assertIn("eligibility manager", program._next_step())
         self.env["g2p.program_membership.manager.pmt"].with_user(self.manager).create(
             {"name": "Poor", "program_id": program.id}
         )
-        self.assertIn("Import the registrants", program._next_step())
+        self.assertIn("Enrol the eligible", program._next_step())
 
     def test_who_is_out_of_reach_is_not_scored(self):
         self.activate(self.model([{"source": "registrant", "pmt_field": "income", "pmt_weightage": 1}]))
