@@ -107,7 +107,10 @@ class ProgramScenario(models.Model):
     leakage = fields.Float(
         compute="_compute_accuracy", digits=(5, 1), help="Of the beneficiaries, how many are not known to be poor."
     )
-    differences = fields.Text("Changes", compute="_compute_differences", help="What differs from the program today.")
+    # As superuser: approvers and finance judge the change, and need not open the models that it stands in.
+    differences = fields.Text(
+        "Changes", compute="_compute_differences", compute_sudo=True, help="What differs from the program today."
+    )
     result_ids = fields.One2many("g2p.program.scenario.result", "scenario_id", readonly=True)
     result_area_ids = fields.One2many(
         "g2p.program.scenario.result", "scenario_id", readonly=True, domain=[("dimension", "=", "area")]

@@ -106,10 +106,12 @@ class ProgramScenario(models.Model):
     def _fingerprint(self):
         """A text that changes whenever a setting of the scenario does."""
         self.ensure_one()
-        settings = [self._settings(self.sandbox_id, kind) for kind in KINDS]
-        settings.append(self._program_settings(self.sandbox_id))
-        settings.append(self._pmt_settings(self.sandbox_id))
-        settings.append(self.benchmark_domain or "")
+        # sudo, and no language: the text is the same whoever asks, and shows nothing
+        scenario = self.sudo().with_context(lang=None)
+        settings = [scenario._settings(scenario.sandbox_id, kind) for kind in KINDS]
+        settings.append(scenario._program_settings(scenario.sandbox_id))
+        settings.append(scenario._pmt_settings(scenario.sandbox_id))
+        settings.append(scenario.benchmark_domain or "")
         return hashlib.sha256(repr(settings).encode()).hexdigest()
 
     # Apply

@@ -63,6 +63,18 @@ class TestSimulationPMT(PMTCase):
         self.assertTrue(scenario.pmt_config)
         self.assertEqual(scenario.eligibility_mode, self.grant.eligibility_mode)
 
+    def test_approvers_and_finance_read_what_changes(self):
+        scenario = self.scenario()
+        scenario.pmt_model_id.cut_off = 30
+        scenario.action_simulate()
+        for role in ("approver", "finance"):
+            with self.subTest(role):
+                form = Form(scenario.with_user(self.users[role]))
+                self.assertIn("20 → 30", form.differences)
+                self.assertFalse(form.outdated)
+                names = [line.manager_ref_id.display_name for line in form.record.eligibility_managers]
+                self.assertIn("Poor", names)
+
     def test_the_version_of_a_scenario_stays_a_draft(self):
         model = self.scenario().pmt_model_id
         with self.assertRaisesRegex(UserError, "version of a scenario"):
