@@ -342,6 +342,12 @@ class Officer:
         expect(page.locator(".o_searchview_facet")).to_contain_text(row.name)
         person.open_row(row.name)
         person.press("Why eligible or not?")
+        # Proposed to who is in one program only; the household may be in programs of other tests, too.
+        program = self.dialog().locator(".o_field_widget[name=program_id] input")
+        expect(program).to_be_visible()
+        if program.input_value() != PROGRAM:
+            program.fill(PROGRAM)
+            page.locator(".o-autocomplete--dropdown-item").get_by_text(PROGRAM, exact=True).click()
         expect(self.dialog()).to_contain_text(told)
         self.dialog().get_by_role("button", name="Close").last.click()
         expect(self.dialog()).to_have_count(0)
