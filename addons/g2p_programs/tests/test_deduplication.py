@@ -5,6 +5,8 @@ from odoo import fields
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import tagged
 
+from odoo.addons.g2p_bulk.tests.statements import counting_statements
+
 from .common import ProgramsCase
 
 
@@ -348,12 +350,10 @@ class TestDecisions(ProgramsCase):
         self.assertEqual(len(records), 10)
 
         def statements(some, method):
-            self.env.flush_all()
             self.env.invalidate_all()
-            before = self.cr.sql_log_count
-            getattr(some, method)()
-            self.env.flush_all()
-            return self.cr.sql_log_count - before
+            with counting_statements(self.cr) as count:
+                getattr(some, method)()
+            return count.statements
 
         records[0].action_accept()
         self.assertEqual(statements(records[1], "action_accept"), statements(records[2:4], "action_accept"))
