@@ -155,8 +155,8 @@ class TestCountsTellNoSecrets(AttackCase):
     def test_unknown_data_elsewhere_is_not_told(self):
         answers = {self.asked(f"[('income', '>', {income})]")["unknown_count"] for income in (1, 2)}
         self.assertEqual(len(answers), 1)
-        self.assertEqual(self.asked("[('id', '=', %s), ('birthdate', '<', '2000-01-01')]" % self.secret.id)["unknown_told"],
-                         "fewer than 5")  # fmt: skip
+        of_one = f"[('id', '=', {self.secret.id}), ('birthdate', '<', '2000-01-01')]"
+        self.assertEqual(self.asked(of_one)["unknown_told"], "fewer than 5")
 
     def test_small_counts_are_as_the_setting_says(self):
         text = f"[('id', 'in', {[person.id for person in self.near[:3]]})]"

@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from odoo import fields
+from odoo.exceptions import AccessError
 from odoo.fields import Domain
 from odoo.tests import TransactionCase, new_test_user, tagged
 from odoo.tools.safe_eval import safe_eval
@@ -228,7 +229,7 @@ class TestConditions(TransactionCase):
         text = "[('reg_ids.id_type', '!=', False)]"
         self.check(text, user=registrar)
         # rights of the code around don't count
-        with self.assertRaises(Exception):
+        with self.assertRaises(AccessError):
             self.env["g2p.condition.catalogue"].with_user(outsider).sudo()._check(text, "res.partner")
 
     def test_fields_that_mean_nothing_are_not_offered(self):
