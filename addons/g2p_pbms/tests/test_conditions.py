@@ -21,9 +21,7 @@ NO_CONDITIONS = set()
 class TestConditionsEverywhere(AttackCase):
     def suite_models(self):
         return [
-            self.env[name]
-            for name, cls in self.env.registry.items()
-            if name.startswith("g2p.") and not cls._abstract
+            self.env[name] for name, cls in self.env.registry.items() if name.startswith("g2p.") and not cls._abstract
         ]
 
     def holders(self):

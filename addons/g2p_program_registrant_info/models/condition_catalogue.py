@@ -34,9 +34,7 @@ class ConditionCatalogue(models.AbstractModel):
         return [
             figure
             for definition in definitions
-            for figure in self._question_figures(
-                "application", "application", "answers", definition.application_schema
-            )
+            for figure in self._question_figures("application", "application", "answers", definition.application_schema)
         ]
 
     def _application_join(self, program, low, high):

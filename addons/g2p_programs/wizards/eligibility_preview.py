@@ -39,7 +39,9 @@ class EligibilityPreview(models.TransientModel):
 
     program_id = fields.Many2one("g2p.program", required=True, readonly=True, ondelete="cascade")
     is_limited = fields.Boolean(
-        "Of some areas only", readonly=True, help="Counted over the areas that whoever asked may see, not the whole program."
+        "Of some areas only",
+        readonly=True,
+        help="Counted over the areas that whoever asked may see, not the whole program.",
     )
 
     # The registry

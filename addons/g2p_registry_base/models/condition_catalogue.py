@@ -73,7 +73,8 @@ REGISTRY = {
         "z_ind_grp_head_age",
         "z_ind_grp_head_gender",
     },
-    "g2p.area": LABELLED | {"active", "complete_name", "code", "kind_id", "parent_id", "residence", "effective_residence"},
+    "g2p.area": LABELLED
+    | {"active", "complete_name", "code", "kind_id", "parent_id", "residence", "effective_residence"},
     "g2p.area.kind": LABELLED,
     "g2p.registrant.tags": LABELLED | {"active"},
     "g2p.group.kind": LABELLED,
@@ -242,9 +243,7 @@ class ConditionCatalogue(models.AbstractModel):
             model = field.comodel_name
         if not field.relational:
             if condition.operator in ("any", "not any", "child_of", "parent_of"):
-                raise ValueError(
-                    self.env._("“%s” holds no records", field._description_string(self.env) or field.name)
-                )
+                raise ValueError(self.env._("“%s” holds no records", field._description_string(self.env) or field.name))
         elif condition.operator in ("any", "not any"):
             self._check_domain(Domain(condition.value), model, names, readable)
         elif self._is_by_name(condition) and "display_name" not in names[model]:

@@ -17,7 +17,9 @@ class ConditionMixin(models.AbstractModel):
         says it}"""
         return {}
 
-    @api.depends(lambda self: (*self._condition_fields(), *(set(self._condition_fields().values()) & set(self._fields))))
+    @api.depends(
+        lambda self: (*self._condition_fields(), *(set(self._condition_fields().values()) & set(self._fields)))
+    )
     @api.depends_context("uid")
     def _compute_conditions_problem(self):
         """Asked before anything is counted: conditions that are not saved yet, or saved before a rule of today."""

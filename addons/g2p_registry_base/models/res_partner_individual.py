@@ -23,7 +23,11 @@ class ResPartner(models.Model):
     birthdate_not_exact = fields.Boolean(string="Approximate birth date")
     age = fields.Char(compute="_compute_age", search="_search_age")
     age_in_years = fields.Integer(
-        "Age (years)", compute="_compute_age", search="_search_age", aggregator=None, help="In whole years; 0 if not known."
+        "Age (years)",
+        compute="_compute_age",
+        search="_search_age",
+        aggregator=None,
+        help="In whole years; 0 if not known.",
     )
     gender = fields.Selection(selection=lambda self: self.env["gender.type"]._selection())
     disability = fields.Selection(

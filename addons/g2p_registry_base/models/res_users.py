@@ -67,9 +67,7 @@ class ResUsers(models.Model):
         if self.g2p_area_ids:
             partners = self.env["res.partner"].with_user(self).with_context(active_test=False)
             seen = SQL("registrant_id IN %s", partners._search([]).subselect())
-        [[count]] = self.env.execute_query(
-            SQL("SELECT COUNT(*) FROM (%s) AS registrants WHERE %s", registrants, seen)
-        )
+        [[count]] = self.env.execute_query(SQL("SELECT COUNT(*) FROM (%s) AS registrants WHERE %s", registrants, seen))
         return count
 
     def write(self, vals):

@@ -88,7 +88,9 @@ class TestConditions(TransactionCase):
     @given(
         st.one_of(
             st.text(st.sampled_from("()[]{}'\",.*+-/%&|! =<>:_abctodylin0123456789\n\\"), max_size=60),
-            st.tuples(st.sampled_from(["[" * 300, "-" * 9_000, "(" * 190, "a." * 5_000, "~" * 900]), domains).map("".join),
+            st.tuples(st.sampled_from(["[" * 300, "-" * 9_000, "(" * 190, "a." * 5_000, "~" * 900]), domains).map(
+                "".join
+            ),
             st.tuples(domains, st.sampled_from(["*9", "+[]", "[0]", " if today else []", ".copy()"])).map("".join),
         )
     )
@@ -251,7 +253,9 @@ class TestConditions(TransactionCase):
         self.assertEqual(people.mapped("age_in_years"), [0, 59, 60, 61, 0])
 
         def found(*condition):
-            return [people.ids.index(one.id) for one in people.search([condition, ("id", "in", people.ids)], order="id")]
+            return [
+                people.ids.index(one.id) for one in people.search([condition, ("id", "in", people.ids)], order="id")
+            ]
 
         self.assertEqual(found("age_in_years", ">=", 60), [2, 3])
         self.assertEqual(found("age_in_years", "<", 60), [0, 1])

@@ -76,7 +76,9 @@ class _Reader:
         try:
             body = ast.parse(text, mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
-            raise ValueError(_("a plain list of conditions is expected, such as [('gender', '=', 'female')]")) from error
+            raise ValueError(
+                _("a plain list of conditions is expected, such as [('gender', '=', 'female')]")
+            ) from error
         if not isinstance(body, ast.List | ast.Tuple):
             raise ValueError(_("a list of conditions is expected"))
         try:

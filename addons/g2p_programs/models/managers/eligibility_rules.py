@@ -143,7 +143,9 @@ class EligibilityRuleDefinition(models.Model):
         selection="_selection_target_registry", string="Registry", required=True, default="res.partner"
     )
     domain = fields.Char("Conditions", required=True, default="[]")
-    matching_count = fields.Integer("Number who match", compute="_compute_counts", help="Registrants of this rule alone.")
+    matching_count = fields.Integer(
+        "Number who match", compute="_compute_counts", help="Registrants of this rule alone."
+    )
     running_count = fields.Integer("Number so far", compute="_compute_counts", help="Registrants after this rule.")
     unknown_count = fields.Integer("Number whose data is missing", compute="_compute_counts")
     matching_told = fields.Char("Registrants", compute="_compute_counts", help="Registrants of this rule alone.")
