@@ -3,7 +3,6 @@ from odoo.exceptions import ValidationError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from odoo.addons.g2p_programs.models.kleene import three_valued
 from odoo.addons.g2p_programs.models.money import decimal
 
 NUMBERS = ("integer", "float", "monetary")
@@ -43,10 +42,6 @@ class CashEntitlementItem(models.Model):
 
     def _condition_fields(self):
         return {**super()._condition_fields(), "condition": "res.partner"}
-
-    def _take_apart(self, domain, model):
-        super()._take_apart(domain, model)
-        three_valued(domain, self.env[model].sudo())  # sudo: nothing is read, the domain is only taken apart
 
     @api.constrains("multiplier_field")
     def _check_multiplier_field(self):

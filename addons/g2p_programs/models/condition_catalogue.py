@@ -1,5 +1,7 @@
 from odoo import api, models
 
+from .kleene import three_valued
+
 PROGRAMS = {
     "res.partner": {"program_membership_ids", "entitlement_ids"},
     "g2p.program_membership": {
@@ -44,3 +46,13 @@ class ConditionCatalogue(models.AbstractModel):
         for model, known in PROGRAMS.items():
             names[model] = names.get(model, set()) | known
         return names
+
+
+class ConditionMixin(models.AbstractModel):
+    """Conditions of programs are three-valued: what can't be is refused when it is written, not when it is needed."""
+
+    _inherit = "g2p.condition.mixin"
+
+    def _take_apart(self, domain, model):
+        three_valued(domain, self.env[model].sudo())  # sudo: nothing is read, the domain is only taken apart
+        return super()._take_apart(domain, model)

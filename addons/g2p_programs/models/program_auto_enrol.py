@@ -67,10 +67,6 @@ class Program(models.Model):
     def _condition_fields(self):
         return {**super()._condition_fields(), "auto_enrol_domain": "res.partner"}
 
-    def _take_apart(self, domain, model):
-        super()._take_apart(domain, model)
-        three_valued(domain, self.env[model].sudo())  # sudo: nothing is read, the domain is only taken apart
-
     # The step
 
     def _bulk_steps(self):

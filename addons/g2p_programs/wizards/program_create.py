@@ -76,10 +76,6 @@ class ProgramCreateWizard(models.TransientModel):
     def _condition_fields(self):
         return {**super()._condition_fields(), "eligibility_domain": "res.partner"}
 
-    def _take_apart(self, domain, model):
-        super()._take_apart(domain, model)
-        three_valued(domain, self.env[model].sudo())  # sudo: nothing is read, the domain is only taken apart
-
     @api.depends("eligibility_domain", "area_ids", "target_type", "company_id")
     @api.depends_context("uid")
     def _compute_matching_count(self):

@@ -71,10 +71,6 @@ class BaseEligibilityManager(models.AbstractModel):
     def _condition_fields(self):
         return {**super()._condition_fields(), "eligibility_domain": "res.partner"}
 
-    def _take_apart(self, domain, model):
-        super()._take_apart(domain, model)
-        three_valued(domain, self.env[model].sudo())  # sudo: nothing is read, the domain is only taken apart
-
     @api.depends("eligibility_domain", "program_id")
     @api.depends_context("uid")
     def _compute_matching_count(self):

@@ -186,10 +186,6 @@ class EligibilityRuleDefinition(models.Model):
     def _condition_fields(self):
         return {**super()._condition_fields(), "domain": "target_registry"}
 
-    def _take_apart(self, domain, model):
-        super()._take_apart(domain, model)
-        three_valued(domain, self.env[model].sudo())  # sudo: nothing is read, the domain is only taken apart
-
     def _known_model(self, model):
         if model not in dict(self._selection_target_registry()):
             raise ValueError(self.env._("there is no registry “%s”", model))
