@@ -197,7 +197,7 @@ class ProgramCreateWizard(models.TransientModel):
                 **{
                     field: self[field]
                     for field in self.env["g2p.cycle.recurrence.mixin"]._fields
-                    if field not in models.MAGIC_COLUMNS and field != "display_name"
+                    if field not in models.MAGIC_COLUMNS and self._fields[field].store
                 },
             }
         )
