@@ -27,6 +27,7 @@ OWN_COLUMNS = {
     "income",
     "additional_g2p_info",
     "is_group",
+    "search_words",
     "create_date",
     "write_date",
     *TEXTS,
