@@ -133,8 +133,8 @@ class ResPartner(models.Model):
         return super()._auto_init()
 
     def init(self):
-        super().init()
         self.env.cr.execute(search.WORDS_TABLE)
+        return super().init()
 
     # -- search
 
