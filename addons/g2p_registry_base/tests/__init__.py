@@ -12,3 +12,4 @@ from . import test_registrant_attributes
 from . import test_registrants
 from . import test_relationships
 from . import test_search
+from . import test_conditions
