@@ -12,6 +12,7 @@ def uninstall_hook(env):
         """
         DROP TABLE IF EXISTS g2p_group_role_holder;
         DROP TABLE IF EXISTS g2p_group_indicator_touched;
+        DROP FUNCTION IF EXISTS g2p_account_changed() CASCADE;
         DROP TABLE IF EXISTS g2p_registrant_word;
         DROP FUNCTION IF EXISTS g2p_registrant_words_added() CASCADE;
         DROP FUNCTION IF EXISTS g2p_registrant_words_changed() CASCADE;

@@ -14,9 +14,12 @@ class PhoneNumber(models.Model):
     """A phone number of a registrant: as it was given, and as E.164 where it can be understood."""
 
     _name = "g2p.phone.number"
+    _inherit = ["g2p.change.mixin"]
     _description = "Phone Number"
     _order = "id desc"
     _rec_name = "phone_no"
+    _changes_on = "partner_id"
+    _watched_fields = ("partner_id", "phone_no", "country_id", "disabled")
     _rec_names_search = ["phone_no", "phone_sanitized"]
 
     _sanitized_idx = models.Index("(phone_sanitized varchar_pattern_ops) WHERE phone_sanitized IS NOT NULL")

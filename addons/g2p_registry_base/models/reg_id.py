@@ -12,9 +12,12 @@ class RegId(models.Model):
     """An identity document or number of a registrant."""
 
     _name = "g2p.reg.id"
+    _inherit = ["g2p.change.mixin"]
     _description = "Registrant ID"
     _order = "id desc"
     _rec_names_search = ["value"]
+    _changes_on = "partner_id"
+    _watched_fields = ("partner_id", "id_type", "value", "status", "expiry_date")
 
     _partner_type_unique = models.Constraint(
         "UNIQUE (partner_id, id_type)", "A registrant can have only one ID of each type."

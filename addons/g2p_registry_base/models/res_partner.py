@@ -14,9 +14,28 @@ DISABLE_FIELDS = ("disabled", "disabled_by", "disabled_reason")
 class ResPartner(models.Model):
     """A registrant: an individual or a group (household, family …) known to the registry."""
 
-    _inherit = "res.partner"  # pylint: disable=consider-merging-classes-inherited
+    _name = "res.partner"
+    _inherit = ["res.partner", "g2p.change.mixin"]  # pylint: disable=consider-merging-classes-inherited
     # Changes of people are for those who may see the person, auditors too.
     _changes_personal = True
+    _changes_where = "row.is_registrant"
+    _watched_fields = (
+        "name",
+        "family_name",
+        "given_name",
+        "addl_name",
+        "birthdate",
+        "gender",
+        "disability",
+        "income",
+        "area_id",
+        "company_id",
+        "active",
+        "is_registrant",
+        "is_group",
+        "disabled",
+        "disabled_reason",
+    )
 
     # Lists ask: the latest individuals or groups, of one area, disabled or not. The ORM writes IS TRUE and IS NOT TRUE, and
     # PostgreSQL uses a partial index only for a condition written like the index's own.
@@ -62,9 +81,21 @@ class ResPartner(models.Model):
 
     import_line_ids = fields.One2many("g2p.registrant.import.line", "partner_id", string="Imported from")
 
+    change_reason = fields.Char(
+        "Reason for the change",
+        compute="_compute_change_reason",
+        readonly=False,
+        exportable=False,
+        help="Kept with what is changed now, in names, IDs, phones and accounts alike.",
+    )
+
     disabled = fields.Datetime(string="Disabled on", readonly=True, copy=False)
     disabled_by = fields.Many2one("res.users", string="Disabled by", readonly=True, copy=False)
     disabled_reason = fields.Text(string="Reason for disabling", readonly=True, copy=False)
+
+    def _compute_change_reason(self):
+        """A reason belongs to one change: it is asked anew."""
+        self.change_reason = False
 
     @api.depends("additional_g2p_info")
     def _compute_additional_g2p_info_text(self):
@@ -277,14 +308,25 @@ class ResPartner(models.Model):
 
     def write(self, vals):
         self._refuse_disable_fields([vals])
+        if "change_reason" in vals:
+            reason = vals["change_reason"]
+            vals = {name: value for name, value in vals.items() if name != "change_reason"}
+            return self.with_context(g2p_reason=reason or self.env.context.get("g2p_reason")).write(vals)
         if "is_registrant" in vals and not self.env.su:
             self._check_registrant_change(vals["is_registrant"])
+        # what the history of changes keeps needs no message for each person (rules of tables with a row a beneficiary)
+        writer = (
+            self if "mail_notrack" in self.env.context or not all(self.mapped("is_registrant")) else self._untracked()
+        )
         with self.env["g2p.group.membership"]._roles_settled():
-            result = super().write(vals)
+            result = super(ResPartner, writer).write(vals)
             if "name" in vals:
                 named = self.filtered(lambda partner: partner._has_name_parts())
                 self.env.add_to_compute(self._fields["name"], named)
         return result
+
+    def _untracked(self):
+        return self.with_context(mail_notrack=True)
 
     @api.ondelete(at_uninstall=False)
     def _unlink_registrants_by_administrators(self):

@@ -13,3 +13,4 @@ from . import test_registrants
 from . import test_relationships
 from . import test_search
 from . import test_conditions
+from . import test_changes
