@@ -80,7 +80,12 @@ class ProgramDefinition(models.Model):
                     "funds: make a new program."
                 )
             )
-        return super().write(vals)
+        result = super().write(vals)
+        if "target_type" in vals:
+            # sudo: a rule that can't work any more is refused whether or not the user may see it
+            for program in self.env["g2p.program"].sudo().search([("definition_id", "in", self.ids)]):
+                program._check_managers_fit_target()
+        return result
 
     @api.constrains("program_mnemonic")
     def _check_program_mnemonic(self):

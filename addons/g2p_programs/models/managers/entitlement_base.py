@@ -128,6 +128,12 @@ class BaseEntitlementManager(models.AbstractModel):
         if self.transfer_fee_amt:
             self.transfer_fee_pct = 0
 
+    def _check_fits_target(self):
+        """Refuse settings that mean nothing for whom the program is; extended by types that have such."""
+
+    def _check_ready(self):
+        """Refuse to prepare what would be nothing for everybody; extended by each type."""
+
     # The contract
 
     def _entitlement_lines(self, members, low, high):
