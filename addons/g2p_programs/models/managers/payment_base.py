@@ -4,8 +4,6 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from ..domain import parse_domain
-
 DEFAULT_BATCH_SIZE = 500
 
 
@@ -121,7 +119,7 @@ class BasePaymentManager(models.AbstractModel):
         entitlements = self.env["g2p.entitlement"].sudo().with_context(active_test=False)
         cases = []
         for tag in self.batch_tag_ids.sorted(lambda tag: (tag.order, tag.id)):
-            domain = parse_domain(self.env, tag.domain)
+            domain = tag._conditions("domain")
             if domain.is_true():
                 return SQL("CASE %s ELSE %s END", SQL(" ").join(cases), tag.id) if cases else SQL("%s", tag.id)
             matching = entitlements._search(conditions & domain).subselect()
