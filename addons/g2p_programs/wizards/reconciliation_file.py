@@ -10,11 +10,13 @@ from functools import lru_cache
 
 from odoo.exceptions import UserError
 
+from odoo.addons.g2p_bulk.tools import bounds
+
 MAX_CELL = 500
 # A line longer than this is an accident or an attack: no more of it is kept in memory.
 MAX_LINE = 1 << 20
 # More digits than a screen, or a float, can hold exactly: no payment is of such an amount.
-MAX_AMOUNT = 10**15
+MAX_AMOUNT = bounds.MOST
 
 COLUMNS = {
     "reference": {"paymentreference", "reference", "paymentref", "payment", "paymentid", "ref", "name"},
@@ -85,7 +87,7 @@ def parse_date(text):
             value = datetime.strptime(plain, form)
         except ValueError:
             continue
-        if value.date() > date.today() + timedelta(days=1):
+        if value.date() > date.today() + timedelta(days=1) or value.isoformat() < bounds.FIRST_DAY:
             raise ValueError(text)
         return value
     raise ValueError(text)

@@ -5,6 +5,8 @@ from odoo import fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
+from odoo.addons.g2p_bulk.tools import bounds
+
 from .. import import_file
 from ..import_file import FileError, RowSource, copy_text
 
@@ -320,6 +322,14 @@ class RegistrantImport(models.Model):
                     self.env._("is not a number: %(value)s", value=VALUE),
                 ),
                 (SQL("left(%s, 1) = '-'", number), self.env._("is negative: %(value)s", value=VALUE)),
+                (
+                    SQL(
+                        r"CASE WHEN %(n)s ~ '^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})?$' THEN %(n)s::numeric >= %(most)s END",
+                        n=number,
+                        most=bounds.MOST,
+                    ),
+                    self.env._("is too large: %(value)s", value=VALUE),
+                ),
             ],
             "values": [SQL("'income', %s", number)],
         }
