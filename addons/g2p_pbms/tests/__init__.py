@@ -3,3 +3,4 @@ from . import test_attacks_targeting
 from . import test_counters
 from . import test_matrix
 from . import test_plans
+from . import test_order

@@ -156,6 +156,7 @@ class MembershipChange(models.Model):
         self.check_access("write")
         if refusal := self._cancel_refusal():
             raise AccessError(refusal)
+        self._bulk_check("action_cancel")
         if self._locked() != ("planned", None):
             raise UserError(self.env._("%s is not waiting any more: reload the page.", self.display_name))
         self._transition("cancelled")
