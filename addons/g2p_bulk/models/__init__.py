@@ -1,3 +1,5 @@
+from . import change_history
+from . import change_mixin
 from . import state_history
 from . import state_mixin
 from . import bulk_operation

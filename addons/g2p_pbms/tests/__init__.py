@@ -4,3 +4,4 @@ from . import test_counters
 from . import test_matrix
 from . import test_plans
 from . import test_order
+from . import test_suite

@@ -32,6 +32,7 @@ BIG = {
     "g2p_program_membership_duplicate_rel",
     "g2p_registrant_import_line",
     "g2p_state_history",
+    "g2p_change_history",
     "g2p_fund_ledger",
     "g2p_reg_id",
     "g2p_phone_number",
@@ -45,7 +46,7 @@ READS_ALL = {
 }
 # Models whose rule looks row by row at what the row tells about: a page visits as many rows as it takes to find 80 that may
 # be read. For who sees one area in a hundred that is many; a hash of everything they may read would cost every page as much.
-RULE_WALKS = {("small area", "g2p.state.history")}
+RULE_WALKS = {("small area", "g2p.state.history"), ("small area", "g2p.change.history")}
 # The registrants of one file are found in the file's rows, or by going back from the latest registrant: as many as came since.
 WALKS = {"Registrant Import: action_view_registrants"}
 
@@ -349,6 +350,12 @@ STATEMENTS = (
     INSERT INTO g2p_state_history (res_model, res_id, from_state, to_state, user_id, date)
     SELECT 'g2p.program_membership', id, 'draft', 'enrolled', 1, timestamp '2026-01-01'
       FROM g2p_program_membership WHERE program_id = %(program)s
+    """,
+    """
+    INSERT INTO g2p_change_history (date, user_id, operation, res_model, res_id, owner_model, owner_id, field, old_value)
+    SELECT timestamp '2026-01-01', 1, CASE WHEN number %% %(few)s = 0 THEN 'unlink' ELSE 'write' END, 'res.partner', id,
+           'res.partner', id, 'name', 'Plan'
+      FROM plan_person
     """,
     """
     INSERT INTO g2p_fund_account (program_id, currency_id, posted, reserved, disbursed)

@@ -454,7 +454,7 @@ class Cycle(models.Model):
 
     def _bulk_before_prepare(self, operation):
         self.prepared_by = operation.user_id
-        self._entitlement_manager()
+        self._entitlement_manager()._check_ready()
 
     def _bulk_source_prepare(self, operation):
         return SQL(

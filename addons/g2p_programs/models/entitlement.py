@@ -189,12 +189,17 @@ class Entitlement(models.Model):
     def _compute_computation_text(self):
         for entitlement in self:
             terms = dict(entitlement.computation or {})
+            part = terms.pop("part_of_period", None)
             items = [
                 f"{item['item']}: {plain(item['amount'])} × {plain(item['multiplier'])}"
                 for item in terms.pop("items", [])
             ]
             entitlement.computation_text = ", ".join(
-                [*items, *(f"{term.replace('_', ' ')}: {plain(value)}" for term, value in terms.items())]
+                [
+                    *items,
+                    *(f"{term.replace('_', ' ')}: {plain(value)}" for term, value in terms.items()),
+                    *([self.env._("for %(days)s of %(full_days)s days of a full period", **part)] if part else []),
+                ]
             )
 
     @api.depends("payment_ids.status")

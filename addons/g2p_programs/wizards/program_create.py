@@ -127,9 +127,11 @@ class ProgramCreateWizard(models.TransientModel):
         self._check_entitlement_settings()
 
     def _check_entitlement_settings(self):
-        if self.entitlement_kind == "default" and not (
-            self.amount_per_cycle > 0 or self.amount_per_individual_in_group > 0
-        ):
+        if self.entitlement_kind != "default":
+            return
+        if self.target_type == "individual" and not self.amount_per_cycle > 0:
+            raise UserError(self.env._("Say what a beneficiary gets: an amount per cycle."))
+        if not (self.amount_per_cycle > 0 or self.amount_per_individual_in_group > 0):
             raise UserError(self.env._("Say what a beneficiary gets: an amount per cycle, per individual, or both."))
 
     def create_program(self):
@@ -190,7 +192,7 @@ class ProgramCreateWizard(models.TransientModel):
                 **{
                     field: self[field]
                     for field in self.env["g2p.cycle.recurrence.mixin"]._fields
-                    if field not in models.MAGIC_COLUMNS and field != "display_name"
+                    if field not in models.MAGIC_COLUMNS and self._fields[field].store
                 },
             }
         )
@@ -203,8 +205,15 @@ class ProgramCreateWizard(models.TransientModel):
                     "name": self.env._("Default"),
                     "program_id": program.id,
                     "amount_per_cycle": self.amount_per_cycle,
-                    "amount_per_individual_in_group": self.amount_per_individual_in_group,
-                    "max_individual_in_group": self.max_individual_in_group,
+                    # What was typed before the target type was changed to individuals is hidden, and means nothing.
+                    **(
+                        {
+                            "amount_per_individual_in_group": self.amount_per_individual_in_group,
+                            "max_individual_in_group": self.max_individual_in_group,
+                        }
+                        if self.target_type == "group"
+                        else {}
+                    ),
                     "transfer_fee_pct": self.transfer_fee_pct,
                     "transfer_fee_amt": self.transfer_fee_amt,
                     "entitlement_validation_group_id": self.entitlement_validation_group_id.id,

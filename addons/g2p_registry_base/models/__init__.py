@@ -1,3 +1,5 @@
+from . import change_history
+
 # Configuration first: what the registrants' tables refer to.
 from . import area
 from . import gender_type

@@ -12,6 +12,8 @@ class ResPartner(models.Model):
     """A registrant: an individual or a group (household, family …) known to the registry."""
 
     _inherit = "res.partner"  # pylint: disable=consider-merging-classes-inherited
+    # Changes of people are for those who may see the person, auditors too.
+    _changes_personal = True
 
     # Lists ask: the latest individuals or groups, of one area, disabled or not. The ORM writes IS TRUE and IS NOT TRUE, and
     # PostgreSQL uses a partial index only for a condition written like the index's own.

@@ -17,6 +17,8 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tests import HttpCase, TransactionCase, new_test_user, tagged
 from odoo.tools import SQL, mute_logger
 
+from odoo.addons.g2p_bulk.tests.statements import counting_statements
+
 from .. import import_file
 from .test_import import REPOSITORY, as_csv
 
@@ -123,12 +125,11 @@ class TestImportRows(ImportCase):
             header = ["Full name", "Date of birth", "Phone number", "National ID"]
             rows = [[f"Person{n} Here", "1990-01-01", f"+2547{n:08}", f"{prefix}{n}"] for n in range(people)]
             record = self.new_import([header, *rows])
-            before = self.env.cr.sql_log_count
-            record.action_check()
-            record.action_import()
-            count = self.env.cr.sql_log_count - before
+            with counting_statements(self.env.cr) as count:
+                record.action_check()
+                record.action_import()
             self.assertEqual(record.imported_count, people)
-            return count
+            return count.statements
 
         statements(5, "V")
         statements(5, "W")
