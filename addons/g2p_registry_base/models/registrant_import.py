@@ -396,6 +396,7 @@ class RegistrantImport(models.Model):
             "created": (self.env._("Created"), "done"),
             "updated": (self.env._("Updated"), "done"),
             "removed": (self.env._("Removed"), "done"),
+            "in_use": (self.env._("Something depends on them, left"), "skipped"),
             "skipped": (self.env._("Skipped"), "skipped"),
             "refused": (self.env._("Refused"), "skipped"),
         } | super()._bulk_outcomes()
