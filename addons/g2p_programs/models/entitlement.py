@@ -587,6 +587,7 @@ class Entitlement(models.Model):
             )
         self.check_access("read")
         self._check_confirmer()
+        self.cycle_id._bulk_check("edit_payments")
         reason = self.env._("Another account was confirmed")
         self.env.flush_all()
         self.env.cr.execute(
