@@ -4,6 +4,7 @@ from datetime import date, datetime
 
 import openpyxl
 
+from odoo import fields
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 
@@ -217,6 +218,7 @@ class TestMoneyReconciliation(MoneyCase):
                 "res_id": record.id,
                 "user_id": self.finance.id,
                 "state": "running",
+                "resumed_at": fields.Datetime.now(),
             }
         )
         record.invalidate_recordset()
