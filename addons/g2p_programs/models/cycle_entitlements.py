@@ -106,6 +106,7 @@ class Cycle(models.Model):
             "expired": (_("Expired"), "done"),
             "already_prepared": (_("Prepared already"), "skipped"),
             "no_amount": (_("Nothing is due"), "skipped"),
+            "data_missing": (_("Data missing: nobody can tell the amount"), "skipped"),
             "disabled": (_("Disabled or archived"), "skipped"),
             "fee_too_high": (_("Fee higher than the amount"), "failed"),
             "fund_shortage": (_("Left out, the fund is short"), "failed"),

@@ -4,6 +4,8 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.tools import SQL
 
+from ..tools.amount_words import AmountWords
+
 # Money is reserved for these: approved, and sent to who pays it out.
 RESERVED_STATES = ("approved", "trans2FSP")
 # Left for good: they don't stand in the way of a new entitlement for the same benefit.
@@ -185,22 +187,15 @@ class Entitlement(models.Model):
         for entitlement in self:
             entitlement.balance = entitlement.initial_amount - entitlement.transfer_fee
 
-    @api.depends("computation")
+    @api.depends("computation", "amount_set_by")
+    @api.depends_context("lang")
     def _compute_computation_text(self):
+        words = AmountWords(self.env)
         for entitlement in self:
-            terms = dict(entitlement.computation or {})
-            part = terms.pop("part_of_period", None)
-            items = [
-                f"{item['item']}: {plain(item['amount'])} × {plain(item['multiplier'])}"
-                for item in terms.pop("items", [])
-            ]
-            entitlement.computation_text = ", ".join(
-                [
-                    *items,
-                    *(f"{term.replace('_', ' ')}: {plain(value)}" for term, value in terms.items()),
-                    *([self.env._("for %(days)s of %(full_days)s days of a full period", **part)] if part else []),
-                ]
-            )
+            told = words.tell(entitlement.computation, entitlement.program_id.target_type)
+            if told and entitlement.amount_set_by:
+                told = self.env._("%s. The amount was edited since.", told)
+            entitlement.computation_text = told
 
     @api.depends("payment_ids.status")
     def _compute_payment(self):
@@ -496,12 +491,3 @@ class Entitlement(models.Model):
         )
         for [cycle_id] in self.env.cr.fetchall():
             self.env["g2p.cycle"].browse(cycle_id)._bulk_start("expire")
-
-
-def plain(value):
-    """A number of the computation as people write it.
-
-    >>> plain(100.0), plain(3.2), plain(5)
-    ('100', '3.2', '5')
-    """
-    return str(value).removesuffix(".0")
