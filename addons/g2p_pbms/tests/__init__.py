@@ -1,3 +1,4 @@
+from . import test_blocks
 from . import test_attacks
 from . import test_attacks_targeting
 from . import test_counters

@@ -52,6 +52,13 @@ class ProgramCreateWizard(models.TransientModel):
         default=lambda self: self.env.ref("g2p_programs.g2p_finance_validator", raise_if_not_found=False),
     )
 
+    no_account_policy = fields.Selection(
+        [("block", "Not paid until they have one"), ("desk", "Paid at the cash desk")],
+        "Beneficiaries without an account",
+        required=True,
+        default="block",
+    )
+
     import_beneficiaries = fields.Selection(
         [("yes", "Yes, enrol everybody who matches now"), ("no", "No, I will do that later")],
         default="no",
@@ -174,6 +181,7 @@ class ProgramCreateWizard(models.TransientModel):
             "target_type": self.target_type,
             "company_id": self.company_id.id,
             "currency_id": self.currency_id.id,
+            "no_account_policy": self.no_account_policy,
         }
         if self.benefit_code_id:
             values["benefit_code_line_ids"] = [(0, 0, {"benefit_code_id": self.benefit_code_id.id})]

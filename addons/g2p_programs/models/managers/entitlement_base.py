@@ -313,7 +313,7 @@ class BaseEntitlementManager(models.AbstractModel):
                 ), due AS (
                     SELECT registrant_id, bool_or(payable) AS payable, bool_or(amount > 0) AS has_amount,
                            string_agg(DISTINCT missing, ', ') AS missing,
-                           (array_agg(computation ORDER BY item_id))[1] AS computation
+                           (array_agg(computation ORDER BY item_id) FILTER (WHERE NOT payable))[1] AS computation
                       FROM line GROUP BY registrant_id
                 ), verdict AS MATERIALIZED (
                     SELECT member.id, member.reason, member.computation IS NOT NULL AS had_terms, due.missing,
