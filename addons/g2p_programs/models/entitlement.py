@@ -50,8 +50,9 @@ class Entitlement(models.Model):
 
     _name = "g2p.entitlement"
     _description = "Entitlement"
-    _inherit = ["g2p.state.mixin"]
+    _inherit = ["g2p.state.mixin", "g2p.search.mixin"]
     _order = "id desc"
+    _search_references = ("ern", "code")
 
     _protected_fields = (
         "state",
