@@ -80,7 +80,7 @@ class TestBounds(MoneyCase):
                 model for model in self.env.values() if model._table == error.diag.table_name and not model._abstract
             ]
             return error, model
-        self.fail("nothing was refused")
+        raise AssertionError("nothing was refused")
 
     def test_people_read_what_is_wrong(self):
         cycle = self.new_cycle()
