@@ -34,7 +34,9 @@ class Base(models.AbstractModel):
     def _add_bounds(self):
         """Add the constraints that are not there yet, after the columns were made."""
         for name, field in self._bounded_fields().items():
-            self.pool.post_constraint(self.env.cr, lambda cr, name=name, field=field: self._add_bound(cr, name, field), name)
+            self.pool.post_constraint(
+                self.env.cr, lambda cr, name=name, field=field: self._add_bound(cr, name, field), name
+            )
 
     def _add_bound(self, cr, name, field):
         definition = bounds.definition(field)
@@ -48,7 +50,9 @@ class Base(models.AbstractModel):
                 sql.add_constraint(cr, self._table, name, definition)
         except psycopg2.errors.CheckViolation:
             # Rows of before are there: new ones can't be checked by this constraint until somebody corrects them.
-            _logger.error("%s has values beyond the bounds of %s: correct them and update the module", self._table, field)
+            _logger.error(
+                "%s has values beyond the bounds of %s: correct them and update the module", self._table, field
+            )
 
     def _sql_error_to_message(self, exc):
         field = self._bounded_fields().get(exc.diag.constraint_name)

@@ -21,6 +21,23 @@ class CashDesk(models.Model):
     _auto = False
     _order = "id desc"
     _rec_name = "code"
+    # What is read below, and has to be written before it is asked.
+    _depends = {
+        "g2p.payment": [
+            "state",
+            "status",
+            "payout",
+            "amount_issued",
+            "beneficiary_name",
+            "collector_name",
+            "alternate_name",
+            "currency_id",
+        ],
+        "g2p.entitlement": ["ern"],
+        "g2p.cycle": ["state"],
+        "g2p.program": ["company_id"],
+        "res.partner": ["area_id"],
+    }
 
     code = fields.Char(readonly=True, help="The reference number of the entitlement: the beneficiary names it.")
     beneficiary_name = fields.Char("Beneficiary", readonly=True)
@@ -147,4 +164,6 @@ class CashDesk(models.Model):
             )
         self.check_access("read")
         if len(self.exists()) != len(self):
-            raise UserError(self.env._("Some of this was paid meanwhile, or is not due any more: look at the list again."))
+            raise UserError(
+                self.env._("Some of this was paid meanwhile, or is not due any more: look at the list again.")
+            )

@@ -39,12 +39,19 @@ class TestCashDesk(MoneyCase):
         entitlement = self.entitlements(self.cycle)[0]
         self.assertEqual(
             (large.code, large.beneficiary_name, large.collector_name, large.alternate_name, large.amount, large.state),
-            (entitlement.ern, "Large", "Member 1 Large", "Member 2 Large", 156.8, "due"),
+            (entitlement.ern, "Large", "LARGE, MEMBER 1", "LARGE, MEMBER 2", 156.8, "due"),
         )
         for name in ("company_id", "area_id"):
             with self.subTest(name), self.assertRaises(AccessError):
                 large.read([name])
-        for name in ("g2p.payment", "g2p.entitlement", "g2p.payment.batch", "g2p.cycle", "g2p.program", "g2p.fund.account"):
+        for name in (
+            "g2p.payment",
+            "g2p.entitlement",
+            "g2p.payment.batch",
+            "g2p.cycle",
+            "g2p.program",
+            "g2p.fund.account",
+        ):
             with self.subTest(name), self.assertRaises(AccessError):
                 self.env[name].with_user(self.cashier).search([], limit=1).read()
         self.assertFalse(self.env["res.partner"].with_user(self.cashier).search([("id", "in", self.families.ids)]))
@@ -60,7 +67,7 @@ class TestCashDesk(MoneyCase):
         row = self.desk()[0]
         row.action_pay()
         payment = self.payments(self.cycle)[0]
-        self.assertEqual((payment.status, payment.status_reason), ("paid", "Cash, collected by Member 1 Large"))
+        self.assertEqual((payment.status, payment.status_reason), ("paid", "Cash, collected by LARGE, MEMBER 1"))
         self.assertEqual((payment.write_uid, payment.entitlement_id.state), (self.cashier, "rdpd2ben"))
         self.assertEqual(self.figures(), (1000, 220, 160))
         self.assertEqual(len(self.desk()), 2)
@@ -74,7 +81,7 @@ class TestCashDesk(MoneyCase):
 
     def test_the_alternate_recipient_collects(self):
         self.desk()[0].action_pay_alternate()
-        self.assertEqual(self.payments(self.cycle)[0].status_reason, "Cash, collected by Member 2 Large")
+        self.assertEqual(self.payments(self.cycle)[0].status_reason, "Cash, collected by LARGE, MEMBER 2")
 
     def test_what_is_held_back_is_said_without_the_reason_and_is_not_paid(self):
         self.large._disable("Died")
