@@ -1,6 +1,8 @@
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
+from odoo.addons.g2p_bulk.tools.blanks import same_name
+
 from .. import import_file
 
 # What a column of a file may become.
@@ -43,7 +45,7 @@ class RegistrantImportMapping(models.Model):
     _description = "Registrant Import Mapping"
     _order = "name, id"
 
-    _name_unique = models.UniqueIndex("(lower(name))", "A mapping with this name exists already.")
+    _name_unique = models.UniqueIndex(same_name("name"), "A mapping with this name exists already.")
 
     name = fields.Char(required=True)
     target_type = fields.Selection(
