@@ -628,10 +628,11 @@ class RegistrantImport(models.Model):
                 SELECT min(grp.id) AS id
                 FROM g2p_reg_id reg
                 JOIN res_partner grp ON grp.id = reg.partner_id AND grp.is_registrant AND grp.is_group
-                WHERE reg.id_type = %s AND reg.value = home.number AND COALESCE(grp.company_id, %s) = %s %s
+                WHERE reg.id_type = %s AND reg.value_key = %s AND COALESCE(grp.company_id, %s) = %s %s
                 HAVING count(*) = 1
                 """,
                 id_type,
+                self.env["g2p.id.type"].browse(id_type)._key_sql(SQL("home.number")),
                 self.company_id.id,
                 self.company_id.id,
                 SQL("AND grp.area_id = ANY(%s)", self._allowed_area_ids()) if self._areas() else SQL(),

@@ -2,6 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
 from odoo.addons.g2p_bulk.tools import table_file
+from odoo.addons.g2p_bulk.tools.blanks import same_name
 
 from .. import import_file
 
@@ -52,7 +53,7 @@ class RegistrantImportMapping(models.Model):
     _order = "name, id"
 
     _name_unique = models.UniqueIndex(
-        "(lower(name), COALESCE(company_id, 0))", "A mapping with this name exists already."
+        same_name("name", "COALESCE(company_id, 0)"), "A mapping with this name exists already."
     )
 
     name = fields.Char(required=True)

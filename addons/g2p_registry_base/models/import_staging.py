@@ -641,7 +641,7 @@ class RegistrantImport(models.Model):
                     self.env._("is not a number: %(value)s", value=VALUE),
                 ),
                 (SQL("left(%s, 1) = '-'", cell), self.env._("is negative: %(value)s", value=VALUE)),
-                (SQL("(%s)::numeric >= 1e15", number), self.env._("is too large: %(value)s", value=VALUE)),
+                (SQL("(%s)::numeric > 1e12", number), self.env._("is too large: %(value)s", value=VALUE)),
             ],
             "values": [SQL("'income', %s", number)],
         }
@@ -777,12 +777,12 @@ class RegistrantImport(models.Model):
                     SELECT min(grp.id) AS group_id
                     FROM g2p_reg_id reg
                     JOIN res_partner grp ON grp.id = reg.partner_id AND grp.is_registrant AND grp.is_group
-                    WHERE reg.id_type = %s AND reg.value = %s AND COALESCE(grp.company_id, %s) = %s %s
+                    WHERE reg.id_type = %s AND reg.value_key = %s AND COALESCE(grp.company_id, %s) = %s %s
                     HAVING count(*) = 1
                 ) AS grouped ON TRUE
                 """,
                 column["id_type"],
-                cell,
+                self.env["g2p.id.type"].browse(column["id_type"])._key_sql(cell),
                 self.company_id.id,
                 self.company_id.id,
                 SQL("AND grp.area_id = ANY(%s)", self._allowed_area_ids()) if limits else SQL(),
@@ -891,16 +891,24 @@ class RegistrantImport(models.Model):
     def _staged_ids(self, rows, seen=GOOD):
         """(line_id, row_number, state, id_type, value, column_name) of the IDs of rows whose type is unique."""
         values = SQL(", ").join(
-            SQL("(%s, line.data->>%s, %s)", column["id_type"], f"id_{column['id_type']}", column["column"])
+            SQL(
+                "(%s, %s, line.data->>%s, %s)",
+                column["id_type"],
+                self.env["g2p.id.type"].browse(column["id_type"]).case_sensitive,
+                f"id_{column['id_type']}",
+                column["column"],
+            )
             for column in self._unique_id_columns()
         )
         return SQL(
             """
-            SELECT line.id AS line_id, line.row_number, line.state, item.id_type, item.value, item.column_name
+            SELECT line.id AS line_id, line.row_number, line.state, item.id_type, item.value, item.column_name,
+                CASE WHEN item.case_sensitive THEN item.value ELSE upper(item.value %s) END AS value_key
             FROM g2p_registrant_import_line line
-            CROSS JOIN LATERAL (VALUES %s) AS item (id_type, value, column_name)
+            CROSS JOIN LATERAL (VALUES %s) AS item (id_type, case_sensitive, value, column_name)
             WHERE %s AND %s AND item.value IS NOT NULL
             """,
+            COLLATION,
             values,
             rows,
             seen,
@@ -917,7 +925,7 @@ class RegistrantImport(models.Model):
                 """
                 SELECT DISTINCT ON (staged.line_id) staged.line_id, staged.state, staged.column_name, staged.value
                 FROM (%s) staged
-                JOIN g2p_reg_id ON g2p_reg_id.id_type = staged.id_type AND g2p_reg_id.value = staged.value
+                JOIN g2p_reg_id ON g2p_reg_id.id_type = staged.id_type AND g2p_reg_id.value_key = staged.value_key
                 ORDER BY staged.line_id
                 """,
                 self._staged_ids(rows, seen),
@@ -947,7 +955,7 @@ class RegistrantImport(models.Model):
                         partner.is_registrant AND COALESCE(partner.is_group, FALSE) = %(is_group)s
                             AND COALESCE(partner.company_id, %(company)s) = %(company)s %(area)s AS may_write
                     FROM (%(staged)s) staged
-                    JOIN g2p_reg_id reg ON reg.id_type = staged.id_type AND reg.value = staged.value
+                    JOIN g2p_reg_id reg ON reg.id_type = staged.id_type AND reg.value_key = staged.value_key
                     JOIN res_partner partner ON partner.id = reg.partner_id
                 ), matched AS MATERIALIZED (
                     SELECT line.id, line.problems,
@@ -1001,14 +1009,14 @@ class RegistrantImport(models.Model):
             SQL(
                 """
                 WITH staged AS MATERIALIZED (%s), repeated AS MATERIALIZED (
-                    SELECT id_type, value, min(row_number) AS first_row
+                    SELECT id_type, value_key, min(row_number) AS first_row
                     FROM staged
-                    GROUP BY id_type, value
+                    GROUP BY id_type, value_key
                     HAVING count(*) > 1
                 )
                 SELECT DISTINCT ON (line_id) line_id, column_name, format(%s, first_row) AS reason
                 FROM staged
-                JOIN repeated USING (id_type, value)
+                JOIN repeated USING (id_type, value_key)
                 WHERE row_number > first_row
                 ORDER BY line_id, first_row
                 """,
