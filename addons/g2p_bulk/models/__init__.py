@@ -1,4 +1,5 @@
 from . import bounds
+from . import base
 from . import ir_logging
 from . import change_history
 from . import change_mixin
