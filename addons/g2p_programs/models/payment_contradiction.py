@@ -199,7 +199,7 @@ class PaymentContradiction(models.Model):
             "payer whether money moved: Payments → Contradictions.",
             file=reconciliation.name,
         )
-        cycle.message_post(body=f"{summary}. {note}", partner_ids=users.partner_id.ids)
+        cycle.message_post(subject=summary, body=note, partner_ids=users.partner_id.ids)
         for user in users:
             cycle.activity_schedule("mail.mail_activity_data_warning", summary=summary, note=note, user_id=user.id)
 

@@ -138,6 +138,8 @@ class PaymentCorrection(models.Model):
             if not source or len(source.program_id) != 1:
                 raise UserError(self.env._("A correction is about payments of one program: choose them, or a batch."))
             vals["program_id"] = source.program_id.id
+            if not (vals.get("reason") or "").strip() or not (vals.get("evidence") or "").strip():
+                raise UserError(self.env._("Say what happened, and where the payer says so."))
             prepared.append(vals)
         corrections = super().create(prepared)
         for correction in corrections:
@@ -168,8 +170,6 @@ class PaymentCorrection(models.Model):
                     " / ".join(self.env.ref(role).sudo().display_name for role in roles),
                 )
             )
-        if not (self.reason or "").strip() or not (self.evidence or "").strip():
-            raise UserError(self.env._("Say what happened, and where the payer says so."))
         if self.kind == "cancel":
             if not self.batch_id.batch_has_started:
                 raise UserError(
