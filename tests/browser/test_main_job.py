@@ -104,7 +104,7 @@ class Worker:
         person.fill("name", PROGRAM)
         self.set_condition(person)
         [eligible] = self.one(f"SELECT COUNT(*) FROM ({HOUSEHOLDS}) AS household")
-        person.shows("matching_count", eligible)
+        person.shows("matching_told", eligible)
         page.get_by_role("tab", name="What each gets").click()
         person.fill("amount_per_cycle", 100)
         person.fill("amount_per_individual_in_group", 20)
