@@ -3,6 +3,7 @@ from odoo import fields, models
 
 class DocumentTag(models.Model):
     _name = "g2p.document.tag"
+    _inherit = ["g2p.change.mixin"]
     _description = "Document Type"
     _order = "name"
 

@@ -15,6 +15,7 @@ from . import duplicate_set
 from . import program_duplicate
 from . import program_deduplication
 from . import cycle
+from . import cycle_author
 from . import cycle_beneficiaries
 from . import cycle_membership
 from . import fund

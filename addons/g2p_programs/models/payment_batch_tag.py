@@ -8,6 +8,7 @@ class PaymentBatchTag(models.Model):
     """Which payments go together in a batch: those whose entitlement meets the conditions."""
 
     _name = "g2p.payment.batch.tag"
+    _inherit = ["g2p.change.mixin"]
     _description = "Payment batch tag"
     _order = "order, id"
 

@@ -16,7 +16,7 @@ class PaymentReconciliation(models.Model):
 
     _name = "g2p.payment.reconciliation"
     _description = "Payment reconciliation"
-    _inherit = ["g2p.state.mixin", "g2p.bulk.mixin"]
+    _inherit = ["g2p.state.mixin", "g2p.bulk.mixin", "g2p.evidence.mixin"]
     _order = "id desc"
 
     _protected_fields = ("state", "checksum", "lines_count", "matched_amount", *COUNTS)
@@ -114,6 +114,9 @@ class PaymentReconciliation(models.Model):
             SQL("DELETE FROM g2p_payment_reconciliation_staged WHERE reconciliation_id = ANY(%s)", self.ids)
         )
         return super().unlink()
+
+    def _evidence_locked(self):
+        return self.filtered(lambda record: record.state == "applied")
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_applied(self):
@@ -227,6 +230,9 @@ class PaymentReconciliation(models.Model):
                 line._search([("reconciliation_id", "=", self.id)]).subselect(),
             ),
         )
+
+    def _export_count(self):
+        return self.lines_count
 
     def _outcome_filename(self):
         return self.outcome_filename

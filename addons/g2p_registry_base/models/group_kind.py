@@ -3,6 +3,7 @@ from odoo import fields, models
 
 class GroupKind(models.Model):
     _name = "g2p.group.kind"
+    _inherit = ["g2p.change.mixin"]
     _description = "Group Type"
     _order = "name, id"
 

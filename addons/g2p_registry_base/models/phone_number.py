@@ -11,6 +11,7 @@ class PhoneNumber(models.Model):
     """A phone number of a registrant: as it was given, and as E.164 where it can be understood."""
 
     _name = "g2p.phone.number"
+    _personal_model = "contact"
     _description = "Phone Number"
     _order = "id desc"
     _rec_name = "phone_no"

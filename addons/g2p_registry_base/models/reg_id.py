@@ -8,6 +8,7 @@ class RegId(models.Model):
     """An identity document or number of a registrant."""
 
     _name = "g2p.reg.id"
+    _personal_model = "identity"
     _description = "Registrant ID"
     _order = "id desc"
     _rec_names_search = ["value"]

@@ -3,6 +3,7 @@ from odoo import fields, models
 
 class RegistrantTags(models.Model):
     _name = "g2p.registrant.tags"
+    _inherit = ["g2p.change.mixin"]
     _description = "Registrant Tag"
     _order = "name, id"
 

@@ -11,6 +11,7 @@ class ResPartnerBank(models.Model):
     """An account a registrant is paid on: at a bank, or a mobile wallet."""
 
     _inherit = "res.partner.bank"
+    _personal_model = "account"
 
     _primary_once = models.UniqueIndex(
         "(partner_id) WHERE is_primary AND active", "A registrant has one primary account."

@@ -3,6 +3,7 @@ from odoo import api, fields, models
 
 class ResUsers(models.Model):
     _inherit = "res.users"
+    _watched_fields = ("g2p_area_ids",)
 
     g2p_area_ids = fields.Many2many(
         "g2p.area",
