@@ -40,10 +40,6 @@ class Program(models.Model):
         # sudo: the program works with its model whoever presses the button; nothing of it is shown
         return self.env["g2p.pmt.model"].sudo().search([("program_id", "=", self.id), ("state", "=", "active")])
 
-    def _application_program(self):
-        """The program whose applications the model asks."""
-        return self
-
     def _copy_managers(self, target):
         """A copy of the program starts with a draft of the version it works with, which the copied managers refer to."""
         if self.pmt_model_id:
@@ -125,7 +121,9 @@ class Program(models.Model):
                 self.env._("%s has no active proxy means test: activate a version of the model first.", self.name)
             )
         model._check_scorable()
-        if operation.params.get("means") or any(term._key not in (model.means or {}) for term in model._mean_terms()):
+        if operation.params.get("means") or any(
+            term._mean_key not in (model.means or {}) for term in model._mean_terms()
+        ):
             model.means = model._compute_means()
         operation.params = {**operation.params, "model": model.id}
 

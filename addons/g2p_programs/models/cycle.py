@@ -70,6 +70,12 @@ class Cycle(models.Model):
     sequence = fields.Integer(required=True, readonly=True, default=1)
     start_date = fields.Date(required=True, default=fields.Date.context_today)
     end_date = fields.Date(required=True)
+    full_period_days = fields.Integer(
+        "Days of a full period",
+        copy=False,
+        help="Of a cycle that is short on purpose: amounts are multiplied by its days and divided by these. 0: in full.",
+    )
+    part_of_period = fields.Char("Pays", compute="_compute_part_of_period")
     state = fields.Selection(
         [
             ("draft", "Draft"),
@@ -103,6 +109,22 @@ class Cycle(models.Model):
     members_count = fields.Integer("Beneficiaries enrolled", readonly=True, copy=False)
     not_eligible_count = fields.Integer("Beneficiaries not eligible", readonly=True, copy=False)
     next_step = fields.Char(compute="_compute_next_step")
+
+    @api.depends("start_date", "end_date", "full_period_days")
+    def _compute_part_of_period(self):
+        for cycle in self:
+            days, full_days = cycle._part_of_period()
+            cycle.part_of_period = bool(days) and self.env._(
+                "%(days)s of %(full_days)s days of a full period: the amounts in this part",
+                days=days,
+                full_days=full_days,
+            )
+
+    def _part_of_period(self):
+        """(days of this cycle, days of the full period) of a cycle that is short on purpose; (0, 0) of any other."""
+        self.ensure_one()
+        days = (self.end_date - self.start_date).days + 1 if self.start_date and self.end_date else 0
+        return (days, self.full_period_days) if 0 < days < self.full_period_days else (0, 0)
 
     @api.depends("program_id.cycle_managers")
     def _compute_approver_group_id(self):
@@ -162,9 +184,21 @@ class Cycle(models.Model):
             # Validators, approvers and finance press buttons on a cycle, for which they have write access; only a
             # program manager edits it.
             self.program_id._check_can(GROUP_MANAGER)
-        fixed = {"start_date", "end_date", "program_id", "name", "auto_approve_entitlements"} & set(vals)
+        fixed = {"start_date", "end_date", "full_period_days", "program_id", "name", "auto_approve_entitlements"} & set(
+            vals
+        )
         if fixed and any(cycle.state != "draft" for cycle in self) and not self.env.su:
             raise UserError(self.env._("Only a draft cycle can be edited: reset it to draft first."))
+        if {"start_date", "end_date", "full_period_days"} & set(vals) and not self.env.su:
+            short = self.filtered(lambda cycle: cycle.full_period_days or vals.get("full_period_days"))
+            # sudo: an entitlement counts whether or not the user may see it; only the refusal is shown
+            if self.env["g2p.entitlement"].sudo().search_count([("cycle_id", "in", short.ids)], limit=1):
+                raise UserError(
+                    self.env._(
+                        "%s has entitlements that were computed for its days: delete them before you change how long it is.",
+                        short[0].name,
+                    )
+                )
         if "program_id" in vals and any(cycle.program_id.id != vals["program_id"] for cycle in self):
             raise UserError(self.env._("A cycle stays with its program."))
         wanted = vals.get("auto_approve_entitlements")

@@ -193,7 +193,14 @@ class BaseEntitlementManager(models.AbstractModel):
         :return SQL: the columns of `_entitlement_lines`.
         """
         line = self._benefit_line()
-        amount = round_sql(self.currency_id, SQL("LEAST(raw.amount, raw.cap, %s::numeric)", self._maximum(line)))
+        amount = SQL("LEAST(raw.amount, raw.cap, %s::numeric)", self._maximum(line))
+        # Of a cycle that is short on purpose the days' part, multiplied first: the division is rounded once, to money.
+        days, full_days = self.env.context.get("g2p_part_of_period") or (0, 0)
+        part = SQL("NULL::jsonb")
+        if days:
+            amount = SQL("%s * %s::numeric / %s::numeric", amount, days, full_days)
+            part = SQL("jsonb_build_object('days', %s::integer, 'full_days', %s::integer)", days, full_days)
+        amount = round_sql(self.currency_id, amount)
         if self.transfer_fee_pct:
             fee = round_sql(self.currency_id, SQL("due.amount * %s / 100", decimal(self.transfer_fee_pct)))
             fee_terms = SQL(
@@ -206,7 +213,8 @@ class BaseEntitlementManager(models.AbstractModel):
             """
             SELECT priced.registrant_id, %(benefit)s::integer AS benefit_code_id, priced.item_id,
                    priced.amount, priced.fee,
-                   jsonb_strip_nulls(priced.terms || jsonb_build_object('cap', priced.cap, 'max_quantity', %(maximum)s::numeric))
+                   jsonb_strip_nulls(priced.terms || jsonb_build_object('cap', priced.cap, 'max_quantity', %(maximum)s::numeric,
+                                                                       'part_of_period', %(part)s))
                    || CASE WHEN priced.fee > 0 THEN %(fee_terms)s ELSE '{}'::jsonb END AS computation
               FROM (
                     SELECT due.*, %(fee)s AS fee
@@ -218,6 +226,7 @@ class BaseEntitlementManager(models.AbstractModel):
             """,
             benefit=line.benefit_code_id.id or None,
             maximum=self._maximum(line),
+            part=part,
             fee_terms=fee_terms,
             fee=fee,
             amount=amount,
@@ -307,7 +316,9 @@ class BaseEntitlementManager(models.AbstractModel):
                 low=low,
                 high=high,
                 range=cycle.program_id._range_sql("membership", low, high),
-                lines=self._entitlement_lines(self._members(cycle, low, high), low, high),
+                lines=self.with_context(g2p_part_of_period=cycle._part_of_period())._entitlement_lines(
+                    self._members(cycle, low, high), low, high
+                ),
                 program=cycle.program_id.id,
                 is_cash=self._is_cash,
                 currency=cycle.currency_id.id,

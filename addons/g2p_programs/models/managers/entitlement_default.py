@@ -53,7 +53,6 @@ class DefaultEntitlementManager(models.Model):
         return super()._check_fits_target()
 
     def _check_ready(self):
-        super()._check_ready()
         if not (self.amount_per_cycle or self.amount_per_individual_in_group):
             raise UserError(
                 self.env._(
@@ -63,6 +62,7 @@ class DefaultEntitlementManager(models.Model):
                     manager=self.name,
                 )
             )
+        return super()._check_ready()
 
     def _entitlement_lines(self, members, low, high):
         self.ensure_one()
