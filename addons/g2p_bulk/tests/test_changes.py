@@ -17,6 +17,7 @@ class Scheme(models.Model):
     _inherit = ["g2p.change.mixin"]
     _description = "Scheme"
     _module = "g2p_bulk"
+    _register = False  # for this test alone
 
     _unwatched_fields = {"counter": "moves by itself"}
     _secret_fields = ("password",)
@@ -43,6 +44,7 @@ class Rule(models.Model):
     _inherit = ["g2p.change.mixin"]
     _description = "Rule"
     _module = "g2p_bulk"
+    _register = False  # for this test alone
     _changes_on = "scheme_id"
 
     name = fields.Char()
@@ -55,6 +57,7 @@ class Term(models.Model):
     _inherit = ["g2p.change.mixin"]
     _description = "Term"
     _module = "g2p_bulk"
+    _register = False  # for this test alone
     _changes_on = "rule_id.scheme_id"
     _watched_fields = ("value",)
     _changes_where = "row.value > 0"
