@@ -17,7 +17,6 @@ class Scheme(models.Model):
     _inherit = ["g2p.change.mixin"]
     _description = "Scheme"
     _module = "g2p_bulk"
-    _register = False  # for this test alone
 
     _unwatched_fields = {"counter": "moves by itself"}
     _secret_fields = ("password",)
@@ -44,7 +43,6 @@ class Rule(models.Model):
     _inherit = ["g2p.change.mixin"]
     _description = "Rule"
     _module = "g2p_bulk"
-    _register = False  # for this test alone
     _changes_on = "scheme_id"
 
     name = fields.Char()
@@ -57,7 +55,6 @@ class Term(models.Model):
     _inherit = ["g2p.change.mixin"]
     _description = "Term"
     _module = "g2p_bulk"
-    _register = False  # for this test alone
     _changes_on = "rule_id.scheme_id"
     _watched_fields = ("value",)
     _changes_where = "row.value > 0"
@@ -67,14 +64,20 @@ class Term(models.Model):
     note = fields.Char()
 
 
+MODELS = (Scheme, Rule, Term)
+for definition in MODELS:
+    # For this test alone: a registry that is loaded after this file would have them without their tables.
+    models.MetaModel._module_to_models__["g2p_bulk"].remove(definition)
+
+
 @tagged("post_install", "-at_install")
 class TestChanges(TransactionCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        names = [model._name for model in (Scheme, Rule, Term)]
+        names = [model._name for model in MODELS]
         cls.addClassCleanup(cls.forget, names)
-        for model in (Scheme, Rule, Term):
+        for model in MODELS:
             add_to_registry(cls.registry, model)
         cls.registry._setup_models__(cls.cr, [])
         cls.registry.init_models(cls.cr, names, {"module": "g2p_bulk"})

@@ -202,6 +202,12 @@ class TestDownloads(MoneyCase, HttpCase):
 
         return http.Request.csrf_token(self)
 
+    def test_there_is_no_way_by_json(self):
+        self.env["ir.config_parameter"].set_param("web.json.enabled", "True")
+        self.authenticate("downloads", "downloads-8")
+        for path in ("/json/contacts", "/json/1/contacts"):
+            self.assertIn(self.url_open(path).status_code, (401, 403, 404))
+
     def test_a_file_of_payments(self):
         cycle = self.paid_out()
         [batch] = self.payments(cycle).batch_id
