@@ -1,5 +1,6 @@
 from . import constants
 from . import condition_catalogue
+from . import figure_mixin
 from . import counters_mixin
 from . import benefit_codes
 from . import program_definition
@@ -41,4 +42,3 @@ from . import fund_report
 from . import res_partner
 from . import program_explain
 from . import program_auto_enrol
-from . import ir_attachment

@@ -5,6 +5,7 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tools import SQL
 
 from ..tools import blocks
+from ..tools.amount_words import AmountWords
 from .fund import FINANCE
 
 # Money is reserved for these: approved, and sent to who pays it out.
@@ -212,22 +213,15 @@ class Entitlement(models.Model):
         for entitlement in self:
             entitlement.balance = entitlement.initial_amount - entitlement.transfer_fee
 
-    @api.depends("computation")
+    @api.depends("computation", "amount_set_by")
+    @api.depends_context("lang")
     def _compute_computation_text(self):
+        words = AmountWords(self.env)
         for entitlement in self:
-            terms = dict(entitlement.computation or {})
-            part = terms.pop("part_of_period", None)
-            items = [
-                f"{item['item']}: {plain(item['amount'])} × {plain(item['multiplier'])}"
-                for item in terms.pop("items", [])
-            ]
-            entitlement.computation_text = ", ".join(
-                [
-                    *items,
-                    *(f"{term.replace('_', ' ')}: {plain(value)}" for term, value in terms.items()),
-                    *([self.env._("for %(days)s of %(full_days)s days of a full period", **part)] if part else []),
-                ]
-            )
+            told = words.tell(entitlement.computation, entitlement.program_id.target_type)
+            if told and entitlement.amount_set_by:
+                told = self.env._("%s. The amount was edited since.", told)
+            entitlement.computation_text = told
 
     @api.depends("payment_ids.status")
     def _compute_payment(self):
@@ -461,6 +455,7 @@ class Entitlement(models.Model):
         entitlements = super().create(vals_list)
         for cycle in entitlements.cycle_id:
             cycle._require_state("draft")
+        entitlements.cycle_id._bulk_check("edit_entitlements")
         members = set(
             self.env["g2p.cycle.membership"]._read_group(
                 [
@@ -491,6 +486,7 @@ class Entitlement(models.Model):
             raise UserError(self.env._("Only draft entitlements can be edited."))
         if edited:
             self.cycle_id._require_state("draft")
+            self.cycle_id._bulk_check("edit_entitlements")
         result = super().write(vals)
         if {"initial_amount", "transfer_fee"} & edited:
             # sudo: access and state were checked above; the field is protected
@@ -513,9 +509,35 @@ class Entitlement(models.Model):
 
     def unlink(self):
         cycles = self.cycle_id
+        cycles._bulk_check("edit_entitlements")
+        self._note_deleted()
         result = super().unlink()
         cycles._refresh_counters()
         return result
+
+    def _note_deleted(self):
+        """Who is left without an entitlement because somebody deleted the draft has that as the reason."""
+        self.env.flush_all()
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE g2p_cycle_membership AS membership
+                   SET reason = %s
+                  FROM g2p_entitlement AS t
+                 WHERE t.id = ANY(%s) AND membership.cycle_id = t.cycle_id AND membership.partner_id = t.partner_id
+                   AND membership.state = 'enrolled'
+                   AND NOT EXISTS (
+                        SELECT FROM g2p_entitlement AS other
+                         WHERE other.cycle_id = t.cycle_id AND other.partner_id = t.partner_id
+                           AND other.state <> 'cancelled' AND other.id <> ALL(%s)
+                       )
+                """,
+                self.env._("The draft entitlement was deleted by %s", self.env.user.name),
+                self.ids,
+                self.ids,
+            )
+        )
+        self.env["g2p.cycle.membership"].invalidate_model(["reason"], flush=False)
 
     # Buttons
 
@@ -566,6 +588,7 @@ class Entitlement(models.Model):
             )
         self.check_access("read")
         self._check_confirmer()
+        self.cycle_id._bulk_check("edit_payments")
         reason = self.env._("Another account was confirmed")
         self.env.flush_all()
         self.env.cr.execute(
@@ -649,6 +672,7 @@ class Entitlement(models.Model):
             raise ValueError(to_state)
         for cycle, entitlements in self.grouped("cycle_id").items():
             cycle._check_can_approve_entitlements()
+            cycle._bulk_check("reject")
             key = str(uuid.uuid4())
             moved = self._leave_where(
                 SQL("t.id = ANY(%s)", entitlements.ids),
@@ -807,14 +831,7 @@ class Entitlement(models.Model):
                 fields.Date.context_today(self),
             )
         )
-        for [cycle_id] in self.env.cr.fetchall():
-            self.env["g2p.cycle"].browse(cycle_id)._bulk_start("expire")
-
-
-def plain(value):
-    """A number of the computation as people write it.
-
-    >>> plain(100.0), plain(3.2), plain(5)
-    ('100', '3.2', '5')
-    """
-    return str(value).removesuffix(".0")
+        for cycle in self.env["g2p.cycle"].browse(cycle_id for [cycle_id] in self.env.cr.fetchall()):
+            # A step that works on the cycle, or waits to be resumed, comes first: tomorrow is another day.
+            if not cycle._bulk_refusal("expire"):
+                cycle._bulk_start("expire")
