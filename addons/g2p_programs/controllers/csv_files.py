@@ -20,7 +20,7 @@ class CsvFiles(http.Controller):
             raise Forbidden(str(error)) from error
         return request.make_response(content, headers=self._headers(batch._export_filename()))
 
-    @http.route("/g2p_programs/reconciliation/<int:record_id>/outcome.csv", type="http", auth="user", readonly=True)
+    @http.route("/g2p_programs/reconciliation/<int:record_id>/outcome.csv", type="http", auth="user")
     def reconciliation_outcome(self, record_id):
         """The lines of a payer's file with what became of them."""
         return self._send(
@@ -35,6 +35,8 @@ class CsvFiles(http.Controller):
             getattr(record, check)()
         except (AccessError, UserError) as error:
             raise Forbidden(str(error)) from error
+        # On record with this request, before the first line is sent.
+        request.env["g2p.export.log"]._note(model, record._export_count(), "file", record, personal=("account",))
         registry, uid, context = request.env.registry, request.env.uid, dict(request.env.context)
 
         def encoded():

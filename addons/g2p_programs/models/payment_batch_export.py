@@ -91,6 +91,7 @@ class PaymentBatch(models.Model):
                     "The stored file of batch %s is not the one that was made. Tell an administrator.", batch.name
                 )
             )
+        self.env["g2p.export.log"]._note(self._name, batch.export_count, "file", self, personal=("account",))
         batch.message_post(
             body=self.env._("The file was taken (SHA-256 %s).", batch.export_sha256),
             author_id=self.env.user.partner_id.id,
@@ -199,6 +200,10 @@ class PaymentBatch(models.Model):
                 payments=payments,
             ),
         )
+
+    def _export_count(self):
+        """How many payments the file has at most."""
+        return self.env["g2p.payment"].search_count([("batch_id", "=", self.id), ("status", "=", False)])
 
     def _export_filename(self):
         return f"payments-{self.external_batch_ref or self.name}.csv"
