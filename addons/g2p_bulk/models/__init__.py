@@ -1,6 +1,7 @@
 from . import change_history
 from . import change_mixin
 from . import state_history
+from . import bulk_row_mixin
 from . import state_mixin
 from . import bulk_operation
 from . import bulk_liveness
