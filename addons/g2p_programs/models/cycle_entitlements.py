@@ -150,6 +150,7 @@ class Cycle(models.Model):
             "named": (_("Without an entitlement, the reason is noted"), "done"),
             "already_prepared": (_("Prepared already"), "skipped"),
             "no_amount": (_("Nothing is due"), "skipped"),
+            "data_missing": (_("Data missing: nobody can tell the amount"), "skipped"),
             "fee_too_high": (_("Fee higher than the amount"), "failed"),
             "fund_shortage": (_("Left out, the fund is short"), "failed"),
             "own_preparation": (_("Prepared by the approver themself"), "skipped"),
@@ -224,7 +225,9 @@ class Cycle(models.Model):
                     "%s AND t.state = 'enrolled' AND t.partner_id IN (%s) AND t.partner_id NOT IN (%s)", mine, due, made
                 )
             if outcome in reasons:
-                return place, SQL("%s AND t.state = 'enrolled' AND t.reason = %s", mine, reasons[outcome])
+                return place, SQL(
+                    "%s AND t.state = 'enrolled' AND starts_with(t.reason, %s)", mine, reasons[outcome]
+                )
         if step == "approve_entitlements":
             waiting = SQL("%s AND t.state = 'pending_validation'", mine)
             others = self._others_preparation(operation)
