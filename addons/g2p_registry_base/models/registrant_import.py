@@ -268,6 +268,7 @@ class RegistrantImport(models.Model):
         """Stage the file's rows and check them. Nothing is registered yet."""
         self._check_may_import()
         self._check_is_mine()
+        self.mapping_id.check_access("read")
         # sudo: role and ownership were checked above; rows and counts are written by the import only
         record = self.sudo()
         if record._lock_state() not in ("draft", "checked"):
