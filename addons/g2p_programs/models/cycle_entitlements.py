@@ -225,9 +225,7 @@ class Cycle(models.Model):
                     "%s AND t.state = 'enrolled' AND t.partner_id IN (%s) AND t.partner_id NOT IN (%s)", mine, due, made
                 )
             if outcome in reasons:
-                return place, SQL(
-                    "%s AND t.state = 'enrolled' AND starts_with(t.reason, %s)", mine, reasons[outcome]
-                )
+                return place, SQL("%s AND t.state = 'enrolled' AND starts_with(t.reason, %s)", mine, reasons[outcome])
         if step == "approve_entitlements":
             waiting = SQL("%s AND t.state = 'pending_validation'", mine)
             others = self._others_preparation(operation)
