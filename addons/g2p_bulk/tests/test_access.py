@@ -135,4 +135,5 @@ class TestAccess(WorldCase):
                         for method, value in vars(cls).items()
                         if callable(value) and not method.startswith("_") and not getattr(value, "_api_private", False)
                     }
-            self.assertEqual(methods, intended, name)
+            # export_data is the ORM's own, of every model
+            self.assertEqual(methods - {"export_data"}, intended, name)

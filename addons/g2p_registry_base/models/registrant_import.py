@@ -49,7 +49,8 @@ class RegistrantImport(models.Model):
     both chunk by chunk. A refused row never holds up the others."""
 
     _name = "g2p.registrant.import"
-    _inherit = ["g2p.bulk.mixin", "g2p.area.file.mixin"]
+    _inherit = ["g2p.bulk.mixin", "g2p.area.file.mixin", "g2p.evidence.mixin"]
+    _personal_fields = {"file": "identity", "refused_file": "identity"}
     _description = "Registrant Import"
     _order = "id desc"
 
@@ -248,6 +249,9 @@ class RegistrantImport(models.Model):
         # sudo: a file or option that changed is to be checked again, whatever its state was
         super(RegistrantImport, self.sudo()).write({"state": "draft", "submitted_by_id": False})
         return result
+
+    def _evidence_locked(self):
+        return self.filtered(lambda record: record.state in ("importing", "done", "undone"))
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_history(self):

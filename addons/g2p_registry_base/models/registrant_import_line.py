@@ -6,6 +6,8 @@ class RegistrantImportLine(models.Model):
 
     _name = "g2p.registrant.import.line"
     _inherit = ["g2p.bulk.row.mixin"]
+    # Cells of a file may be anything.
+    _personal_fields = {"raw": "identity", "reason": "identity"}
     _description = "Registrant Import Row"
     _order = "import_id desc, row_number"
     _rec_name = "row_number"
