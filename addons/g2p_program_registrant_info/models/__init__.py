@@ -11,3 +11,5 @@ from . import cycle
 from . import entitlement
 from . import payment
 from . import res_partner
+from . import import_mapping
+from . import registrant_import
