@@ -32,6 +32,9 @@ class CashEntitlementManager(models.Model):
     )
     max_amount = fields.Monetary("Maximum amount", default=0, help="Nobody gets more in a cycle. 0 means no maximum.")
 
+    def _chosen_benefit_codes(self):
+        return super()._chosen_benefit_codes() | self.entitlement_item_ids.benefit_code_id
+
     @api.constrains("entitlement_item_ids")
     def _check_items(self):
         for manager in self:
@@ -58,14 +61,35 @@ class CashEntitlementManager(models.Model):
         return self._priced_lines(
             SQL(
                 """
-                SELECT match.registrant_id, 0 AS item_id, SUM(match.amount * match.multiplier) AS amount,
+                SELECT registrant_id, benefit_code_id, 0 AS item_id, amount, terms,
+                       -- Nobody gets more in all: what comes first in the list takes first.
+                       GREATEST(%(cap)s::numeric - COALESCE(SUM(amount) OVER (
+                            PARTITION BY registrant_id ORDER BY position
+                            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+                       ), 0), 0) AS cap
+                  FROM (
+                        SELECT match.registrant_id, match.benefit_code_id, MIN(match.position) AS position,
+                               SUM(match.amount * match.multiplier) AS amount,
+                               jsonb_build_object('items', jsonb_agg(
+                                    jsonb_build_object('item', match.name, 'amount', match.amount,
+                                                       'multiplier', match.multiplier)
+                                    ORDER BY match.position
+                               )) AS terms
+                          FROM (%(matches)s) AS match
+                         GROUP BY match.registrant_id, match.benefit_code_id
+                       ) AS by_code
+                """
+                if self.max_amount
+                else """
+                SELECT match.registrant_id, match.benefit_code_id, 0 AS item_id,
+                       SUM(match.amount * match.multiplier) AS amount,
                        jsonb_build_object('items', jsonb_agg(
                             jsonb_build_object('item', match.name, 'amount', match.amount, 'multiplier', match.multiplier)
                             ORDER BY match.position
                        )) AS terms,
                        %(cap)s::numeric AS cap
                   FROM (%(matches)s) AS match
-                 GROUP BY match.registrant_id
+                 GROUP BY match.registrant_id, match.benefit_code_id
                 """,
                 cap=decimal(self.max_amount) or None,
                 matches=matches,

@@ -53,6 +53,20 @@ class CashEntitlementItem(models.Model):
                     )
                 ) from error
 
+    benefit_code_id = fields.Many2one(
+        "g2p.benefit.codes",
+        "Benefit code",
+        domain="[('id', 'in', cash_benefit_code_ids)]",
+        ondelete="restrict",
+        help="Which of the program's cash benefits the item pays: what has a code of its own is an entitlement of its own. "
+        "Empty: the manager's.",
+    )
+    cash_benefit_code_ids = fields.Many2many(related="entitlement_id.cash_benefit_code_ids")
+
+    @api.constrains("benefit_code_id")
+    def _check_benefit_code(self):
+        self.entitlement_id._check_benefit_code()
+
     @api.constrains("multiplier_field")
     def _check_multiplier_field(self):
         for item in self:
@@ -77,7 +91,8 @@ class CashEntitlementItem(models.Model):
     def _matches(self, members, position, low, high):
         """The members who meet the condition.
 
-        :return SQL: columns `registrant_id`, `position`, `name`, `amount`, `multiplier` (1 without a field; never below 0).
+        :return SQL: columns `registrant_id`, `position`, `name`, `amount`, `multiplier` (1 without a field; never below 0),
+            `benefit_code_id`.
         """
         self.ensure_one()
         domain = self._condition_domain()
@@ -105,7 +120,7 @@ class CashEntitlementItem(models.Model):
         return SQL(
             """
             SELECT member.registrant_id, %(position)s AS position, %(name)s::varchar AS name,
-                   %(amount)s::numeric AS amount, %(multiplier)s AS multiplier
+                   %(amount)s::numeric AS amount, %(multiplier)s AS multiplier, %(benefit)s::integer AS benefit_code_id
               FROM (%(members)s) AS member
               JOIN res_partner AS registrant ON registrant.id = member.registrant_id
              WHERE %(condition)s
@@ -113,6 +128,7 @@ class CashEntitlementItem(models.Model):
             position=position,
             name=self.name,
             amount=decimal(self.amount),
+            benefit=(self.benefit_code_id or self.entitlement_id._benefit_code()).id or None,
             multiplier=multiplier,
             members=members,
             condition=condition,

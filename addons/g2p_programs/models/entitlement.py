@@ -103,6 +103,11 @@ class Entitlement(models.Model):
     company_id = fields.Many2one(related="program_id.company_id")
     area_id = fields.Many2one(related="partner_id.area_id")
     benefit_code_id = fields.Many2one("g2p.benefit.codes", ondelete="restrict")
+    id_number = fields.Char(
+        "ID number",
+        compute="_compute_id_number",
+        help="The beneficiary's ID of the type that the entitlement manager names, to those who may read IDs.",
+    )
     item_id = fields.Integer("Item", readonly=True, default=0, aggregator=None)
     payment_ids = fields.One2many("g2p.payment", "entitlement_id", string="Payments")
 
@@ -179,6 +184,34 @@ class Entitlement(models.Model):
         for entitlement in self:
             entitlement.program_id = entitlement.cycle_id.program_id
             entitlement.currency_id = entitlement.cycle_id.currency_id
+
+    @api.depends("partner_id", "program_id.entitlement_managers")
+    @api.depends_context("uid")
+    def _compute_id_number(self):
+        """One query for each program, as the user: who may not read an ID reads nothing here."""
+        self.id_number = False
+        documents = self.env["g2p.reg.id"]
+        if not documents.has_access("read"):
+            return
+        for program, entitlements in self.grouped("program_id").items():
+            # sudo: which type of ID a program shows is no secret; the IDs themselves are read as the user
+            managers = program.sudo().get_managers(program.MANAGER_ENTITLEMENT) if program else []
+            kind = managers[0].id_type_id if managers else False
+            if not kind:
+                continue
+            known = documents.search_fetch(
+                [
+                    ("partner_id", "in", entitlements.partner_id.ids),
+                    ("id_type", "=", kind.id),
+                    ("status", "!=", "invalid"),
+                    ("value", "!=", False),
+                ],
+                ["partner_id", "value"],
+                order="id DESC",
+            )
+            values = {document.partner_id.id: document.value for document in known}
+            for entitlement in entitlements:
+                entitlement.id_number = values.get(entitlement.partner_id.id, False)
 
     @api.depends("initial_amount", "transfer_fee")
     def _compute_balance(self):

@@ -2,6 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
 
+from ..models.benefit_codes import CASH_TYPES
 from ..models.domain import parse_domain
 from ..models.kleene import three_valued
 
@@ -118,6 +119,16 @@ class ProgramCreateWizard(models.TransientModel):
     def _check_settings(self):
         if not (self.name or "").strip():
             raise UserError(self.env._("Give the program a name."))
+        code = self.benefit_code_id
+        if code.benefit_type in CASH_TYPES and code.measurement_unit != self.currency_id.name:
+            raise UserError(
+                self.env._(
+                    "%(code)s pays in %(unit)s, and the program in %(currency)s: choose another benefit code or currency.",
+                    code=code.benefit_mnemonic,
+                    unit=code.measurement_unit,
+                    currency=self.currency_id.name,
+                )
+            )
         if self.transfer_fee_pct and self.transfer_fee_amt:
             raise UserError(self.env._("Give the transfer fee as a percentage or as an amount, not both."))
         try:

@@ -71,11 +71,13 @@ class DefaultEntitlementManager(models.Model):
             return self._priced_lines(
                 SQL(
                     """
-                    SELECT member.registrant_id, 0 AS item_id, %(base)s::numeric AS amount,
+                    SELECT member.registrant_id, %(benefit)s::integer AS benefit_code_id, 0 AS item_id,
+                           %(base)s::numeric AS amount,
                            jsonb_build_object('base', %(base)s::numeric) AS terms, NULL::numeric AS cap
                       FROM (%(members)s) AS member
                     """,
                     base=base,
+                    benefit=self._benefit_code().id or None,
                     members=members,
                 )
             )
@@ -85,7 +87,7 @@ class DefaultEntitlementManager(models.Model):
         return self._priced_lines(
             SQL(
                 """
-                SELECT member.registrant_id, 0 AS item_id,
+                SELECT member.registrant_id, %(benefit)s::integer AS benefit_code_id, 0 AS item_id,
                        %(base)s::numeric + %(each)s::numeric * %(counted)s AS amount,
                        jsonb_build_object('base', %(base)s::numeric, 'per_member', %(each)s::numeric,
                                           'members', COALESCE(household.members, 0), 'max_members', %(most)s::integer)
@@ -95,6 +97,7 @@ class DefaultEntitlementManager(models.Model):
                   LEFT JOIN (%(households)s) AS household ON household.registrant_id = member.registrant_id
                 """,
                 base=base,
+                benefit=self._benefit_code().id or None,
                 each=each,
                 counted=counted,
                 most=self.max_individual_in_group or None,
