@@ -65,6 +65,7 @@ class Pipeline:
                 "amount_per_individual_in_group": 20 if group else 0,
                 "max_individual_in_group": 3 if group else 0,
                 "transfer_fee_pct": 2,
+                "no_account_policy": "desk",
             }
         )
         self.program = self.manager["g2p.program"].browse(wizard.create_program()["res_id"])

@@ -20,6 +20,7 @@ PROGRAM_TRUTH = """
       FROM g2p_program_membership WHERE program_id = %s
 """
 LIVE = "state NOT IN ('cancelled', 'rejected1', 'rejected2', 'rejected3', 'expired')"
+WAITING = "state IN ('draft', 'pending_validation')"
 # Each counter by a question of its own, so that a mistake in the product's one statement is not repeated here.
 CYCLE_TRUTH = {
     "members_count": "SELECT COUNT(*) FROM g2p_cycle_membership WHERE cycle_id = %s AND state = 'enrolled'",
@@ -30,8 +31,8 @@ CYCLE_TRUTH = {
     "pending_amount": "SELECT SUM(initial_amount) FROM g2p_entitlement WHERE cycle_id = %s AND state IN ('draft', 'pending_validation')",
     "approved_count": "SELECT COUNT(*) FROM g2p_entitlement WHERE cycle_id = %s AND state IN ('approved', 'trans2FSP', 'rdpd2ben')",
     "approved_amount": "SELECT SUM(initial_amount) FROM g2p_entitlement WHERE cycle_id = %s AND state IN ('approved', 'trans2FSP', 'rdpd2ben')",
-    "left_out_count": f"SELECT COUNT(*) FROM g2p_entitlement WHERE cycle_id = %s AND left_out_reason <> '' AND {LIVE}",
-    "left_out_amount": f"SELECT SUM(initial_amount) FROM g2p_entitlement WHERE cycle_id = %s AND left_out_reason <> '' AND {LIVE}",
+    "left_out_count": f"SELECT COUNT(*) FROM g2p_entitlement WHERE cycle_id = %s AND left_out_reason <> '' AND {WAITING}",
+    "left_out_amount": f"SELECT SUM(initial_amount) FROM g2p_entitlement WHERE cycle_id = %s AND left_out_reason <> '' AND {WAITING}",
     "payments_count": "SELECT COUNT(*) FROM g2p_payment WHERE cycle_id = %s AND COALESCE(status, '') <> 'failed'",
     "payments_amount": "SELECT SUM(amount_issued) FROM g2p_payment WHERE cycle_id = %s AND COALESCE(status, '') <> 'failed'",
     "sent_count": "SELECT COUNT(*) FROM g2p_payment WHERE cycle_id = %s AND state = 'sent' AND status IS NULL",
@@ -43,11 +44,12 @@ CYCLE_TRUTH = {
     "failed_count": "SELECT COUNT(*) FROM g2p_payment WHERE cycle_id = %s AND status = 'failed'",
     "failed_amount": "SELECT SUM(amount_issued) FROM g2p_payment WHERE cycle_id = %s AND status = 'failed'",
     "exceptions_count": """
-        SELECT COUNT(*) FROM g2p_payment
-         WHERE cycle_id = %s AND account_number IS NULL AND COALESCE(status, '') <> 'failed'""",
+        SELECT COUNT(*) FROM g2p_entitlement
+         WHERE cycle_id = %s AND state = 'approved' AND left_out_reason <> ''
+           AND id NOT IN (SELECT entitlement_id FROM g2p_payment WHERE COALESCE(status, '') <> 'failed')""",
     "unpaid_count": """
         SELECT COUNT(*) FROM g2p_entitlement AS entitlement
-         WHERE cycle_id = %s AND state = 'approved'
+         WHERE cycle_id = %s AND state = 'approved' AND left_out_reason IS NULL
            AND id NOT IN (SELECT entitlement_id FROM g2p_payment WHERE COALESCE(status, '') <> 'failed')
            AND partner_id IN (SELECT id FROM res_partner WHERE active AND disabled IS NULL)""",
 }
@@ -176,7 +178,7 @@ class TestCounters(MoneyCase):
         cycle.with_user(self.finance).validate_entitlement()
         cycle.prepare_payment()
         self.check("prepare", cycle)
-        self.assertEqual((cycle.payments_count, cycle.unsent_count, cycle.exceptions_count), (3, 3, 3))
+        self.assertEqual((cycle.payments_count, cycle.unsent_count, cycle.exceptions_count), (3, 3, 0))
         cycle.payment_batch_ids.with_user(self.manager).unlink()
         self.check("delete a batch", cycle)
         self.assertEqual((cycle.payments_count, cycle.unpaid_count), (0, 3))

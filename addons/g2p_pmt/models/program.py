@@ -40,10 +40,6 @@ class Program(models.Model):
         # sudo: the program works with its model whoever presses the button; nothing of it is shown
         return self.env["g2p.pmt.model"].sudo().search([("program_id", "=", self.id), ("state", "=", "active")])
 
-    def _application_program(self):
-        """The program whose applications the model asks."""
-        return self
-
     def _copy_managers(self, target):
         """A copy of the program starts with a draft of the version it works with, which the copied managers refer to."""
         if self.pmt_model_id:

@@ -87,6 +87,10 @@ class Program(models.Model):
                 result = program._bulk_start("close_applications")._notification()
         return result
 
+    def _application_program(self):
+        """The program whose applications are asked for answers."""
+        return self
+
     def _open_applications(self):
         return [("program_id", "=", self.id), ("state", "in", OPEN_STATES)]
 

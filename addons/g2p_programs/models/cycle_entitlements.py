@@ -4,6 +4,7 @@ from odoo import fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 
+from ..tools import blocks
 from .constants import GROUP_MANAGER
 from .entitlement import DEAD_STATES
 from .money import decimal
@@ -22,7 +23,10 @@ class Cycle(models.Model):
     approved_count = fields.Integer("Entitlements approved", readonly=True, copy=False)
     approved_amount = fields.Monetary("Amount approved", readonly=True, copy=False)
     left_out_count = fields.Integer(
-        "Left out", readonly=True, copy=False, help="Not approved: the fund was short, or the beneficiary is disabled."
+        "Left out",
+        readonly=True,
+        copy=False,
+        help="Not approved: the fund was short, or something stands in the way.",
     )
     left_out_amount = fields.Monetary("Amount left out", readonly=True, copy=False)
 
@@ -106,10 +110,10 @@ class Cycle(models.Model):
             "expired": (_("Expired"), "done"),
             "already_prepared": (_("Prepared already"), "skipped"),
             "no_amount": (_("Nothing is due"), "skipped"),
-            "disabled": (_("Disabled or archived"), "skipped"),
             "fee_too_high": (_("Fee higher than the amount"), "failed"),
             "fund_shortage": (_("Left out, the fund is short"), "failed"),
             "own_preparation": (_("Prepared by the approver themself"), "skipped"),
+            **{code: (block.words, "skipped") for code, block in self.env["g2p.entitlement"]._blocks().items()},
         }
 
     def _bulk_tables(self, step):
@@ -117,8 +121,8 @@ class Cycle(models.Model):
         return [*super()._bulk_tables(step), *(["g2p_entitlement"] if step in moves else [])]
 
     def _bulk_outcome_action(self, operation, outcome):
-        if outcome == "fund_shortage":
-            return self.action_view_left_out()
+        if outcome == "fund_shortage" or outcome in self.env["g2p.entitlement"]._blocks():
+            return self.with_context(left_out_reason=outcome).action_view_left_out()
         return super()._bulk_outcome_action(operation, outcome)
 
     def _entitlement_keys(self, condition):
@@ -134,20 +138,6 @@ class Cycle(models.Model):
     def _cycle_is(self, state):
         """Whether this cycle is still in the state that a step is for: one that is resumed later moves nothing."""
         return SQL("EXISTS (SELECT FROM g2p_cycle AS still WHERE still.id = %s AND still.state = %s)", self.id, state)
-
-    def _disabled(self):
-        """Over `t`: the beneficiary is disabled or archived.
-
-        A scalar subquery, looked up by key for each row. As EXISTS it becomes a join, and after many people were disabled
-        at once the planner, who expects none, compares every row with each of them.
-        """
-        return SQL(
-            """
-            (SELECT beneficiary.disabled IS NOT NULL OR NOT beneficiary.active
-               FROM res_partner AS beneficiary
-              WHERE beneficiary.id = t.partner_id)
-            """
-        )
 
     # Prepare
 
@@ -229,21 +219,21 @@ class Cycle(models.Model):
         """Reserve the money for what is going to be approved, under the lock of the account.
 
         `all`: everything that waits, or nothing (raises). `priority`: the longest run of entitlements, in the manager's
-        order, that the available money covers; the others are marked as left out. So is, under both, who is disabled.
+        order, that the available money covers; the others are marked as left out. So is, under both, what is blocked.
         """
         self._require_state("approved")
         manager = self._entitlement_manager()
         account = self.env["g2p.fund.account"]._of(self.program_id, self.currency_id)
         available = account._lock()
         waiting = SQL("%s AND %s", self._waiting_entitlements(operation), self._others_preparation(operation))
-        # A new attempt: who was left out before is tried again, unless they are disabled.
+        # A new attempt: who was left out before is tried again, unless something stands in the way.
         self.env.cr.execute(
             SQL(
                 """
-                UPDATE g2p_entitlement AS t SET left_out_reason = CASE WHEN %(disabled)s THEN 'disabled' END
-                 WHERE (t.left_out_reason IS NOT NULL OR %(disabled)s) AND %(waiting)s
+                UPDATE g2p_entitlement AS t SET left_out_reason = %(block)s
+                 WHERE t.left_out_reason IS DISTINCT FROM %(block)s AND %(waiting)s
                 """,
-                disabled=self._disabled(),
+                block=self.env["g2p.entitlement"]._block_sql(blocks.APPROVE),
                 waiting=waiting,
             )
         )
@@ -298,25 +288,36 @@ class Cycle(models.Model):
         waiting = SQL("%s AND %s", self._waiting_entitlements(operation), self._entitlement_range(low, high))
         others = self._others_preparation(operation)
         approved = entitlement._approve_where(
-            SQL("%s AND %s AND t.left_out_reason IS NULL", waiting, others),
+            SQL(
+                "%s AND %s AND t.left_out_reason IS NULL AND NOT %s",
+                waiting,
+                others,
+                entitlement._blocked_sql(blocks.APPROVE),
+            ),
             self._hold_key(operation),
             self.env["g2p.fund.account"]._of(self.program_id, self.currency_id),
             operation,
         )
-        [[short, disabled, own]] = self.env.execute_query(
-            SQL(
-                """
-                SELECT COUNT(*) FILTER (WHERE t.left_out_reason = 'fund_shortage' AND %(others)s),
-                       COUNT(*) FILTER (WHERE t.left_out_reason = 'disabled' AND %(others)s),
-                       COUNT(*) FILTER (WHERE NOT (%(others)s))
-                  FROM g2p_entitlement AS t
-                 WHERE %(waiting)s
-                """,
-                others=others,
-                waiting=waiting,
+        counts = dict(
+            self.env.execute_query(
+                SQL(
+                    """
+                    SELECT left_behind.reason, COUNT(*)
+                      FROM (
+                            SELECT CASE WHEN NOT (%(others)s) THEN 'own_preparation'
+                                        ELSE COALESCE(%(block)s, t.left_out_reason) END AS reason
+                              FROM g2p_entitlement AS t
+                             WHERE %(waiting)s
+                           ) AS left_behind
+                     GROUP BY left_behind.reason
+                    """,
+                    others=others,
+                    block=entitlement._block_sql(blocks.APPROVE),
+                    waiting=waiting,
+                )
             )
         )
-        return {"approved": approved, "fund_shortage": short, "disabled": disabled, "own_preparation": own}
+        return {"approved": approved, **{reason: count for reason, count in counts.items() if reason}}
 
     def _bulk_finish_approve_entitlements(self, operation):
         self.env["g2p.fund.hold"]._settle(self._hold_key(operation), reference=operation.name, operation=operation)
@@ -373,8 +374,7 @@ class Cycle(models.Model):
 
     def _finish_leaving(self, operation):
         # Payments that were prepared while the entitlements ended, by who did not see it.
-        for cycle in self:
-            self.env["g2p.payment"]._fail_ended(cycle, operation)
+        self.env["g2p.payment"]._fail_blocked(SQL("payment.cycle_id = ANY(%s)", self.ids), blocks.APPROVE, operation)
         self.env["g2p.fund.hold"]._settle(self._hold_key(operation), reference=operation.name, operation=operation)
         self.env["g2p.payment.batch"]._refresh_statistics_where(SQL("batch.cycle_id = ANY(%s)", self.ids))
         self._refresh_counters()
@@ -403,8 +403,9 @@ class Cycle(models.Model):
                                COALESCE(SUM(t.initial_amount)
                                         FILTER (WHERE t.state IN ('approved', 'trans2FSP', 'rdpd2ben')), 0)
                                AS approved_amount,
-                               COUNT(*) FILTER (WHERE t.left_out_reason IS NOT NULL) AS left_out,
-                               COALESCE(SUM(t.initial_amount) FILTER (WHERE t.left_out_reason IS NOT NULL), 0)
+                               COUNT(*) FILTER (WHERE t.left_out_reason IS NOT NULL AND t.state <> 'approved') AS left_out,
+                               COALESCE(SUM(t.initial_amount)
+                                        FILTER (WHERE t.left_out_reason IS NOT NULL AND t.state <> 'approved'), 0)
                                AS left_out_amount
                           FROM g2p_cycle AS this
                           LEFT JOIN g2p_entitlement AS t ON t.cycle_id = this.id AND t.state <> ALL(%(dead)s)

@@ -83,6 +83,7 @@ class Cycle(models.Model):
                 (self.unsent_count, "send"),
                 (self.sent_count, "reconcile"),
                 (self.pending_count, "validate"),
+                (self.exceptions_count, "prepare_payments"),
             ):
                 if count:
                     return step
@@ -108,7 +109,11 @@ class Cycle(models.Model):
             )
             if self.left_out_count
             else _("Somebody of the validation group, not who prepared them, approves the entitlements."),
-            "prepare_payments": _("Prepare the payments of the approved entitlements."),
+            "prepare_payments": _("Prepare the payments of the approved entitlements.")
+            if self.unpaid_count or not self.exceptions_count
+            else _(
+                "Settle what holds the others back, each with its reason, then prepare their payments; or reject them."
+            ),
             "send": _("Send the payments."),
             "reconcile": _("Payments are on their way: reconcile them with the payer's file, or mark them by hand."),
             "distribute": _("Every payment is final: mark the cycle as distributed."),
@@ -165,8 +170,10 @@ class Cycle(models.Model):
                 _("Payments"),
                 self.payments_count,
                 money(self.payments_amount),
-                note(_("%s without an account"), self.exceptions_count),
-                "action_view_payments",
+                note(_("%s held back"), self.exceptions_count),
+                "action_view_held_back"
+                if self.exceptions_count and not self.payments_count
+                else "action_view_payments",
             ),
             (
                 _("Reconciled"),
@@ -375,11 +382,22 @@ class Cycle(models.Model):
         return self._open_list("g2p.entitlement", self.env._("Entitlements of %s", self.display_name))
 
     def action_view_left_out(self):
-        """Stat button: who waits because the fund was short."""
+        """Stat button: what the last approval did not reach; the context key `left_out_reason` narrows it."""
+        reason = self.env.context.get("left_out_reason")
         return self._open_list(
             "g2p.entitlement",
             self.env._("Left out of %s", self.display_name),
-            domain=[("left_out_reason", "!=", False)],
+            {"show_left_out": True},
+            [("left_out_reason", "=", reason) if reason else ("left_out_reason", "!=", False)],
+        )
+
+    def action_view_held_back(self):
+        """Stat button: approved, and held back when payments were prepared or sent: the list that somebody works through."""
+        return self._open_list(
+            "g2p.entitlement",
+            self.env._("Held back in %s", self.display_name),
+            {"show_left_out": True, "group_by": "left_out_reason"},
+            [("left_out_reason", "!=", False), ("state", "=", "approved")],
         )
 
     def action_view_payments(self):

@@ -63,6 +63,13 @@ class Program(models.Model):
         tracking=True,
     )
     date_ended = fields.Date(readonly=True, copy=False)
+    no_account_policy = fields.Selection(
+        [("block", "Not paid until they have one"), ("desk", "Paid at the cash desk")],
+        "Beneficiaries without an account",
+        required=True,
+        default="block",
+        tracking=True,
+    )
 
     # Managers
     eligibility_managers = fields.One2many("g2p.eligibility.manager", "program_id")

@@ -19,11 +19,13 @@ HEADER = [
     "currency",
     "entitlement",
     "batch",
+    "collected by",
+    "or by",
 ]
 
 
 class BatchCase(MoneyCase):
-    """Three payments in one batch, on their way: 156.80 on a wallet, 117.60 at a bank, 98.00 without an account."""
+    """Three payments in one batch, on their way: 156.80 on a wallet, 117.60 at a bank, 98.00 at no named bank."""
 
     @classmethod
     def setUpClass(cls):
@@ -74,6 +76,8 @@ class TestBatchExport(BatchCase):
                     currency,
                     large.ern,
                     name,
+                    "",
+                    "",
                 ],
                 [
                     self.small_payment.name,
@@ -85,8 +89,10 @@ class TestBatchExport(BatchCase):
                     currency,
                     small.ern,
                     name,
+                    "",
+                    "",
                 ],
-                [self.empty_payment.name, "Empty", "", "", "", "98.00", currency, empty.ern, name],
+                [self.empty_payment.name, "Empty", "Empty", "", "ET-Empty", "98.00", currency, empty.ern, name, "", ""],
             ],
         )
 

@@ -121,7 +121,7 @@ class TestEligibilityExplain(ProgramsCase):
         preview = self.preview()
         self.assertEqual(preview.area_ids.area_id, self.west)
         self.assertEqual(preview.sample_ids, self.poor_west)
-        self.assertEqual(preview.eligible, 2, "the totals are the program's")
+        self.assertEqual((preview.eligible, preview.is_limited), (1, True), "the totals are of their district")
 
     # Explanation
 

@@ -27,6 +27,10 @@ from . import properties
 from . import registrant_schema
 from . import res_partner_attributes
 
+# What conditions and figures may use.
+from . import condition_catalogue
+from . import condition_mixin
+
 from . import res_users
 from . import res_config_settings
 
