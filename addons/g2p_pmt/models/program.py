@@ -121,7 +121,9 @@ class Program(models.Model):
                 self.env._("%s has no active proxy means test: activate a version of the model first.", self.name)
             )
         model._check_scorable()
-        if operation.params.get("means") or any(term._key not in (model.means or {}) for term in model._mean_terms()):
+        if operation.params.get("means") or any(
+            term._mean_key not in (model.means or {}) for term in model._mean_terms()
+        ):
             model.means = model._compute_means()
         operation.params = {**operation.params, "model": model.id}
 

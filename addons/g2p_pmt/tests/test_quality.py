@@ -119,7 +119,11 @@ class TestQuality(PMTCase):
     def test_how_a_score_came_about(self):
         self.activate(
             self.model(
-                [("land", 2), {"pmt_field": "roof", "category_ids": [{"value": "iron", "points": 3}]}], constant=1
+                [
+                    ("land", 2),
+                    {"pmt_field": "roof", "category_ids": [{"value": "iron", "points": 3}], "missing": "zero"},
+                ],
+                constant=1,
             )
         )
         household = self.applicant(land=3)
