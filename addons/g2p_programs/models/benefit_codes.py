@@ -65,6 +65,10 @@ class BenefitCodes(models.Model):
                     )
                 )
 
+    def _is_cash(self):
+        self.ensure_one()
+        return self.benefit_type in CASH_TYPES
+
     def _rounded(self, currency, expression, bounded):
         """`expression` rounded to the places of this code, which of money are at most those of the currency: half up, and
         down where it is `bounded` (SQL, a condition), so that rounding passes no maximum."""

@@ -3,6 +3,7 @@ import uuid
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tools import SQL
+from odoo.tools.misc import formatLang
 
 from ..tools import blocks
 from .fund import FINANCE
@@ -66,6 +67,8 @@ class Entitlement(models.Model):
         "computation",
         "item_id",
         "is_cash_entitlement",
+        "is_manual",
+        "amount_reason",
     )
 
     _one_live = models.UniqueIndex(
@@ -176,6 +179,13 @@ class Entitlement(models.Model):
         readonly=True,
         copy=False,
         help="Who edited amount or fee last. They can't approve it.",
+    )
+    is_manual = fields.Boolean("Added by hand", readonly=True, copy=False)
+    amount_reason = fields.Text(
+        "Set by hand",
+        readonly=True,
+        copy=False,
+        help="Who set another amount than the rule, from what to what, and why.",
     )
     balance = fields.Monetary("To be paid out", compute="_compute_balance")
     computation = fields.Json(readonly=True, copy=False, help="The terms the amount was computed from.")
@@ -316,6 +326,15 @@ class Entitlement(models.Model):
         _ = self.env._
         return {
             "disabled": blocks.Block(_("The beneficiary is disabled or archived"), self._disabled_sql()),
+            "program_paused": blocks.Block(
+                _("The program is paused"),
+                SQL(
+                    """
+                    (SELECT program.state = 'paused' AND program.pause_mode = 'hold'
+                       FROM g2p_program AS program WHERE program.id = t.program_id)
+                    """
+                ),
+            ),
             "no_account": blocks.Block(
                 _("No account"),
                 SQL(
@@ -516,13 +535,53 @@ class Entitlement(models.Model):
             raise UserError(self.env._("Only draft entitlements can be edited."))
         if edited:
             self.cycle_id._require_state("draft")
+        before = {entitlement: (entitlement.initial_amount, entitlement.transfer_fee) for entitlement in self}
         result = super().write(vals)
         if {"initial_amount", "transfer_fee"} & edited:
-            # sudo: access and state were checked above; the field is protected
-            self.sudo().write({"amount_set_by": self.env.uid})
+            # sudo: access and state were checked above; the fields are protected
+            for entitlement in self.sudo():
+                entitlement.write(
+                    {
+                        "amount_set_by": self.env.uid,
+                        "amount_reason": entitlement._correction_in_words(*before[entitlement]),
+                    }
+                )
         if edited:
             self.cycle_id._refresh_counters()
         return result
+
+    def _correction_in_words(self, amount, fee):
+        """What was said of this entitlement before, and a line of what was changed now."""
+        money = [
+            formatLang(self.env, value, currency_obj=self.currency_id)
+            for value in (amount, self.initial_amount, fee, self.transfer_fee)
+        ]
+        line = self.env._(
+            "%(before)s → %(after)s, by %(user)s: %(reason)s",
+            before=money[0],
+            after=money[1],
+            user=self.env.user.name,
+            reason=self.env.context.get("g2p_reason") or self.env._("no reason given"),
+        )
+        if money[2] != money[3]:
+            line = self.env._("%(line)s; fee %(before)s → %(after)s", line=line, before=money[2], after=money[3])
+        return "\n".join(filter(None, [self.amount_reason, line]))
+
+    @api.model
+    def _add_by_hand(self, vals_list, reason):
+        """Draft entitlements that no rule computed. The caller has checked role and cycle; who adds them can't approve."""
+        entitlements = self.create(vals_list)
+        # sudo: made by the user just now, in their own rights; the fields are protected
+        entitlements.sudo().write(
+            {
+                "is_manual": True,
+                "amount_set_by": self.env.uid,
+                "amount_reason": self.env._(
+                    "Added by hand, by %(user)s: %(reason)s", user=self.env.user.name, reason=reason
+                ),
+            }
+        )
+        return entitlements
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_draft(self):

@@ -316,7 +316,8 @@ class BaseEntitlementManager(models.AbstractModel):
                            membership.partner_id IN (
                             SELECT known.partner_id FROM g2p_entitlement AS known
                              WHERE known.cycle_id = %(cycle)s AND known.partner_id > %(low)s AND known.partner_id <= %(high)s
-                               AND known.state <> 'cancelled'
+                               -- What was added by hand is beside what the rule gives.
+                               AND known.state <> 'cancelled' AND known.is_manual IS NOT TRUE
                            ) AS already
                       FROM g2p_cycle_membership AS membership
                       JOIN res_partner AS registrant
