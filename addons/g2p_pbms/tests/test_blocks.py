@@ -245,7 +245,7 @@ class TestBlocks(MoneyCase):
         cycle = self.prepared()
         first = self.due(cycle).payment_ids
         registrar = self.users["registrar"]
-        self.large.bank_ids.with_user(registrar).acc_number = "NEW-2"
+        self.large.bank_ids.with_user(registrar).write({"acc_number": "NEW-2", "change_reason": "A new card"})
         due = self.due(cycle)
         self.assertTrue(due.account_changed)
         self.assertEqual((due.approved_account, due.current_account), ("ET-Large · Large", "NEW-2 · Large"))

@@ -3,7 +3,10 @@ from typing import NamedTuple
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.fields import Domain
 from odoo.tools import SQL
+
+from odoo.addons.base.models.res_bank import sanitize_account_number
 
 from ..tools import blocks
 
@@ -22,8 +25,9 @@ class Payment(models.Model):
 
     _name = "g2p.payment"
     _description = "Payment"
-    _inherit = ["g2p.state.mixin"]
+    _inherit = ["g2p.state.mixin", "g2p.search.mixin"]
     _order = "id desc"
+    _search_references = ("name", "bank_reference")
 
     # Payments are made and moved by the steps only.
     _protected_fields = (
@@ -59,6 +63,8 @@ class Payment(models.Model):
     _no_batch_idx = models.Index("(id) WHERE batch_id IS NULL")
     _paid_on_idx = models.Index("USING brin (payment_datetime) WITH (autosummarize = on)")
     _name_uniq = models.Constraint("UNIQUE (name)", "This reference belongs to another payment.")
+    # A bank asks about its own number.
+    _bank_reference_idx = models.Index("(bank_reference) WHERE bank_reference IS NOT NULL")
     _amounts = models.Constraint(
         "CHECK (amount_issued >= 0 AND amount_paid >= 0 AND payment_fee >= 0)", "A payment can't be negative."
     )
@@ -128,6 +134,21 @@ class Payment(models.Model):
         for payment in self:
             payment.display_name = f"{payment.partner_id.name or ''} · {(payment.name or '')[:8]}"
 
+    @api.model
+    def _search_reference_domains(self, number):
+        """By the payment's and the bank's reference, and by those of the entitlement, the batch and the account."""
+        account = sanitize_account_number(number)
+        return [
+            *super()._search_reference_domains(number),
+            Domain("entitlement_id", "any", Domain.OR(self.env["g2p.entitlement"]._search_reference_domains(number))),
+            Domain(
+                "batch_id",
+                "any",
+                ["|", ("name", "=like", f"{number}%"), ("external_batch_ref", "=ilike", f"{number}%")],
+            ),
+            Domain("account_id", "any", [("sanitized_acc_number", "=", account)]),
+        ]
+
     # CRUD
 
     def write(self, vals):
@@ -149,6 +170,7 @@ class Payment(models.Model):
 
     def unlink(self):
         batches, cycles = self.batch_id, self.cycle_id
+        cycles._bulk_check("edit_payments")
         result = super().unlink()
         batches._refresh_statistics()
         cycles._refresh_counters()
@@ -421,6 +443,7 @@ class Payment(models.Model):
         touched = self.env.execute_query(
             SQL("SELECT DISTINCT cycle_id, batch_id FROM g2p_payment WHERE id IN (%s) AND status IS NULL", payments)
         )
+        self.env["g2p.cycle"].browse(sorted({cycle for cycle, _batch in touched}))._bulk_check("mark")
         marked = self._finalize(
             SQL(
                 """

@@ -10,6 +10,7 @@ from . import group_kind
 from . import group_membership_kind
 
 # Registrants and what hangs on them.
+from . import search_mixin
 from . import res_partner
 from . import res_partner_individual
 from . import res_partner_group
