@@ -80,6 +80,7 @@ class Entitlement(models.Model):
     _cycle_partner_idx = models.Index("(cycle_id, partner_id)")
     _cycle_latest = models.Index("(cycle_id, id)")
     _state_latest = models.Index("(state, id)")
+    _manual_idx = models.Index("(id) WHERE is_manual IS TRUE")
     _left_out_idx = models.Index("(id) WHERE left_out_reason IS NOT NULL")
     _valid_until_idx = models.Index("USING brin (valid_until) WITH (autosummarize = on)")
     _code_uniq = models.Constraint("UNIQUE (code)", "This code belongs to another entitlement.")

@@ -56,6 +56,9 @@ class Program(models.Model):
             "create_new_cycle": members,
             "end_program": (*members, "g2p.cycle:*"),
             "reactivate_program": (),
+            # What runs is finished: pausing waits for nothing.
+            "pause_program": (),
+            "resume_program": (),
             "action_archive": ("g2p.cycle:*",),
             # Acts on single members, and what they rest on
             "edit_members": (*changes, "g2p.cycle:copy"),
@@ -125,6 +128,7 @@ class Program(models.Model):
         self._check_can(GROUP_MANAGER)
         self.check_access("write")
         self._require_state("active")
+        self._bulk_check("pause_program")
         reason = (reason or "").strip()
         if not reason:
             raise UserError(self.env._("Say why the program is paused."))
@@ -147,6 +151,7 @@ class Program(models.Model):
         self._check_can(GROUP_MANAGER)
         self.check_access("write")
         self._require_state("paused")
+        self._bulk_check("resume_program")
         # sudo: role, access and state were checked above; the fields are protected
         self.sudo().write({"pause_mode": False, "pause_reason": False, "paused_on": False, "paused_by": False})
         self._transition("active")

@@ -128,6 +128,6 @@ class TestPause(MoneyCase):
 
 
 GOES_ON = {  # neither starts nor finishes: what is begun is taken back, or settled
-    "g2p.cycle": {"reset_draft", "mark_cancelled"},
+    "g2p.cycle": {"reset_draft", "mark_cancelled", "action_repair"},
     "g2p.program": {"end_program", "action_compute_pmt_scores"},
 }
