@@ -13,3 +13,4 @@ from . import eligibility_manager_add
 from . import eligibility_preview
 from . import program_pause
 from . import entitlement_create
+from . import entitlement_preview
