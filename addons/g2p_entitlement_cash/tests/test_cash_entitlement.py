@@ -100,7 +100,7 @@ class TestCashEntitlement(ProgramsCase):
                 (self.earner, rent): 14,  # 14.75 are left of 30, and this code has no decimals
                 (self.idle, food): 15.25,
                 (self.idle, rent): 14,
-                (self.unknown, food): 15.25,
+                # Of whom nobody knows where they live, nobody can tell what they are due: they wait, with both benefits.
             },
         )
 
