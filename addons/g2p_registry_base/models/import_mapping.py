@@ -49,6 +49,7 @@ class RegistrantImportMapping(models.Model):
     """How the columns of a file become registrants, kept for the next file of the same form."""
 
     _name = "g2p.registrant.import.mapping"
+    _inherit = ["g2p.change.mixin"]
     _description = "Registrant Import Mapping"
     _order = "name, id"
 
@@ -137,8 +138,10 @@ class RegistrantImportMapping(models.Model):
 
 class RegistrantImportMappingLine(models.Model):
     _name = "g2p.registrant.import.mapping.line"
+    _inherit = ["g2p.change.mixin"]
     _description = "Registrant Import Mapping Column"
     _order = "sequence, id"
+    _changes_on = "mapping_id"
 
     _column_once = models.Constraint('UNIQUE (mapping_id, "column")', "A column can be mapped only once.")
 
