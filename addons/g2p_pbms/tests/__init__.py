@@ -8,3 +8,4 @@ from . import test_plans
 from . import test_order
 from . import test_conditions
 from . import test_suite
+from . import test_outcomes

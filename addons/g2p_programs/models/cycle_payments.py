@@ -146,6 +146,66 @@ class Cycle(models.Model):
             "reconcile": ("approved", "distributed"),
         }
 
+    def _bulk_rows(self, operation, outcome):
+        """Payments that were made or moved, and entitlements or payments that were not, with what stands in the way."""
+        payment, entitlement, step = "g2p.payment", "g2p.entitlement", operation.step
+        mine = SQL("t.cycle_id = %s AND %s", self.id, operation._in_chunks_with(outcome, SQL("t.partner_id")))
+        codes = self._left_out_codes()
+        if step == "prepare_payments":
+            unpaid = SQL("%s AND %s", mine, self._payable())
+            today = fields.Date.context_today(self, operation.create_date)
+            if outcome in ("prepared", "desk"):
+                # A manager that pays at the desk by itself counts all of them as prepared.
+                by_hand = SQL("(t.payout = 'desk' AND NOT %s)", self._payment_manager()._is_cash_desk)
+                return payment, SQL(
+                    "%s AND %s %s",
+                    operation._moved_rows(payment, "issued"),
+                    SQL() if outcome == "desk" else SQL("NOT"),
+                    by_hand,
+                )
+            if outcome == "not_in_validity":
+                return entitlement, SQL(
+                    "%s AND t.left_out_reason IS NULL AND (t.valid_from > %s OR t.valid_until < %s)",
+                    unpaid,
+                    today,
+                    today,
+                )
+            if outcome in codes:
+                return entitlement, SQL("%s AND t.left_out_reason = %s", unpaid, outcome)
+        if step == "send":
+            if outcome == "sent":
+                return payment, operation._moved_rows(payment, "sent")
+            if outcome == "not_due" or outcome in codes:
+                return payment, SQL(
+                    """
+                    t.id IN (
+                        SELECT payment.id
+                          FROM g2p_payment AS payment
+                          JOIN g2p_entitlement AS t ON t.id = payment.entitlement_id
+                         WHERE payment.cycle_id = %s AND payment.state = 'issued' AND payment.status IS NULL
+                           AND CASE WHEN t.state <> 'approved' THEN 'not_due' ELSE %s END = %s
+                    )
+                    """,
+                    self.id,
+                    self.env["g2p.payment"]._block_sql(blocks.SEND),
+                    outcome,
+                )
+        if step == "reconcile":
+            if outcome in ("paid", "failed"):
+                return payment, SQL("t.status = %s AND %s", outcome, operation._moved_rows(payment, "reconciled"))
+            if outcome in ("not_due", "blocked"):
+                return payment, SQL(
+                    """
+                    %s AND t.status IS NULL AND %s (
+                        SELECT due.state IN ('approved', 'trans2FSP')
+                          FROM g2p_entitlement AS due WHERE due.id = t.entitlement_id
+                    )
+                    """,
+                    mine,
+                    SQL("NOT") if outcome == "not_due" else SQL(),
+                )
+        return super()._bulk_rows(operation, outcome)
+
     # Prepare payments
 
     def _payable(self):
