@@ -4,7 +4,10 @@ import schwifty
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
+from odoo.fields import Domain
 from odoo.tools import SQL
+
+from odoo.addons.base.models.res_bank import sanitize_account_number
 
 # What says where money goes and to whom.
 PAYEE_FIELDS = (
@@ -52,7 +55,7 @@ class ResPartnerBank(models.Model):
     """An account a registrant is paid on: at a bank, or a mobile wallet."""
 
     _name = "res.partner.bank"
-    _inherit = ["res.partner.bank", "g2p.change.mixin"]
+    _inherit = ["res.partner.bank", "g2p.change.mixin", "g2p.search.mixin"]
     _changes_on = "partner_id"
     _watched_fields = (*PAYEE_FIELDS, "active", "is_primary")
 
@@ -180,6 +183,11 @@ class ResPartnerBank(models.Model):
         result = super().write(vals) if vals else True
         (self | partners.with_context(active_test=False).bank_ids)._settle_primary(wanted)
         return result
+
+    @api.model
+    def _search_reference_domains(self, number):
+        """By the account's number, however it is written."""
+        return [Domain("sanitized_acc_number", "=like", f"{sanitize_account_number(number)}%")]
 
     def _ask_for_reason(self, vals):
         """Money will go elsewhere: whoever wants that says why. Steps of the system give their own reason."""

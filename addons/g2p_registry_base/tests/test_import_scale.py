@@ -369,7 +369,7 @@ class TestImportFiles(ImportCase):
             "Date of birth: is not a date",
             "Income: is not a number: many",
             "E-mail: is not an e-mail",
-            "National ID: is the ID of a registrant already: N-1",
+            "National ID: is the ID of SOW, ANN already: N-1",
             "Token ID: starts like a spreadsheet formula",
         ):
             self.assertIn(words, refused[2][1])
