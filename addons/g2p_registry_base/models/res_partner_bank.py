@@ -58,6 +58,7 @@ class ResPartnerBank(models.Model):
     _inherit = ["res.partner.bank", "g2p.change.mixin", "g2p.search.mixin"]
     _changes_on = "partner_id"
     _watched_fields = (*PAYEE_FIELDS, "active", "is_primary")
+    _personal_model = "account"
 
     _primary_once = models.UniqueIndex(
         "(partner_id) WHERE is_primary AND active", "A registrant has one primary account."
