@@ -283,7 +283,7 @@ class TestImport(TransactionCase):
         self.assertEqual(refused[4], ("National ID", "is the same ID as in row 3"))
         # of who is not for the user to see, the ID is named and not the person
         here = self.env["g2p.area"].create({"name": "Here", "code": "T-ONE"})
-        record.create_uid.g2p_area_ids = here
+        record.create_uid.sudo().g2p_area_ids = here
         record.action_check()
         self.assertEqual(self.refused(record)[2], ("National ID", "is the ID of a registrant already: AB-7"))
 

@@ -227,7 +227,7 @@ class TestImportExisting(ImportCase):
         record = self.imported(rows, existing_policy="skip")
         self.assertEqual((record.imported_count, record.skipped_count, record.refused_count), (1, 1, 0))
         line = record.line_ids.filtered(lambda line: line.state == "skipped")
-        self.assertIn("registrant already", line.reason)
+        self.assertIn("is the ID of OLD, ANN already", line.reason)
 
     def test_update(self):
         person = self.existing()
