@@ -11,6 +11,7 @@ from odoo.tools.misc import format_datetime, formatLang
 from ..core import (
     LOCK_TIMEOUT,
     Conflict,
+    in_test_transaction,
     own_transaction,
     percent,
     process_name,
@@ -92,6 +93,7 @@ class BulkOperation(models.Model):
     )
     count_lines = fields.Json(compute="_compute_figures", help="The counts with labels, in order, for the screen.")
     processed = fields.Integer(compute="_compute_figures")
+    partial = fields.Integer("Rows of a Chunk at Work", readonly=True, help="Reported by steps whose chunks take long.")
     done = fields.Integer(compute="_compute_figures")
     skipped = fields.Integer(compute="_compute_figures")
     failed = fields.Integer(compute="_compute_figures")
@@ -142,7 +144,7 @@ class BulkOperation(models.Model):
         )
         return {operation_id: figures for operation_id, *figures in rows}
 
-    @api.depends("chunk_ids.state", "chunk_ids.counts", "state", "planned", "finished_at")
+    @api.depends("chunk_ids.state", "chunk_ids.counts", "state", "planned", "partial", "finished_at")
     def _compute_figures(self):
         figures = self._chunk_figures()
         now = fields.Datetime.now()
@@ -164,7 +166,13 @@ class BulkOperation(models.Model):
             operation.done = totals["done"]
             operation.skipped = totals["skipped"]
             operation.failed = totals["failed"]
-            operation.progress = percent(processed, operation.planned)
+            shown = min(processed + (operation.partial or 0), operation.planned) if running else processed
+            # an estimate is never the end
+            operation.progress = (
+                min(percent(shown, operation.planned), 99)
+                if shown > processed
+                else percent(processed, operation.planned)
+            )
             operation.speed = rows_per_second(recent, (end - begun).total_seconds())
             operation.time_left = seconds_left(operation.planned - processed, operation.speed) if running else 0
             operation.duration = (end - (operation.started_at or end)).total_seconds()
@@ -687,6 +695,16 @@ class BulkOperation(models.Model):
         return " ".join(filter(None, (f"{label}.", self._counts_in_words())))
 
     # Telling the user
+
+    def _report(self, rows):
+        """Show how far a chunk is that takes long, in a transaction of its own: nothing of the work is kept by it."""
+        if in_test_transaction(self.env.cr):
+            self.partial = rows
+            return
+        with self.env.registry.cursor() as cr:
+            operation = self.with_env(self.env(cr=cr))
+            operation.partial = rows
+            operation._send_progress()
 
     def _send_progress(self):
         self.user_id._bus_send(

@@ -279,6 +279,8 @@ class RegistrantImport(models.Model):
             raise UserError(self.env._("This file was imported already. Upload the corrected rows as a new import."))
         if record.running_operation_id.state in ("pending", "running"):
             record.running_operation_id._refuse_twin()
+        if record._reads_in_background():
+            return self._bulk_start("read", chunk_size=1 << 30, mode="queue")._notification()
         record._stage()
         return self._bulk_start("check")._notification()
 
@@ -408,6 +410,7 @@ class RegistrantImport(models.Model):
     @api.model
     def _bulk_steps(self):
         return super()._bulk_steps() | {
+            "read": self.env._("Read file"),
             "check": self.env._("Check file"),
             "import": self.env._("Import"),
             "undo": self.env._("Undo import"),
@@ -416,6 +419,7 @@ class RegistrantImport(models.Model):
     @api.model
     def _bulk_outcomes(self):
         return {
+            "read": (self.env._("Read"), "done"),
             "good": (self.env._("Good"), "done"),
             "created": (self.env._("Created"), "done"),
             "updated": (self.env._("Updated"), "done"),
@@ -427,7 +431,7 @@ class RegistrantImport(models.Model):
 
     @api.model
     def _bulk_tables(self, step):
-        if step == "check":
+        if step in ("read", "check"):
             return ["g2p_registrant_import_line"]
         return [
             "res_partner",
@@ -442,6 +446,7 @@ class RegistrantImport(models.Model):
     def _bulk_relies_on(self):
         return {
             **super()._bulk_relies_on(),
+            "read": (),
             "check": (),
             "import": ("check",),
             "undo": ("import",),
@@ -452,6 +457,7 @@ class RegistrantImport(models.Model):
     def _bulk_from_states(self):
         return {
             **super()._bulk_from_states(),
+            "read": ("draft", "checked"),
             "check": ("draft", "checked"),
             "import": ("checked", "submitted", "importing"),
             "undo": ("done",),
