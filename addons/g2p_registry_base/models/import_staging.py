@@ -7,7 +7,7 @@ from odoo.exceptions import UserError
 from odoo.tools import SQL
 
 from odoo.addons.g2p_bulk.core import in_test_transaction
-from odoo.addons.g2p_bulk.tools import decimal_text, table_file
+from odoo.addons.g2p_bulk.tools import bounds, decimal_text, table_file
 from odoo.addons.g2p_bulk.tools.table_file import Cell, FileError, copy_text
 
 from .. import import_file
@@ -704,7 +704,7 @@ class RegistrantImport(models.Model):
                     self.env._("is not a number: %(value)s", value=VALUE),
                 ),
                 (SQL("left(%s, 1) = '-'", cell), self.env._("is negative: %(value)s", value=VALUE)),
-                (SQL("(%s)::numeric > 1e12", number), self.env._("is too large: %(value)s", value=VALUE)),
+                (SQL("(%s)::numeric >= %s", number, bounds.MOST), self.env._("is too large: %(value)s", value=VALUE)),
             ],
             "values": [SQL("'income', %s", number)],
         }

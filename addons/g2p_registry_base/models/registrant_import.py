@@ -442,6 +442,25 @@ class RegistrantImport(models.Model):
             "g2p_group_indicator",
         ]
 
+    def _bulk_rows(self, operation, outcome):
+        """The rows of the file. A check is told by what the rows were before the import changed them."""
+        states = {
+            ("check", "good"): ("ok", "imported", "updated", "undone"),
+            ("import", "created"): ("imported", "undone"),
+            ("import", "updated"): ("updated",),
+            ("undo", "removed"): ("undone",),
+            ("undo", "in_use"): ("imported",),
+        }.get((operation.step, outcome)) or {"skipped": ("skipped",), "refused": ("refused",)}.get(outcome)
+        if not states:
+            return super()._bulk_rows(operation, outcome)
+        key = SQL("t.row_number") if operation.step == "check" else SQL("t.unit")
+        return "g2p.registrant.import.line", SQL(
+            "t.import_id = %s AND t.state = ANY(%s) AND %s",
+            self.id,
+            list(states),
+            operation._in_chunks_with(outcome, key),
+        )
+
     @api.model
     def _bulk_relies_on(self):
         return {

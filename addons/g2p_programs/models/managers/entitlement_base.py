@@ -260,6 +260,15 @@ class BaseEntitlementManager(models.AbstractModel):
 
     # Preparation
 
+    def _reasons_of_none(self):
+        """{outcome of Prepare entitlements: what the reason of a beneficiary without an entitlement begins with}."""
+        return {
+            "no_amount": self.env._("Nothing is due"),
+            "data_missing": self.env._("Data missing: "),
+            "fee_too_high": self.env._("The fee is higher than the amount"),
+            "disabled": self.env._("Disabled or archived since the list was made"),
+        }
+
     def _prepare_chunk(self, cycle, low, high, operation):
         """Insert the draft entitlements of one range of registrants, in one statement.
 
@@ -361,10 +370,7 @@ class BaseEntitlementManager(models.AbstractModel):
                 history=entitlement._history_sql(
                     SQL("SELECT id, NULL::varchar, 'draft', NULL::varchar FROM inserted"), operation
                 ),
-                no_amount=self.env._("Nothing is due"),
-                data_missing=self.env._("Data missing: "),
-                fee_too_high=self.env._("The fee is higher than the amount"),
-                disabled=self.env._("Disabled or archived since the list was made"),
+                **self._reasons_of_none(),
             )
         )
         counts = dict(self.env.cr.fetchall())
