@@ -648,12 +648,16 @@ class Entitlement(models.Model):
                 """
                 SELECT COUNT(*)
                   FROM g2p_entitlement AS t
-                  JOIN res_partner_bank AS account ON account.id = %s
-                 WHERE t.id = ANY(%s) AND %s IN (account.create_uid, account.write_uid)
+                  JOIN res_partner_bank AS account ON account.id = %(account)s
+                 WHERE t.id = ANY(%(ids)s)
+                   AND (%(uid)s IN (account.create_uid, account.write_uid)
+                        OR EXISTS (SELECT FROM g2p_change_history AS change
+                                    WHERE change.res_model = 'res.partner.bank' AND change.res_id = account.id
+                                      AND change.user_id = %(uid)s AND change.date >= t.date_approved))
                 """,
-                self._payee_sql("account_id"),
-                self.ids,
-                self.env.uid,
+                account=self._payee_sql("account_id"),
+                ids=self.ids,
+                uid=self.env.uid,
             )
         )
         if own:
