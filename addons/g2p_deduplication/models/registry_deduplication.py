@@ -92,6 +92,10 @@ class RegistryDeduplication(models.Model):
             "g2p_registry_duplicate_pair",
         ]
 
+    @api.model
+    def _bulk_relies_on(self):
+        return {**super()._bulk_relies_on(), "deduplicate": ()}
+
     def action_deduplicate(self):
         """Button: find the sets of duplicates among all registrants of the type. It changes no registrant."""
         self.ensure_one()

@@ -27,6 +27,13 @@ CYCLE_TRUTH = {
     "not_eligible_count": "SELECT COUNT(*) FROM g2p_cycle_membership WHERE cycle_id = %s AND state = 'not_eligible'",
     "entitlements_count": f"SELECT COUNT(*) FROM g2p_entitlement WHERE cycle_id = %s AND {LIVE}",
     "total_amount": f"SELECT SUM(initial_amount) FROM g2p_entitlement WHERE cycle_id = %s AND {LIVE}",
+    "drafts_count": "SELECT COUNT(*) FROM g2p_entitlement WHERE cycle_id = %s AND state = 'draft'",
+    "unprepared_count": """
+        SELECT COUNT(*) FROM g2p_cycle_membership AS member
+         WHERE cycle_id = %s AND state = 'enrolled' AND COALESCE(reason, '') = ''
+           AND partner_id NOT IN (
+                SELECT partner_id FROM g2p_entitlement WHERE cycle_id = member.cycle_id AND state <> 'cancelled'
+           )""",
     "pending_count": "SELECT COUNT(*) FROM g2p_entitlement WHERE cycle_id = %s AND state IN ('draft', 'pending_validation')",
     "pending_amount": "SELECT SUM(initial_amount) FROM g2p_entitlement WHERE cycle_id = %s AND state IN ('draft', 'pending_validation')",
     "approved_count": "SELECT COUNT(*) FROM g2p_entitlement WHERE cycle_id = %s AND state IN ('approved', 'trans2FSP', 'rdpd2ben')",

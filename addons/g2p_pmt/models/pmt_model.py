@@ -231,6 +231,7 @@ class PMTModel(models.Model):
         self.check_access("write")
         self._require_state("draft")
         self._check_scorable()
+        self.program_id._bulk_check("settings")
         # Two who press at the same time come one after the other.
         self.env.cr.execute(SQL("SELECT FROM g2p_program WHERE id = %s FOR NO KEY UPDATE", self.program_id.id))
         others = self.search([("program_id", "=", self.program_id.id), ("id", "!=", self.id)])

@@ -101,6 +101,13 @@ class Program(models.Model):
     def _bulk_tables(self, step):
         return ["g2p_pmt_score"] if step == "score" else super()._bulk_tables(step)
 
+    @api.model
+    def _bulk_relies_on(self):
+        """Who qualifies by a score is decided on when all scores are there."""
+        relies = super()._bulk_relies_on()
+        decide = ("import_eligible", "enroll", "verify", "auto_enrol")
+        return {**relies, "score": (), **{name: (*relies[name], "score") for name in decide}}
+
     def _bulk_outcome_action(self, operation, outcome):
         if operation.step == "score" and outcome == "unscorable":
             action = self.env["ir.actions.act_window"]._for_xml_id("g2p_pmt.g2p_pmt_score_action")

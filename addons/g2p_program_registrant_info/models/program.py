@@ -103,6 +103,14 @@ class Program(models.Model):
     def _bulk_tables(self, step):
         return [*super()._bulk_tables(step), *(["g2p_program_registrant_info"] if step == "close_applications" else [])]
 
+    @api.model
+    def _bulk_relies_on(self):
+        return {**super()._bulk_relies_on(), "close_applications": ()}
+
+    @api.model
+    def _bulk_from_states(self):
+        return {**super()._bulk_from_states(), "close_applications": ("ended",)}
+
     def _bulk_source_close_applications(self, operation):
         return SQL(
             "SELECT registrant_id AS key FROM g2p_program_registrant_info WHERE program_id = %s AND state = ANY(%s)",

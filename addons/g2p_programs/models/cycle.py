@@ -30,6 +30,8 @@ class Cycle(models.Model):
         "pending_amount",
         "approved_count",
         "approved_amount",
+        "drafts_count",
+        "unprepared_count",
         "left_out_count",
         "left_out_amount",
         "payments_count",
@@ -270,6 +272,60 @@ class Cycle(models.Model):
         )
         self.invalidate_recordset()
 
+    # What comes before what: these transitions, and the steps in the files of the steps
+
+    def _bulk_parents(self):
+        return [*super()._bulk_parents(), self.program_id]
+
+    def _bulk_related(self, model):
+        if model == "g2p.membership.change":
+            return SQL("SELECT id FROM g2p_membership_change WHERE program_id = %s", self.program_id.id)
+        if model == "g2p.payment.reconciliation":
+            return SQL(
+                """
+                SELECT id FROM g2p_payment_reconciliation
+                 WHERE cycle_id = %s OR cycle_id IS NULL AND company_id = %s
+                """,
+                self.id,
+                self.company_id.id,
+            )
+        return super()._bulk_related(model)
+
+    @api.model
+    def _bulk_relies_on(self):
+        members = ("copy", "verify", "g2p.membership.change:apply", "g2p.membership.change:reverse")
+        waiting = ("submit", "withdraw")
+        paid = (
+            "prepare",
+            *waiting,
+            "approve_entitlements",
+            "prepare_payments",
+            "send",
+            "reconcile",
+            "g2p.payment.reconciliation:reconcile",
+        )
+        return {
+            **super()._bulk_relies_on(),
+            "to_approve": (*members, "prepare", "withdraw"),
+            "reset_draft": (),
+            "approve": (*members, "prepare", *waiting),
+            "mark_distributed": paid,
+            "mark_ended": paid,
+            "mark_cancelled": ("g2p.payment.reconciliation:reconcile",),
+            # Acts on single rows that steps move
+            "edit_members": (),
+            "edit_entitlements": (),
+            "reject": (),
+            "edit_payments": (),
+            "send_batch": ("prepare_payments",),
+            "mark": (),
+        }
+
+    @api.model
+    def _bulk_acts(self):
+        acts = ("edit_members", "edit_entitlements", "reject", "edit_payments", "mark")
+        return (*super()._bulk_acts(), *acts)
+
     # Life cycle. The money part of each transition is in cycle_entitlements.py and cycle_payments.py.
 
     def to_approve(self):
@@ -285,6 +341,7 @@ class Cycle(models.Model):
             .search_count([("cycle_id", "=", self.id), ("state", "in", ("draft", "pending_validation"))], limit=1)
         ):
             raise UserError(self.env._("%s has no entitlements yet: prepare them first.", self.name))
+        self._bulk_check("to_approve")
         # sudo: role, access and state were checked above; `submitted_by` is protected
         self.sudo().write({"submitted_by": self.env.uid})
         self._transition("to_approve")
@@ -297,6 +354,7 @@ class Cycle(models.Model):
         if not self.env.user.has_group(GROUP_MANAGER) and self._approval_refusal():
             raise AccessError(self.env._("A program manager or an approver may send the cycle back to draft."))
         self._require_state("to_approve")
+        self._bulk_check("reset_draft")
         self._transition("draft")
         return self._bulk_start("withdraw")._notification()
 
@@ -308,6 +366,7 @@ class Cycle(models.Model):
         if refusal:
             raise AccessError(refusal)
         self._require_state("to_approve")
+        self._bulk_check("approve")
         # sudo: the approver was checked just above; the fields are protected
         self.sudo().write({"approved_by": self.env.uid, "approved_date": fields.Datetime.now()})
         self._transition("approved")
@@ -320,6 +379,7 @@ class Cycle(models.Model):
         self.ensure_one()
         self._check_can(GROUP_MANAGER)
         self._require_state("approved")
+        self._bulk_check("mark_distributed")
         open_payments = self._open_payments_text()
         if open_payments:
             raise UserError(open_payments)
@@ -331,6 +391,7 @@ class Cycle(models.Model):
         self.ensure_one()
         self._check_can(GROUP_MANAGER)
         self._require_state("distributed")
+        self._bulk_check("mark_ended")
         self._transition("ended")
         return True
 
@@ -340,6 +401,7 @@ class Cycle(models.Model):
         self.ensure_one()
         self._check_can(GROUP_MANAGER)
         self._require_state("draft", "to_approve", "approved")
+        self._bulk_check("mark_cancelled")
         # sudo: a payment counts whether or not the user may see it; only the refusal is shown
         payments = self.env["g2p.payment"].sudo()
         if payments.search_count([("cycle_id", "=", self.id), ("state", "=", "sent"), ("status", "=", False)], limit=1):

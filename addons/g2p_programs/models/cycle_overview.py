@@ -20,6 +20,8 @@ NEXT_ACTIONS = {
     "distribute": 5,
     "end": 6,
 }
+# Where a cycle stands that has something to resume or to repair, or is over
+STATE_STEPS = {"draft": 2, "to_approve": 3, "approved": 4, "distributed": 6, "ended": 6, "cancelled": 6}
 # What the form may ask about, and the button's method that runs when the answer is yes
 CONFIRMED_STEPS = {
     "copy": "copy_beneficiaries_from_program",
@@ -34,6 +36,7 @@ CONFIRMED_STEPS = {
     "distribute": "mark_distributed",
     "end": "mark_ended",
     "cancel": "mark_cancelled",
+    "repair": "action_repair",
 }
 
 
@@ -69,12 +72,17 @@ class Cycle(models.Model):
             cycle.next_action = cycle._next_action()
 
     def _next_action(self):
-        """The step that brings the cycle on; a key of `NEXT_ACTIONS`, or False when the cycle is over."""
+        """The step that brings the cycle on; a key of `NEXT_ACTIONS`, or False when the cycle is over. First comes what is
+        unfinished: `resume`, or `repair` when the set is not where the state says."""
         self.ensure_one()
+        if self._open_operations():
+            return "resume"
+        if self.needs_repair:
+            return "repair"
         if self.state == "draft":
             if not self.members_count:
                 return "copy"
-            return "submit" if self.entitlements_count else "prepare"
+            return "submit" if self.entitlements_count and not self.unprepared_count else "prepare"
         if self.state == "approved":
             if self.pending_count > self.left_out_count:
                 return "validate"
@@ -93,6 +101,15 @@ class Cycle(models.Model):
     def _next_step(self):
         """One sentence on the next action, for who reads it: whoever may approve is asked to."""
         _ = self.env._
+        if operations := self._open_operations():
+            return operations[-1]._why_wait()
+        if self.needs_repair:
+            return _("Beneficiaries and entitlements are not where the state of the cycle says: press Repair.")
+        if self.state == "draft" and self.entitlements_count and self.unprepared_count:
+            return _(
+                "%s beneficiaries have neither an entitlement nor a reason why there is none: press Prepare entitlements.",
+                self._number(self.unprepared_count),
+            )
         if self.can_approve:
             return _("Look at the beneficiaries and the amounts, then approve the cycle or send it back.")
         if self.can_validate and self.pending_count > self.left_out_count:
@@ -137,7 +154,7 @@ class Cycle(models.Model):
         """[{number, label, state, count, amount, note, action}] of the five steps, in words for the screen."""
         self.ensure_one()
         _ = self.env._
-        current = NEXT_ACTIONS.get(self._next_action(), 6)
+        current = NEXT_ACTIONS.get(self._next_action()) or STATE_STEPS[self.state]
 
         def number(value):
             return formatLang(self.env, value, digits=0)
@@ -331,6 +348,8 @@ class Cycle(models.Model):
                 ),
             ),
         }
+        if step == "repair":
+            return _("Repair"), self._repair_text() or _("%s adds up: there is nothing to repair.", self.name)
         title, text = texts[step]
         if step == "approve" and self.auto_approve_entitlements:
             text = _(

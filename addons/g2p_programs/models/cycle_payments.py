@@ -1,6 +1,6 @@
 """The money a cycle pays: preparing, sending and reconciling its payments."""
 
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.tools import SQL
 
 from ..tools import blocks
@@ -119,6 +119,32 @@ class Cycle(models.Model):
         moves = ("prepare_payments", "send", "reconcile")
         tables = ["g2p_payment", "g2p_payment_batch", "g2p_entitlement"] if step in moves else []
         return [*super()._bulk_tables(step), *tables]
+
+    @api.model
+    def _bulk_relies_on(self):
+        before = ("submit", "approve_entitlements", "g2p.membership.change:apply", "g2p.membership.change:reverse")
+        return {
+            **super()._bulk_relies_on(),
+            "prepare_payments": before,
+            "send": (*before, "prepare_payments"),
+            "reconcile": ("prepare_payments", "send"),
+        }
+
+    @api.model
+    def _bulk_harmless(self):
+        """A change of members and these steps meet in the entitlements and payments, row by row."""
+        changes = ("g2p.membership.change:apply", "g2p.membership.change:reverse")
+        names = ("to_approve", "approve", "approve_entitlements", "prepare_payments", "send")
+        return {**super()._bulk_harmless(), **dict.fromkeys(names, changes)}
+
+    @api.model
+    def _bulk_from_states(self):
+        return {
+            **super()._bulk_from_states(),
+            "prepare_payments": ("approved",),
+            "send": ("approved",),
+            "reconcile": ("approved", "distributed"),
+        }
 
     # Prepare payments
 

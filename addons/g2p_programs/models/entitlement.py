@@ -454,6 +454,7 @@ class Entitlement(models.Model):
         entitlements = super().create(vals_list)
         for cycle in entitlements.cycle_id:
             cycle._require_state("draft")
+        entitlements.cycle_id._bulk_check("edit_entitlements")
         members = set(
             self.env["g2p.cycle.membership"]._read_group(
                 [
@@ -484,6 +485,7 @@ class Entitlement(models.Model):
             raise UserError(self.env._("Only draft entitlements can be edited."))
         if edited:
             self.cycle_id._require_state("draft")
+            self.cycle_id._bulk_check("edit_entitlements")
         result = super().write(vals)
         if {"initial_amount", "transfer_fee"} & edited:
             # sudo: access and state were checked above; the field is protected
@@ -506,9 +508,35 @@ class Entitlement(models.Model):
 
     def unlink(self):
         cycles = self.cycle_id
+        cycles._bulk_check("edit_entitlements")
+        self._note_deleted()
         result = super().unlink()
         cycles._refresh_counters()
         return result
+
+    def _note_deleted(self):
+        """Who is left without an entitlement because somebody deleted the draft has that as the reason."""
+        self.env.flush_all()
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE g2p_cycle_membership AS membership
+                   SET reason = %s
+                  FROM g2p_entitlement AS t
+                 WHERE t.id = ANY(%s) AND membership.cycle_id = t.cycle_id AND membership.partner_id = t.partner_id
+                   AND membership.state = 'enrolled'
+                   AND NOT EXISTS (
+                        SELECT FROM g2p_entitlement AS other
+                         WHERE other.cycle_id = t.cycle_id AND other.partner_id = t.partner_id
+                           AND other.state <> 'cancelled' AND other.id <> ALL(%s)
+                       )
+                """,
+                self.env._("The draft entitlement was deleted by %s", self.env.user.name),
+                self.ids,
+                self.ids,
+            )
+        )
+        self.env["g2p.cycle.membership"].invalidate_model(["reason"], flush=False)
 
     # Buttons
 
@@ -559,6 +587,7 @@ class Entitlement(models.Model):
             )
         self.check_access("read")
         self._check_confirmer()
+        self.cycle_id._bulk_check("edit_payments")
         reason = self.env._("Another account was confirmed")
         self.env.flush_all()
         self.env.cr.execute(
@@ -642,6 +671,7 @@ class Entitlement(models.Model):
             raise ValueError(to_state)
         for cycle, entitlements in self.grouped("cycle_id").items():
             cycle._check_can_approve_entitlements()
+            cycle._bulk_check("reject")
             key = str(uuid.uuid4())
             moved = self._leave_where(
                 SQL("t.id = ANY(%s)", entitlements.ids),
@@ -800,8 +830,10 @@ class Entitlement(models.Model):
                 fields.Date.context_today(self),
             )
         )
-        for [cycle_id] in self.env.cr.fetchall():
-            self.env["g2p.cycle"].browse(cycle_id)._bulk_start("expire")
+        for cycle in self.env["g2p.cycle"].browse(cycle_id for [cycle_id] in self.env.cr.fetchall()):
+            # A step that works on the cycle, or waits to be resumed, comes first: tomorrow is another day.
+            if not cycle._bulk_refusal("expire"):
+                cycle._bulk_start("expire")
 
 
 def plain(value):

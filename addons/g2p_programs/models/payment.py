@@ -170,6 +170,7 @@ class Payment(models.Model):
 
     def unlink(self):
         batches, cycles = self.batch_id, self.cycle_id
+        cycles._bulk_check("edit_payments")
         result = super().unlink()
         batches._refresh_statistics()
         cycles._refresh_counters()
@@ -442,6 +443,7 @@ class Payment(models.Model):
         touched = self.env.execute_query(
             SQL("SELECT DISTINCT cycle_id, batch_id FROM g2p_payment WHERE id IN (%s) AND status IS NULL", payments)
         )
+        self.env["g2p.cycle"].browse(sorted({cycle for cycle, _batch in touched}))._bulk_check("mark")
         marked = self._finalize(
             SQL(
                 """

@@ -81,6 +81,7 @@ class PaymentBatch(models.Model):
         cycles = self.cycle_id
         self.check_access("unlink")
         self._unlink_except_started()
+        cycles._bulk_check("edit_payments")
         # sudo: deleting the batch was checked just above; its payments have no life of their own
         self.sudo().payment_ids.unlink()
         result = super().unlink()
@@ -96,6 +97,7 @@ class PaymentBatch(models.Model):
         for batch in self:
             if batch.cycle_id.state != "approved":
                 raise UserError(self.env._("%s is not approved, so nothing is sent.", batch.cycle_id.display_name))
+            batch.cycle_id._bulk_check("send_batch")
             # sudo: role and access on the batch were checked above
             manager = batch.sudo().program_id.get_manager(batch.program_id.MANAGER_PAYMENT)
             sent += manager._send_batch(batch)

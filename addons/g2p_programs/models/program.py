@@ -5,6 +5,8 @@ from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
+from odoo.addons.g2p_bulk.models.bulk_operation import OPEN_STATES
+
 from . import constants
 
 
@@ -138,8 +140,11 @@ class Program(models.Model):
             program.next_step = program._next_step()
 
     def _next_step(self):
-        """One sentence for the person who opens the program."""
+        """One sentence for the person who opens the program. First comes what is unfinished."""
         _ = self.env._
+        # sudo: what is unfinished is told to whoever may read the program
+        if unfinished := self.env["g2p.bulk.operation"].sudo()._unfinished([(self._name, self.ids, None, OPEN_STATES)]):
+            return unfinished[-1]._why_wait()
         if self.state == "ended":
             return _("This program has ended. Re-activate it to change anything.")
         if self.state == "draft":
@@ -288,6 +293,7 @@ class Program(models.Model):
 
     def action_archive(self):
         """Archive; cycles that are not paid yet are cancelled with their entitlements first."""
+        self._bulk_check("action_archive")
         for cycle in self.cycle_ids.filtered(lambda cycle: cycle.state in ("draft", "to_approve", "approved")):
             cycle.mark_cancelled()
         return super().action_archive()

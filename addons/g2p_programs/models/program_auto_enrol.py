@@ -76,6 +76,19 @@ class Program(models.Model):
         _ = self.env._
         return {**super()._bulk_outcomes(), "passed": (_("Not asked for, or members already"), "skipped")}
 
+    @api.model
+    def _bulk_relies_on(self):
+        return {**super()._bulk_relies_on(), "auto_enrol": ()}
+
+    @api.model
+    def _bulk_from_states(self):
+        return {**super()._bulk_from_states(), "auto_enrol": ("active",)}
+
+    @api.model
+    def _bulk_given_up(self):
+        """Whom a cancelled run did not look at stays noted: the next one does."""
+        return (*super()._bulk_given_up(), "auto_enrol")
+
     def action_auto_enrol(self):
         """Button: do not wait for the schedule."""
         self.ensure_one()
@@ -175,7 +188,9 @@ class Program(models.Model):
             )
         )
         for program in waiting:
-            if program._last_auto_enrol().state in ("pending", "running", "failed"):
+            if program._last_auto_enrol().state in ("pending", "running", "failed") or program._bulk_refusal(
+                "auto_enrol"
+            ):
                 continue
             try:
                 program._bulk_start("auto_enrol")

@@ -1,6 +1,6 @@
 """*Deduplicate* of a program: the button, the step behind it, and the rule who of a set stays."""
 
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 from odoo.tools.i18n import format_list
@@ -51,6 +51,15 @@ class Program(models.Model):
                 "g2p_program_membership_duplicate_pair",
             ]
         return tables
+
+    @api.model
+    def _bulk_relies_on(self):
+        changes = ("g2p.membership.change:apply", "g2p.membership.change:reverse")
+        return {**super()._bulk_relies_on(), "deduplicate": ("import_eligible", *changes)}
+
+    @api.model
+    def _bulk_from_states(self):
+        return {**super()._bulk_from_states(), "deduplicate": ("active",)}
 
     def deduplicate_beneficiaries(self):
         """Find the sets of duplicates among the members, keep one of each set and mark the others."""

@@ -2,7 +2,7 @@
 
 import io
 
-from odoo import models
+from odoo import api, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
@@ -67,6 +67,21 @@ class PaymentReconciliation(models.Model):
             "not_due": (_("Entitlement not approved any more"), "failed"),
             "blocked": (_("Never left, and held back"), "failed"),
         }
+
+    def _bulk_parents(self):
+        return [*super()._bulk_parents(), *self.cycle_id.program_id, *self.cycle_id]
+
+    @api.model
+    def _bulk_relies_on(self):
+        return {
+            **super()._bulk_relies_on(),
+            "match": (),
+            "reconcile": ("match", "g2p.cycle:prepare_payments", "g2p.cycle:send", "g2p.cycle:reconcile"),
+        }
+
+    @api.model
+    def _bulk_from_states(self):
+        return {**super()._bulk_from_states(), "match": ("draft", "checked"), "reconcile": ("checked",)}
 
     def _bulk_outcome_action(self, operation, outcome):
         if outcome in dict(OUTCOMES):

@@ -1,6 +1,6 @@
 """The step *Simulate*: what the settings of the scenario would lead to, chunk by chunk, without touching the program."""
 
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.exceptions import AccessError
 from odoo.fields import Domain
 from odoo.tools import SQL
@@ -26,6 +26,13 @@ class ProgramScenario(models.Model):
             "unknown": (_("Data missing"), "skipped"),
             "others": (_("Would not get it"), "skipped"),
         }
+
+    def _bulk_parents(self):
+        return [*super()._bulk_parents(), self.program_id]
+
+    @api.model
+    def _bulk_relies_on(self):
+        return {**super()._bulk_relies_on(), "simulate": (), "apply_to_program": ("simulate",)}
 
     def action_simulate(self):
         """Button: count who would get what under these settings, as of now. The program stays as it is."""
