@@ -1,3 +1,4 @@
+from . import ir_logging
 from . import change_history
 from . import change_mixin
 from . import state_history
