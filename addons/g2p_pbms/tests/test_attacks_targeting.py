@@ -94,6 +94,8 @@ class TestMergeAttacks(TargetingCase):
         cycle = self.approved_cycle(self.twin)
         cycle.with_user(self.finance).validate_entitlement()
         merge = self.merge(self.small, self.twin)
+        # It would go to another account than when it was approved: finance has to agree.
+        self.entitlements(cycle).with_user(self.finance).confirm_account()
         cycle.prepare_payment()
         self.assertEqual(self.payments(cycle).partner_id, self.small)
         self.refused(self.users["manager"], merge, "action_undo")
@@ -210,7 +212,8 @@ class TestManagersUnderWay(TargetingCase):
             .create({"name": "Mine", "program_id": self.grant.id})
         )
         [terms] = scenario.sandbox_id.get_managers(scenario.sandbox_id.MANAGER_ENTITLEMENT)
-        terms.entitlement_validation_group_id = self.own
+        # An administrator set them on the scenario: applying it would exchange who approves under a cycle that waits.
+        terms.sudo().entitlement_validation_group_id = self.env.ref("g2p_programs.g2p_program_cycle_approver")
         scenario.action_simulate()
         self.refused(self.manager, scenario, "apply_to_program")
 

@@ -16,6 +16,7 @@ from . import duplicate_set
 from . import program_duplicate
 from . import program_deduplication
 from . import cycle
+from . import cycle_author
 from . import cycle_beneficiaries
 from . import cycle_membership
 from . import fund
@@ -24,6 +25,8 @@ from . import payment_batch_tag
 from . import payment_batch
 from . import payment_batch_export
 from . import payment
+from . import payment_correction
+from . import payment_contradiction
 from . import cycle_entitlements
 from . import cycle_payments
 from . import membership_change_reason
@@ -41,4 +44,3 @@ from . import fund_report
 from . import res_partner
 from . import program_explain
 from . import program_auto_enrol
-from . import ir_attachment

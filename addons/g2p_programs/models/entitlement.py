@@ -50,9 +50,15 @@ class Entitlement(models.Model):
 
     _name = "g2p.entitlement"
     _description = "Entitlement"
-    _inherit = ["g2p.state.mixin", "g2p.search.mixin"]
+    _inherit = ["g2p.state.mixin", "g2p.search.mixin", "g2p.change.mixin"]
     _order = "id desc"
     _search_references = ("ern", "code")
+    # What people correct in a draft; shown on the beneficiary and on the cycle. By row: a step that moves states by the million
+    # does not even wake the trigger.
+    _watched_fields = ("initial_amount", "transfer_fee", "valid_from", "valid_until")
+    _watched_by_row = True
+    _changes_on = "partner_id"
+    _changes_parent = "cycle_id"
 
     _protected_fields = (
         "state",
@@ -184,6 +190,7 @@ class Entitlement(models.Model):
 
     def init(self):
         self.env.cr.execute(OBJECTS)
+        self.env["g2p.cycle.author"]._watch_entitlements()
 
     @api.depends("partner_id.name", "cycle_id.display_name")
     def _compute_name(self):
@@ -641,12 +648,16 @@ class Entitlement(models.Model):
                 """
                 SELECT COUNT(*)
                   FROM g2p_entitlement AS t
-                  JOIN res_partner_bank AS account ON account.id = %s
-                 WHERE t.id = ANY(%s) AND %s IN (account.create_uid, account.write_uid)
+                  JOIN res_partner_bank AS account ON account.id = %(account)s
+                 WHERE t.id = ANY(%(ids)s)
+                   AND (%(uid)s IN (account.create_uid, account.write_uid)
+                        OR EXISTS (SELECT FROM g2p_change_history AS change
+                                    WHERE change.res_model = 'res.partner.bank' AND change.res_id = account.id
+                                      AND change.user_id = %(uid)s AND change.date >= t.date_approved))
                 """,
-                self._payee_sql("account_id"),
-                self.ids,
-                self.env.uid,
+                account=self._payee_sql("account_id"),
+                ids=self.ids,
+                uid=self.env.uid,
             )
         )
         if own:

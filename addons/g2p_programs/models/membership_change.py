@@ -55,7 +55,7 @@ class MembershipChange(models.Model):
 
     _name = "g2p.membership.change"
     _description = "Change of members"
-    _inherit = ["g2p.state.mixin", "g2p.bulk.mixin"]
+    _inherit = ["g2p.state.mixin", "g2p.bulk.mixin", "g2p.evidence.mixin"]
     _order = "id desc"
 
     _protected_fields = (
@@ -255,6 +255,7 @@ class MembershipChangeLine(models.Model):
     """One member of a change, and where they came from."""
 
     _name = "g2p.membership.change.line"
+    _inherit = ["g2p.bulk.row.mixin"]
     _description = "Member of a change"
     _order = "id desc"
     _rec_name = "membership_id"

@@ -33,6 +33,27 @@ class Program(models.Model):
     def _bulk_tables(self, step):
         return [*super()._bulk_tables(step), "g2p_program_membership"]
 
+    def _bulk_rows(self, operation, outcome):
+        """Members: those who moved by the history; of the others, by the verdict they were given and did not lose since."""
+        model = "g2p.program_membership"
+        mine = SQL("t.program_id = %s AND %s", self.id, operation._in_chunks_with(outcome, SQL("t.partner_id")))
+        enrolled, step = operation._moved_rows(model, "enrolled"), operation.step
+        if step == "import_eligible" and outcome == "imported":
+            return model, operation._moved_rows(model)
+        if step in ("enroll", "verify"):
+            rows = {
+                "enrolled": enrolled,
+                "exited": operation._moved_rows(model, "exited"),
+                "already": SQL(
+                    "%s AND t.state = 'enrolled' AND t.eligibility_verdict = 'eligible' AND NOT %s", mine, enrolled
+                ),
+                "not_eligible": SQL("%s AND t.state = 'not_eligible' AND t.eligibility_verdict = 'not_eligible'", mine),
+                "unknown": SQL("%s AND t.state IN ('draft', 'enrolled') AND t.eligibility_verdict = 'unknown'", mine),
+            }
+            if outcome in rows:
+                return model, rows[outcome]
+        return super()._bulk_rows(operation, outcome)
+
     # What comes before what
 
     def _bulk_related(self, model):

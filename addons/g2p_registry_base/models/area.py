@@ -1,15 +1,18 @@
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
+from odoo.addons.g2p_bulk.tools.blanks import same_name
+
 
 class AreaKind(models.Model):
     """A level of the administrative hierarchy: country, region, district …"""
 
     _name = "g2p.area.kind"
+    _inherit = ["g2p.change.mixin"]
     _description = "Area Kind"
     _order = "sequence, name, id"
 
-    _name_unique = models.UniqueIndex("(lower(name))", "An area kind with this name exists already.")
+    _name_unique = models.UniqueIndex(same_name("name"), "An area kind with this name exists already.")
 
     name = fields.Char(required=True)
     sequence = fields.Integer(default=10, help="Lower comes first: the widest areas.")
@@ -19,11 +22,14 @@ class Area(models.Model):
     """An administrative area; the hierarchy may have any depth."""
 
     _name = "g2p.area"
+    _inherit = ["g2p.change.mixin"]
     _description = "Area"
     _parent_store = True
     _order = "complete_name, id"
     _rec_name = "complete_name"
     _rec_names_search = ["name", "code", "complete_name"]
+    # Areas come from lists of a country.
+    _watched_create = False
 
     _code_unique = models.Constraint("UNIQUE (code)", "An area with this code exists already.")
 

@@ -1,18 +1,27 @@
 import json
+import os
 import re
 
 from odoo import fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
-from odoo.addons.g2p_bulk.tools import decimal_text, table_file
+from odoo.addons.g2p_bulk.core import in_test_transaction
+from odoo.addons.g2p_bulk.tools import bounds, decimal_text, table_file
 from odoo.addons.g2p_bulk.tools.table_file import Cell, FileError, copy_text
 
 from .. import import_file
+from .import_mapping import QUESTION_TARGETS
+from .properties import NUMBERS
 
+BACKGROUND_BYTES = 20 << 20  # a file of this size is not read while somebody waits
+WORKBOOK_BYTES = 8  # a workbook is packed: so many bytes of text for one
+ROW_BYTES = 80  # of a usual row, for the bar
+REPORT_ROWS = 20_000
+BAR_KEYS = 100_000
 NAME_TARGETS = ("full_name", "family_name", "given_name")  # the columns that hold a registrant's name
 DATES = ("birthdate", "registration_date")
-IDENTIFIERS = ("id", "group_id", "household", "phone", "account_number", "wallet_number", "area_code")
+IDENTIFIERS = ("id", "group_id", "related_id", "household", "phone", "account_number", "wallet_number", "area_code")
 SHORTENED = r"^[0-9]([.,][0-9]+)?[eE]\+?[0-9]{1,2}$"  # what a spreadsheet makes of a long number in a CSV file
 ACCOUNTS = {"account_number": "bank", "wallet_number": "mobile_wallet"}
 FORMULA = SQL("('=', '+', '-', '@')")
@@ -37,8 +46,62 @@ class RegistrantImport(models.Model):
 
     # -- from the file to staged rows
 
-    def _stage(self):
-        """Stream the file into the staging table, once; memory does not grow with the file."""
+    # -- in the background, where the file is large
+
+    def _text_size(self):
+        """About how many bytes of text the file holds."""
+        with self._open_file() as stream:
+            size = stream.seek(0, os.SEEK_END)
+        return size * WORKBOOK_BYTES if self._file_name().lower().endswith(".xlsx") else size
+
+    def _reads_in_background(self):
+        """Whether reading the file takes longer than a person should wait, and somebody is there to do it."""
+        # sudo: whether a job runner lives
+        operations = self.env["g2p.bulk.operation"].sudo()
+        return self._text_size() >= BACKGROUND_BYTES and operations._runner_is_alive()
+
+    def _estimated_rows(self):
+        return max(self._text_size() // ROW_BYTES, 1)
+
+    def _bulk_source_read(self, operation):
+        """The bar goes by what the file may have of rows, until it is read: not more keys than a bar needs."""
+        return SQL("SELECT generate_series(1, %s) AS key", min(self._estimated_rows(), BAR_KEYS))
+
+    def _bulk_chunk_read(self, operation, low, high):
+        """The whole file, in one piece: it can't be read from the middle."""
+        estimated = self._estimated_rows()
+        scale = min(estimated, BAR_KEYS) / estimated
+        self._stage(lambda rows: operation._report(int(rows * scale)))
+        [[count]] = self.env.execute_query(
+            SQL("SELECT count(*) FROM g2p_registrant_import_line WHERE import_id = %s", self.id)
+        )
+        operation.chunk_ids.filtered(lambda chunk: chunk.low == low).planned = count
+        return {"read": count}
+
+    def _bulk_finish_read(self, operation):
+        if operation.state == "done":
+            self.with_delay(description=self.env._("Check file: %s", self.name))._check_what_was_read()
+
+    def _check_what_was_read(self):
+        """The job after the reading. Jobs may not commit on their own cursor: the check gets a cursor of its own."""
+        if in_test_transaction(self.env.cr):
+            self.sudo()._bulk_start("check")  # sudo: the button that began it checked role and ownership
+            return
+        with self.env.registry.cursor() as cr:
+            self.with_env(self.env(cr=cr)).sudo()._bulk_start("check", mode="queue")  # sudo: as above
+
+    def _reported(self, lines, report):
+        """The same lines; every now and then it is told how many they were."""
+        for number, line in enumerate(lines, 1):
+            yield line
+            if number % REPORT_ROWS == 0:
+                report(number)
+
+    def _stage(self, report=None):
+        """Stream the file into the staging table, once; memory does not grow with the file.
+
+        :param report: called with the number of rows read so far
+        """
         execute = self.env.cr.execute
         execute("DELETE FROM g2p_registrant_import_line WHERE import_id = %s", [self.id])
         with self._open_file() as stream:
@@ -54,7 +117,9 @@ class RegistrantImport(models.Model):
                 self.env,
                 "COPY g2p_registrant_import_line (import_id, row_number, unit, state, problems, column_name, reason, raw, "
                 "data) FROM STDIN",
-                self._copied_rows(rows, header, layout, numbers),
+                self._reported(self._copied_rows(rows, header, layout, numbers), report)
+                if report
+                else self._copied_rows(rows, header, layout, numbers),
             )
         for column in layout:
             if found := numbers.get(column["position"]):
@@ -70,6 +135,7 @@ class RegistrantImport(models.Model):
         encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
         width = len(header)
         used = {column["position"]: column["target"] in IDENTIFIERS for column in layout}
+        meanings = {column["position"]: column["values"] for column in layout if column["values"]}
         for number, cells in rows:
             column = reason = problems = None
             if any(map(str.strip, cells[width:])):
@@ -88,7 +154,8 @@ class RegistrantImport(models.Model):
                 for position, finder in numbers.items():
                     # a number of a workbook has no mark that could be in doubt
                     if position < len(cells) and type(cells[position]) is str:
-                        finder.add(cells[position])
+                        text = cells[position]
+                        finder.add(meanings[position].get(text.strip().lower(), text) if position in meanings else text)
                 cleaned = table_file.clean(cells)
                 raw, data, state = encode(cells), None if cleaned == cells else encode(cleaned), "staged"
             yield (
@@ -105,7 +172,7 @@ class RegistrantImport(models.Model):
         ]
 
     def _is_number(self, column):
-        return column["target"] == "income"
+        return column["target"] == "income" or column.get("kind") in NUMBERS
 
     def _decimal_mark(self, column, found):
         """The decimal mark of a column: as chosen, as its values prove it, or as its meaning has it.
@@ -116,7 +183,9 @@ class RegistrantImport(models.Model):
             return self.decimal_mark or found.mark
         if not found.is_open:
             return found.mark
-        if column["target"] == "income" and self.company_id.currency_id.decimal_places < 3:
+        if (
+            column["target"] == "income" or column.get("kind") == "monetary"
+        ) and self.company_id.currency_id.decimal_places < 3:
             return decimal_text.WHOLE  # no money of this currency has three decimals
         raise UserError(
             self.env._(
@@ -135,7 +204,9 @@ class RegistrantImport(models.Model):
             raise UserError(self.env._("These columns stand twice in the file: %s", ", ".join(sorted(twice)[:10])))
         lines = self.mapping_id.line_ids
         if not self.mapping_id:
-            lines = self.mapping_id._columns_by_name(header, self.env["g2p.id.type"].search([("active", "=", True)]))
+            lines = self.mapping_id._columns_by_name(
+                header, self.env["g2p.id.type"].search([("active", "=", True)]), self.target_type, self.company_id
+            )
             if self.target_type == "group" or "household" not in lines.mapped("target"):
                 # nobody asked for members: such a column is a fact like any other
                 lines.filtered(lambda line: line.target in ("household", "role")).target = "info"
@@ -146,8 +217,12 @@ class RegistrantImport(models.Model):
             raise UserError(self.env._("No column of the file holds names. Choose a mapping, or name the columns."))
         self._check_layout(lines, targets)
         self._check_once(lines)
+        questions = self._questions_of(lines)
         return [
             {
+                **questions.get(line.column, {}),
+                "values": line._values(),
+                "relation": line.relationship_id.id,
                 "position": header.index(line.column.strip()),
                 "column": line.column,
                 "target": line.target,
@@ -160,7 +235,7 @@ class RegistrantImport(models.Model):
 
     def _check_once(self, lines):
         """Two columns for what a registrant has once: nobody guesses which of them is meant."""
-        several = ("id", "phone", "account_number", "wallet_number", "info")
+        several = ("id", "id_expiry", "phone", "account_number", "wallet_number", "info", "related_id")
         for _target, same in lines.filtered(lambda line: line.target not in several).grouped(self._line_target).items():
             if len(same) > 1:
                 raise UserError(
@@ -173,7 +248,32 @@ class RegistrantImport(models.Model):
                 )
 
     def _line_target(self, line):
-        return line.target
+        return (line.target, line.question)
+
+    def _questions_of(self, lines):
+        """{column: what the layout has to know of the question that it answers}"""
+        mapping, known = self.mapping_id, {}
+        for line in lines.filtered(lambda line: line.target in QUESTION_TARGETS):
+            target_type = "group" if line.target == "group_attribute" else self.target_type
+            found = [
+                question
+                for _type, question in mapping._questions(target_type, self.company_id)
+                if question["name"] == line.question
+            ]
+            if not found:
+                raise UserError(
+                    self.env._(
+                        "Column %s: this question is not asked of these registrants, or not any more.", line.column
+                    )
+                )
+            question = found[0]
+            choices = [*(question.get("selection") or ()), *(tag[:2] for tag in question.get("tags") or ())]
+            known[line.column] = {
+                "question": question["name"],
+                "kind": question["type"],
+                "choices": {text.strip().lower(): value for value, label in choices for text in (label, value)},
+            }
+        return known
 
     def _check_layout(self, lines, targets):
         ids = lines.filtered(lambda line: line.target == "id")
@@ -182,7 +282,17 @@ class RegistrantImport(models.Model):
                 raise UserError(self.env._("Two columns of the file hold the ID %s.", id_type.name))
             if id_type.target_type not in ("both", self.target_type):
                 raise UserError(self.env._("%s is an ID of the other kind of registrant.", id_type.name))
-        members = targets & {"household", "group_id", "role"}
+        for line in lines.filtered(lambda line: line.target == "id_expiry"):
+            if line.id_type_id not in ids.id_type_id:
+                raise UserError(
+                    self.env._("The expiry date of %s needs a column with the ID itself.", line.id_type_id.name)
+                )
+        for relation in lines.relationship_id:
+            if relation.source_type not in (False, self.target_type[0]):
+                raise UserError(self.env._("“%s” is a relationship of the other kind of registrant.", relation.name))
+        if "group_attribute" in targets and not targets & {"household", "group_id"}:
+            raise UserError(self.env._("Answers of the household need a column that names the household."))
+        members = targets & {"household", "group_id", "role", "group_attribute"}
         if self.target_type == "group" and members:
             raise UserError(self.env._("Only individuals are members of a group: import them as individuals."))
         if members == {"role"}:
@@ -271,9 +381,16 @@ class RegistrantImport(models.Model):
         area_id = SQL("area.id") if area else SQL("NULL::integer")
         if len(self._areas()) == 1:
             area_id = SQL("COALESCE(%s, %s)", area_id, self._areas().id)
+        for target, key in (("attribute", "attributes"), ("group_attribute", "group_attributes")):
+            if answers := [
+                SQL("%s::text, %s", c["question"], SQL(f"a{int(c['position'])}")) for c in self._columns(target)
+            ]:
+                values.append(
+                    SQL("%s, NULLIF(jsonb_strip_nulls(jsonb_build_object(%s)), '{}')", key, SQL(", ").join(answers))
+                )
         cells = SQL(", ").join(
-            SQL("NULLIF(COALESCE(line.data, line.raw)->>%s, '') AS %s", position, SQL(f"c{int(position)}"))
-            for position in sorted({column["position"] for column in self.layout})
+            SQL("NULLIF(%s, '') AS %s", self._meaning_sql(column), SQL(f"c{int(column['position'])}"))
+            for column in sorted(self.layout, key=lambda column: column["position"])
         )
         return SQL(
             """
@@ -317,6 +434,13 @@ class RegistrantImport(models.Model):
             # a function takes a hundred arguments, and a file may have more columns
             values=SQL(" || ").join(SQL("jsonb_build_object(%s)", value) for value in values),
         )
+
+    def _meaning_sql(self, column):
+        """The text of a cell, or what the mapping says that it means."""
+        text = SQL("(COALESCE(line.data, line.raw)->>%s)", column["position"])
+        if not column.get("values"):
+            return text
+        return SQL("COALESCE((%s::jsonb)->>lower(%s %s), %s)", json.dumps(column["values"]), text, COLLATION, text)
 
     def _words_sql(self, problems):
         """Assignments of what a person reads: of one problem its column and its reason, of several all of them."""
@@ -386,8 +510,8 @@ class RegistrantImport(models.Model):
             "values": [SQL("%s, %s", f"phone_{column['position']}", cell)],
         }
 
-    def _check_birthdate(self, column, cell, joins, extra):
-        """A date in the column's format (or ISO, as spreadsheets give it) that has come already."""
+    def _date_sql(self, column, cell, joins, extra):
+        """A date in the column's format (or ISO, as spreadsheets give it): its name in the statement, and what is said of others."""
         date = SQL(f"d{int(column['position'])}")
         # spreadsheets and forms give the time of a day too
         day = SQL(
@@ -431,20 +555,145 @@ class RegistrantImport(models.Model):
         )
         extra.append(date)
         label = dict(import_file.DATE_FORMATS)[column["date_format"]]
+        return date, [
+            (
+                SQL("%s IS NOT NULL AND %s IS NULL", cell, date),
+                self.env._("is not a date in the form %(form)s: %(value)s", form=label, value=VALUE),
+            ),
+            (SQL("%s < '1900-01-01'", date), self.env._("is before 1900: %(value)s", value=VALUE)),
+            (SQL("%s > '2200-01-01'", date), self.env._("is after 2200: %(value)s", value=VALUE)),
+        ]
+
+    def _check_birthdate(self, column, cell, joins, extra):
+        """A day that has come already."""
+        date, problems = self._date_sql(column, cell, joins, extra)
         today = fields.Date.context_today(self)
         return {
             "problems": [
-                (
-                    SQL("%s IS NOT NULL AND %s IS NULL", cell, date),
-                    self.env._("is not a date in the form %(form)s: %(value)s", form=label, value=VALUE),
-                ),
+                *problems[:1],
                 (SQL("%s > %s", date, today), self.env._("is in the future: %(value)s", value=VALUE)),
-                (SQL("%s < '1900-01-01'", date), self.env._("is before 1900: %(value)s", value=VALUE)),
+                *problems[1:],
             ],
             "values": [SQL("%s, %s", column["target"], date)],
         }
 
     _check_registration_date = _check_birthdate
+
+    def _check_id_expiry(self, column, cell, joins, extra):
+        """When the ID of the same row, of this type, ends."""
+        date, problems = self._date_sql(column, cell, joins, extra)
+        [of] = [other for other in self._columns("id") if other["id_type"] == column["id_type"]]
+        alone = SQL("%s IS NOT NULL AND %s IS NULL", cell, SQL(f"c{int(of['position'])}"))
+        return {
+            "problems": [*problems, (alone, self.env._("is the expiry date of an ID that the row doesn't hold"))],
+            "values": [SQL("%s, %s", f"expiry_{column['id_type']}", date)],
+        }
+
+    def _check_attribute(self, column, cell, joins, extra):
+        """An answer, as JSON of the question's type, in the column a<position> of the statement."""
+        kind = column["kind"]
+        check = {"float": "number", "monetary": "number", "char": "words", "text": "words"}.get(kind, kind)
+        answer, problems = getattr(self, f"_answer_{check}")(column, cell, joins, extra)
+        name = SQL(f"a{int(column['position'])}")
+        joins.append(
+            SQL(
+                "LEFT JOIN LATERAL (SELECT %s AS %s OFFSET 0) AS %s ON TRUE",
+                answer,
+                name,
+                SQL(f"answer_{int(column['position'])}"),
+            )
+        )
+        extra.append(name)
+        return {"problems": problems}
+
+    _check_group_attribute = _check_attribute
+
+    def _answer_words(self, column, cell, joins, extra):
+        return SQL("to_jsonb(%s)", cell), [self._formula(cell)]
+
+    def _answer_number(self, column, cell, joins, extra):
+        number = decimal_text.number_sql(cell, column.get("mark"))
+        return SQL("to_jsonb((%s)::numeric)", number), [
+            (SQL("%s IS NOT NULL AND %s IS NULL", cell, number), self.env._("is not a number: %(value)s", value=VALUE)),
+            (SQL("abs((%s)::numeric) >= 1e15", number), self.env._("is too large: %(value)s", value=VALUE)),
+        ]
+
+    def _answer_integer(self, column, cell, joins, extra):
+        _answer, problems = self._answer_number(column, cell, joins, extra)
+        number = SQL("(%s)::numeric", decimal_text.number_sql(cell, column.get("mark")))
+        whole = self.env._("is not a whole number: %(value)s", value=VALUE)
+        return SQL("to_jsonb(trunc(%s))", number), [*problems, (SQL("%s <> trunc(%s)", number, number), whole)]
+
+    def _answer_boolean(self, column, cell, joins, extra):
+        _ = self.env._
+        known = {"true": True, "yes": True, "1": True, _("Yes").lower(): True}
+        known |= {"false": False, "no": False, "0": False, _("No").lower(): False}
+        answer = SQL("(%s::jsonb)->lower(%s %s)", json.dumps(known), cell, COLLATION)
+        unknown = self.env._("is neither yes nor no: %(value)s", value=VALUE)
+        return answer, [self._formula(cell), (SQL("%s IS NOT NULL AND (%s) IS NULL", cell, answer), unknown)]
+
+    def _answer_selection(self, column, cell, joins, extra):
+        answer = SQL("(%s::jsonb)->lower(%s %s)", json.dumps(column["choices"]), cell, COLLATION)
+        unknown = self.env._("is none of the choices: %(value)s", value=VALUE)
+        return answer, [self._formula(cell), (SQL("%s IS NOT NULL AND (%s) IS NULL", cell, answer), unknown)]
+
+    def _answer_tags(self, column, cell, joins, extra):
+        answer = SQL(
+            "(SELECT jsonb_agg((%s::jsonb)->lower(btrim(word) %s)) FROM unnest(string_to_array(%s, ';')) AS word "
+            "WHERE btrim(word) <> '')",
+            json.dumps(column["choices"]),
+            COLLATION,
+            cell,
+        )
+        unknown = self.env._("holds what is none of the tags: %(value)s", value=VALUE)
+        return answer, [self._formula(cell), (SQL("%s @> 'null'", answer), unknown)]
+
+    def _answer_date(self, column, cell, joins, extra):
+        date, problems = self._date_sql(column, cell, joins, extra)
+        return SQL("to_jsonb(%s)", date), problems
+
+    def _answer_many2one(self, column, cell, joins, extra):
+        """An area, by its code."""
+        area = SQL(f"area_{int(column['position'])}")
+        joins.append(SQL("LEFT JOIN g2p_area AS %s ON %s.code = %s AND %s.active", area, area, cell, area))
+        unknown = self.env._("is no area of the registry: %(value)s", value=VALUE)
+        answer = SQL("to_jsonb(%s.id)", area)
+        name = SQL(f"a{int(column['position'])}")
+        return answer, [self._formula(cell), (SQL("%s IS NOT NULL AND %s IS NULL", cell, name), unknown)]
+
+    def _check_related_id(self, column, cell, joins, extra):
+        """Another registrant, by an ID, whom the row's registrant is related to: registered before this file."""
+        name = SQL(f"related_{int(column['position'])}")
+        relation = self.env["g2p.relationship"].browse(column["relation"])
+        joins.append(
+            SQL(
+                """
+                LEFT JOIN LATERAL (
+                    SELECT min(other.id) AS %(name)s
+                    FROM g2p_reg_id reg
+                    JOIN res_partner other ON other.id = reg.partner_id AND other.is_registrant %(kind)s
+                    WHERE reg.id_type = %(id_type)s AND reg.value = %(cell)s
+                        AND COALESCE(other.company_id, %(company)s) = %(company)s %(areas)s
+                    HAVING count(*) = 1
+                ) AS %(alias)s ON TRUE
+                """,
+                name=name,
+                kind=SQL("AND other.is_group = %s", relation.destination_type == "g")
+                if relation.destination_type
+                else SQL(),
+                id_type=column["id_type"],
+                cell=cell,
+                company=self.company_id.id,
+                areas=SQL("AND other.area_id = ANY(%s)", self._allowed_area_ids()) if self._areas() else SQL(),
+                alias=SQL(f"other_{int(column['position'])}"),
+            )
+        )
+        extra.append(name)
+        unknown = self.env._("is the ID of no registrant whom this relationship fits: %(value)s", value=VALUE)
+        return {
+            "problems": [self._formula(cell), (SQL("%s IS NOT NULL AND %s IS NULL", cell, name), unknown)],
+            "values": [SQL("%s, %s", f"related_{column['position']}", name)],
+        }
 
     def _check_income(self, column, cell, joins, extra):
         number = decimal_text.number_sql(cell, column.get("mark"))
@@ -455,7 +704,7 @@ class RegistrantImport(models.Model):
                     self.env._("is not a number: %(value)s", value=VALUE),
                 ),
                 (SQL("left(%s, 1) = '-'", cell), self.env._("is negative: %(value)s", value=VALUE)),
-                (SQL("(%s)::numeric >= 1e15", number), self.env._("is too large: %(value)s", value=VALUE)),
+                (SQL("(%s)::numeric >= %s", number, bounds.MOST), self.env._("is too large: %(value)s", value=VALUE)),
             ],
             "values": [SQL("'income', %s", number)],
         }
@@ -591,12 +840,12 @@ class RegistrantImport(models.Model):
                     SELECT min(grp.id) AS group_id
                     FROM g2p_reg_id reg
                     JOIN res_partner grp ON grp.id = reg.partner_id AND grp.is_registrant AND grp.is_group
-                    WHERE reg.id_type = %s AND reg.value = %s AND COALESCE(grp.company_id, %s) = %s %s
+                    WHERE reg.id_type = %s AND reg.value_key = %s AND COALESCE(grp.company_id, %s) = %s %s
                     HAVING count(*) = 1
                 ) AS grouped ON TRUE
                 """,
                 column["id_type"],
-                cell,
+                self.env["g2p.id.type"].browse(column["id_type"])._key_sql(cell),
                 self.company_id.id,
                 self.company_id.id,
                 SQL("AND grp.area_id = ANY(%s)", self._allowed_area_ids()) if limits else SQL(),
@@ -705,16 +954,24 @@ class RegistrantImport(models.Model):
     def _staged_ids(self, rows, seen=GOOD):
         """(line_id, row_number, state, id_type, value, column_name) of the IDs of rows whose type is unique."""
         values = SQL(", ").join(
-            SQL("(%s, line.data->>%s, %s)", column["id_type"], f"id_{column['id_type']}", column["column"])
+            SQL(
+                "(%s, %s, line.data->>%s, %s)",
+                column["id_type"],
+                self.env["g2p.id.type"].browse(column["id_type"]).case_sensitive,
+                f"id_{column['id_type']}",
+                column["column"],
+            )
             for column in self._unique_id_columns()
         )
         return SQL(
             """
-            SELECT line.id AS line_id, line.row_number, line.state, item.id_type, item.value, item.column_name
+            SELECT line.id AS line_id, line.row_number, line.state, item.id_type, item.value, item.column_name,
+                CASE WHEN item.case_sensitive THEN item.value ELSE upper(item.value %s) END AS value_key
             FROM g2p_registrant_import_line line
-            CROSS JOIN LATERAL (VALUES %s) AS item (id_type, value, column_name)
+            CROSS JOIN LATERAL (VALUES %s) AS item (id_type, case_sensitive, value, column_name)
             WHERE %s AND %s AND item.value IS NOT NULL
             """,
+            COLLATION,
             values,
             rows,
             seen,
@@ -727,14 +984,25 @@ class RegistrantImport(models.Model):
         text = self.env._("is the ID of a registrant already: %(value)s", value=VALUE)
         reason = self._reason(text, SQL("known.value"))
         if self.existing_policy != "update":
+            # whose it is, is told where who brought the file may see them
             known = SQL(
                 """
-                SELECT DISTINCT ON (staged.line_id) staged.line_id, staged.state, staged.column_name, staged.value
-                FROM (%s) staged
-                JOIN g2p_reg_id ON g2p_reg_id.id_type = staged.id_type AND g2p_reg_id.value = staged.value
+                SELECT DISTINCT ON (staged.line_id) staged.line_id, staged.state, staged.column_name, staged.value, owner.name
+                FROM (%(staged)s) staged
+                JOIN g2p_reg_id ON g2p_reg_id.id_type = staged.id_type AND g2p_reg_id.value_key = staged.value_key
+                LEFT JOIN res_partner owner ON owner.id = g2p_reg_id.partner_id
+                    AND COALESCE(owner.company_id, %(company)s) = %(company)s %(area)s
                 ORDER BY staged.line_id
                 """,
-                self._staged_ids(rows, seen),
+                staged=self._staged_ids(rows, seen),
+                company=self.company_id.id,
+                area=SQL("AND owner.area_id = ANY(%s)", self._allowed_area_ids()) if self._areas() else SQL(),
+            )
+            named = self.env._("is the ID of %(name)s already: %(value)s", name="%2$s", value="%1$s")
+            reason = SQL(
+                "CASE WHEN known.name IS NULL THEN %s ELSE format(%s, left(known.value, 50), known.name) END",
+                reason,
+                named,
             )
             if self.existing_policy == "report":
                 self._refuse_found(SQL("SELECT line_id, column_name, %s AS reason FROM (%s) AS known", reason, known))
@@ -761,7 +1029,7 @@ class RegistrantImport(models.Model):
                         partner.is_registrant AND COALESCE(partner.is_group, FALSE) = %(is_group)s
                             AND COALESCE(partner.company_id, %(company)s) = %(company)s %(area)s AS may_write
                     FROM (%(staged)s) staged
-                    JOIN g2p_reg_id reg ON reg.id_type = staged.id_type AND reg.value = staged.value
+                    JOIN g2p_reg_id reg ON reg.id_type = staged.id_type AND reg.value_key = staged.value_key
                     JOIN res_partner partner ON partner.id = reg.partner_id
                 ), matched AS MATERIALIZED (
                     SELECT line.id, line.problems,
@@ -815,14 +1083,14 @@ class RegistrantImport(models.Model):
             SQL(
                 """
                 WITH staged AS MATERIALIZED (%s), repeated AS MATERIALIZED (
-                    SELECT id_type, value, min(row_number) AS first_row
+                    SELECT id_type, value_key, min(row_number) AS first_row
                     FROM staged
-                    GROUP BY id_type, value
+                    GROUP BY id_type, value_key
                     HAVING count(*) > 1
                 )
                 SELECT DISTINCT ON (line_id) line_id, column_name, format(%s, first_row) AS reason
                 FROM staged
-                JOIN repeated USING (id_type, value)
+                JOIN repeated USING (id_type, value_key)
                 WHERE row_number > first_row
                 ORDER BY line_id, first_row
                 """,

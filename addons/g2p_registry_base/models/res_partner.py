@@ -15,7 +15,7 @@ class ResPartner(models.Model):
     """A registrant: an individual or a group (household, family …) known to the registry."""
 
     _name = "res.partner"
-    _inherit = ["res.partner", "g2p.change.mixin"]  # pylint: disable=consider-merging-classes-inherited
+    _inherit = ["res.partner", "g2p.change.mixin", "g2p.bulk.row.mixin"]  # pylint: disable=consider-merging-classes-inherited
     # Changes of people are for those who may see the person, auditors too.
     _changes_personal = True
     _changes_where = "row.is_registrant"
@@ -36,6 +36,54 @@ class ResPartner(models.Model):
         "disabled",
         "disabled_reason",
     )
+    _personal_fields = {
+        **dict.fromkeys(
+            (
+                "phone",
+                "phone_sanitized",
+                "phone_number_ids",
+                "email",
+                "email_normalized",
+                "email_formatted",
+                "address",
+                "street",
+                "street2",
+                "zip",
+                "city",
+                "contact_address",
+                "contact_address_inline",
+                "contact_address_complete",
+                "website",
+                "partner_latitude",
+                "partner_longitude",
+            ),
+            "contact",
+        ),
+        **dict.fromkeys(
+            (
+                "birthdate",
+                "birthdate_not_exact",
+                "birth_place",
+                "age",
+                "reg_ids",
+                "vat",
+                "ref",
+                "barcode",
+                "company_registry",
+                "income",
+                "civil_status",
+                "occupation",
+                "registrant_attributes",
+                "additional_g2p_info",
+                "additional_g2p_info_text",
+                "comment",
+                "disabled_reason",
+                "image_1920",
+            ),
+            "identity",
+        ),
+        "bank_ids": "account",
+    }
 
     # Lists ask: the latest individuals or groups, of one area, disabled or not. The ORM writes IS TRUE and IS NOT TRUE, and
     # PostgreSQL uses a partial index only for a condition written like the index's own.
@@ -52,6 +100,19 @@ class ResPartner(models.Model):
     _registrant_registered_idx = models.Index("(registration_date) WHERE is_registrant IS TRUE")
 
     _income_positive = models.Constraint("CHECK (income >= 0)", "An income can't be negative.")
+    _income_bound = models.Constraint("CHECK (income <= 1e12)", "An income above 1,000,000,000,000 can't be right.")
+    _registrant_named = models.Constraint(
+        "CHECK (is_registrant IS NOT TRUE OR name ~ '[^[:space:]]')", "A registrant needs a name."
+    )
+    # A day more than the database's own date: somewhere it is tomorrow already.
+    _birthdate_range = models.Constraint(
+        "CHECK (birthdate >= '1900-01-01' AND birthdate <= CURRENT_DATE + 1)",
+        "A date of birth lies between 1900 and today.",
+    )
+    _registration_range = models.Constraint(
+        "CHECK (registration_date >= '1900-01-01' AND registration_date <= CURRENT_DATE + 1)",
+        "A date of registration lies between 1900 and today.",
+    )
     _registered_after_birth = models.Constraint(
         "CHECK (registration_date >= birthdate)", "Nobody can be registered before their birth."
     )
@@ -92,6 +153,10 @@ class ResPartner(models.Model):
     disabled = fields.Datetime(string="Disabled on", readonly=True, copy=False)
     disabled_by = fields.Many2one("res.users", string="Disabled by", readonly=True, copy=False)
     disabled_reason = fields.Text(string="Reason for disabling", readonly=True, copy=False)
+
+    def _messages_stay(self):
+        """What was said about a registrant stays; a contact's messages are the contact's."""
+        return super()._messages_stay() | self.filtered("is_registrant")
 
     def _compute_change_reason(self):
         """A reason belongs to one change: it is asked anew."""

@@ -28,6 +28,7 @@ class BaseEntitlementManager(models.AbstractModel):
     _description = "Entitlement manager"
     _inherit = ["g2p.manager.source.mixin", "g2p.figure.mixin"]
     _manager_reference = "g2p.program.entitlement.manager"
+    _approval_fields = ("entitlement_validation_group_id",)
 
     _one_fee = models.Constraint(
         "CHECK (COALESCE(transfer_fee_pct, 0) = 0 OR COALESCE(transfer_fee_amt, 0) = 0)",
@@ -259,6 +260,15 @@ class BaseEntitlementManager(models.AbstractModel):
 
     # Preparation
 
+    def _reasons_of_none(self):
+        """{outcome of Prepare entitlements: what the reason of a beneficiary without an entitlement begins with}."""
+        return {
+            "no_amount": self.env._("Nothing is due"),
+            "data_missing": self.env._("Data missing: "),
+            "fee_too_high": self.env._("The fee is higher than the amount"),
+            "disabled": self.env._("Disabled or archived since the list was made"),
+        }
+
     def _prepare_chunk(self, cycle, low, high, operation):
         """Insert the draft entitlements of one range of registrants, in one statement.
 
@@ -360,10 +370,7 @@ class BaseEntitlementManager(models.AbstractModel):
                 history=entitlement._history_sql(
                     SQL("SELECT id, NULL::varchar, 'draft', NULL::varchar FROM inserted"), operation
                 ),
-                no_amount=self.env._("Nothing is due"),
-                data_missing=self.env._("Data missing: "),
-                fee_too_high=self.env._("The fee is higher than the amount"),
-                disabled=self.env._("Disabled or archived since the list was made"),
+                **self._reasons_of_none(),
             )
         )
         counts = dict(self.env.cr.fetchall())
@@ -383,6 +390,12 @@ class BaseEntitlementManager(models.AbstractModel):
         # sudo: only the answer about the user themself is used
         if self.env.user not in group.sudo().all_user_ids:
             return self.env._("Only members of “%s” may approve entitlements.", group.sudo().display_name)
+        if not group.sudo()._holds_approval():
+            return self.env._(
+                "“%s” holds neither the approver's nor finance's right any more: an administrator has to choose another "
+                "group.",
+                group.sudo().display_name,
+            )
         return False
 
     def _priority_sql(self):
