@@ -1,3 +1,5 @@
+from . import guard
+from . import ir_rule
 from . import state_history
 from . import state_mixin
 from . import bulk_operation

@@ -49,6 +49,7 @@ class Entitlement(models.Model):
     _inherit = ["g2p.state.mixin"]
     _order = "id desc"
 
+    _fixed_fields = ("cycle_id",)
     _protected_fields = (
         "state",
         "code",

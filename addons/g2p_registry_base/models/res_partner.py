@@ -12,6 +12,7 @@ class ResPartner(models.Model):
     """A registrant: an individual or a group (household, family …) known to the registry."""
 
     _inherit = "res.partner"  # pylint: disable=consider-merging-classes-inherited
+    _guarded = True
 
     # Lists ask: the latest individuals or groups, of one area, disabled or not. The ORM writes IS TRUE and IS NOT TRUE, and
     # PostgreSQL uses a partial index only for a condition written like the index's own.
@@ -157,6 +158,10 @@ class ResPartner(models.Model):
             "registration_date": fields.Date.context_today(self),
             "area_id": areas.id if len(areas) == 1 else False,
         }
+
+    def _guard_secret(self):
+        # sudo: whether somebody is a registrant decides who may name them
+        return self.sudo().filtered("is_registrant").sudo(False)
 
     @api.model_create_multi
     def create(self, vals_list):

@@ -11,6 +11,7 @@ class ResPartnerBank(models.Model):
     """An account a registrant is paid on: at a bank, or a mobile wallet."""
 
     _inherit = "res.partner.bank"
+    _guarded = True
 
     _primary_once = models.UniqueIndex(
         "(partner_id) WHERE is_primary AND active", "A registrant has one primary account."
@@ -59,6 +60,10 @@ class ResPartnerBank(models.Model):
                 raise ValidationError(
                     self.env._("%s is a mobile wallet: it has a provider, not a bank.", account.acc_number)
                 )
+
+    def _guard_secret(self):
+        # sudo: whose account it is decides who may name it
+        return self.sudo().filtered("partner_id.is_registrant").sudo(False)
 
     @api.model_create_multi
     def create(self, vals_list):

@@ -72,7 +72,6 @@ class DefaultProgramManager(models.Model):
             {
                 "name": self.env._("Cycle %s", sequence),
                 "program_id": program.id,
-                "sequence": sequence,
                 "start_date": start,
                 "end_date": end,
                 "auto_approve_entitlements": program.get_manager(program.MANAGER_CYCLE).auto_approve_entitlements,
