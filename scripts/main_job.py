@@ -118,6 +118,8 @@ class MainJob:
                 "amount_per_individual_in_group": float(EACH),
                 "max_individual_in_group": MOST,
                 "transfer_fee_pct": float(FEE_PERCENT),
+                # Who has no account is paid at the cash desk: the demo country has many without.
+                "no_account_policy": "desk",
             }
         )
         matching = wizard.matching_count

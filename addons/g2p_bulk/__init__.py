@@ -1,1 +1,3 @@
+from . import tools
 from . import models
+from .hooks import uninstall_hook

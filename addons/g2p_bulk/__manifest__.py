@@ -15,6 +15,7 @@
         "data/ir_config_parameter.xml",
         "data/queue_job.xml",
         "data/ir_cron.xml",
+        "views/g2p_change_history_views.xml",
         "views/g2p_bulk_chunk_views.xml",
         "views/g2p_bulk_log_views.xml",
         "views/g2p_bulk_operation_views.xml",
@@ -26,5 +27,6 @@
             "g2p_bulk/static/src/**/*",
         ],
     },
+    "uninstall_hook": "uninstall_hook",
     "installable": True,
 }

@@ -23,6 +23,9 @@ BACKOFF_MOST_SECONDS = 1.0
 # A row that other work holds for so long is a conflict too: let go, wait, and begin afresh.
 LOCK_TIMEOUT = "10s"
 ERROR_LENGTH = 500
+# Who lost to others waits for a turn: of those who try again, one at a time does. First half of an advisory lock; the second
+# half is what they compete for.
+TURN_LOCK = 0x67327074
 
 Conflict = PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 
@@ -133,24 +136,49 @@ def own_transaction(env):
         raise
 
 
-def retrying(env, work, on_conflict=None):
+@contextlib.contextmanager
+def turn(env, key):
+    """Wait until nobody else holds the turn for ``key``, and hold it. Between transactions: who waits holds no row, and what
+    follows sees what the others have left. The server lets go of the lock of a connection that is gone."""
+    if in_test_transaction(env.cr):
+        yield
+        return
+    env.cr.execute("SELECT pg_advisory_lock(%s, %s)", [TURN_LOCK, key])
+    env.cr.commit()
+    try:
+        yield
+    finally:
+        with contextlib.suppress(PostgresError):
+            env.cr.execute("SELECT pg_advisory_unlock(%s, %s)", [TURN_LOCK, key])
+            env.cr.commit()
+
+
+def retrying(env, work, on_conflict=None, turn_key=0):
     """Run ``work(attempt)`` in its own transaction, again when the database reports a conflict with another one.
 
+    The first attempt takes its chance; who lost waits for a turn, so that many who want the same rows come one after the
+    other instead of all failing each other's attempts.
+
     :param on_conflict: called with (attempt, conflict) before the next attempt, when the failed one is rolled back
+    :param int turn_key: what the rivals compete for, such as a company's id
     """
-    for attempt in range(1, MAX_ATTEMPTS + 1):
-        try:
-            with own_transaction(env):
-                if not in_test_transaction(env.cr):
-                    env.cr.execute("SET LOCAL lock_timeout = %s", [LOCK_TIMEOUT])
-                return work(attempt)
-        except Conflict as conflict:
-            _logger.info("Attempt %d of %d: %s", attempt, MAX_ATTEMPTS, errorcodes.lookup(conflict.pgcode))
-            if on_conflict:
-                on_conflict(attempt, conflict)
-            if attempt == MAX_ATTEMPTS:
-                raise
-            time.sleep(backoff(attempt))
+    with contextlib.ExitStack() as stack:
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            try:
+                with own_transaction(env):
+                    if not in_test_transaction(env.cr):
+                        env.cr.execute("SET LOCAL lock_timeout = %s", [LOCK_TIMEOUT])
+                    return work(attempt)
+            except Conflict as conflict:
+                _logger.info("Attempt %d of %d: %s", attempt, MAX_ATTEMPTS, errorcodes.lookup(conflict.pgcode))
+                if on_conflict:
+                    on_conflict(attempt, conflict)
+                if attempt == MAX_ATTEMPTS:
+                    raise
+                if attempt == 1:
+                    stack.enter_context(turn(env, turn_key))
+                else:
+                    time.sleep(backoff(attempt))
     return None
 
 
@@ -159,7 +187,7 @@ def retried(method):
 
     @functools.wraps(method)
     def wrapper(self, *args, **kwargs):
-        return retrying(self.env, lambda attempt: method(self, *args, **kwargs), self._note_conflict)
+        return retrying(self.env, lambda attempt: method(self, *args, **kwargs), self._note_conflict, self._turn_key())
 
     return wrapper
 

@@ -37,6 +37,9 @@
         "views/g2p_group_indicator_views.xml",
         "views/g2p_registry_menus.xml",
     ],
+    "assets": {
+        "web.assets_backend": ["g2p_registry_base/static/src/**/*"],
+    },
     "pre_init_hook": "pre_init_hook",
     "uninstall_hook": "uninstall_hook",
     "application": True,

@@ -12,6 +12,13 @@ def uninstall_hook(env):
         """
         DROP TABLE IF EXISTS g2p_group_role_holder;
         DROP TABLE IF EXISTS g2p_group_indicator_touched;
+        DROP FUNCTION IF EXISTS g2p_account_changed() CASCADE;
+        DROP TABLE IF EXISTS g2p_registrant_word;
+        DROP FUNCTION IF EXISTS g2p_registrant_words_added() CASCADE;
+        DROP FUNCTION IF EXISTS g2p_registrant_words_changed() CASCADE;
+        DROP FUNCTION IF EXISTS g2p_search_words(text) CASCADE;
+        DROP FUNCTION IF EXISTS g2p_search_number(text) CASCADE;
+        DROP FUNCTION IF EXISTS g2p_search_phone(text, text) CASCADE;
         DROP FUNCTION IF EXISTS g2p_group_registered() CASCADE;
         DROP FUNCTION IF EXISTS g2p_group_person_changed() CASCADE;
         DROP FUNCTION IF EXISTS g2p_group_persons_settled() CASCADE;

@@ -4,7 +4,8 @@
 
 Two cycles on top of each other: the first with the default entitlement manager, the second with the cash manager
 (conditions and a multiplier). The plain tables are clones of the product's (same columns, checks, indexes, foreign keys).
-A step that does not move the same number of rows on both sides ends the run. At the end: forms and first pages of lists.
+A step that does not move the same number of rows on both sides ends the run, and so does one that takes ten times as long as
+usual (watch.py). Both sides take statistics of the tables that a step wrote. At the end: forms and first pages of lists.
 """
 
 import base64
@@ -20,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 import screens
 import twins
 from odoo_environment import as_user, environment
+from watch import watched
 
 import odoo.sql_db
 from odoo import Command, fields
@@ -33,6 +35,8 @@ TABLES = (
     "g2p_payment",
     "g2p_fund_account",
 )
+# What a step of the product takes at the most on a machine of two cores, published in docs/performance.md.
+USUAL_SECONDS, USUAL_SECONDS_PER_THOUSAND = 2, 0.2
 # One in so many is disabled after the copy: verify has somebody to find.
 DISABLED = 40
 
@@ -48,6 +52,7 @@ class Pipeline:
             as_user(env, login) for login in ("manager", "approver", "finance")
         )
         self.cycle, self.prefix, self.fee = None, "", Decimal(2)
+        self.people = env["res.partner"].search_count([("is_registrant", "=", True), ("is_group", "=", False)])
 
     def setup(self):
         """A program with three batch tags and more than enough money; its plain twin tables, empty."""
@@ -65,6 +70,7 @@ class Pipeline:
                 "amount_per_individual_in_group": 20 if group else 0,
                 "max_individual_in_group": 3 if group else 0,
                 "transfer_fee_pct": 2,
+                "no_account_policy": "desk",
             }
         )
         self.program = self.manager["g2p.program"].browse(wizard.create_program()["res_id"])
@@ -125,10 +131,15 @@ class Pipeline:
 
     # Both sides of a step
 
-    def step(self, name, button, statements=(), rows=None, twin=None):
-        """Time ``button`` and then ``statements`` (or a function); ``rows`` and ``twin`` count what each of them did."""
+    def step(self, name, button, statements=(), tables=(), rows=None, twin=None):
+        """Time ``button`` and then ``statements`` (or a function); ``rows`` and ``twin`` count what each of them did.
+
+        :param tables: which of the product's tables the step writes. The engine takes their statistics when it is done, so
+            the twin does, in its time too: what follows would be planned on an empty table else.
+        """
         statements_before, started = odoo.sql_db.sql_counter, time.perf_counter()
-        button()
+        with watched(self.cr, name, USUAL_SECONDS + USUAL_SECONDS_PER_THOUSAND * self.people / 1000):
+            button()
         self.cr.commit()
         seconds = time.perf_counter() - started
         result = {
@@ -141,11 +152,14 @@ class Pipeline:
         self.env.invalidate_all()
         if statements:
             started = time.perf_counter()
-            if callable(statements):
-                statements()
-            else:
-                for statement in [statements] if isinstance(statements, str) else statements:
-                    self.cr.execute(statement, self.terms)
+            with watched(self.cr, f"{name} (plain SQL)", seconds):
+                if callable(statements):
+                    statements()
+                else:
+                    for statement in [statements] if isinstance(statements, str) else statements:
+                        self.cr.execute(statement, self.terms)
+                for table in tables:
+                    self.cr.execute(f"ANALYZE {plain(table)}")
             self.cr.commit()
             result["plain_seconds"] = time.perf_counter() - started
             if twin and self.count(twin) != result["rows"]:
@@ -212,12 +226,14 @@ class Pipeline:
             "import eligible",
             lambda: program.import_eligible_registrants("draft"),
             twins.import_eligible(self.target),
+            tables=("g2p_program_membership",),
             **self.both("g2p_program_membership", "program_id = %(program)s"),
         )
         self.step(
             "deduplicate (document, phone, shared member)",
             program.deduplicate_beneficiaries,
             twins.deduplicate(self.target),
+            tables=("g2p_program_membership",),
             **self.both("g2p_program_membership", "program_id = %(program)s"),
         )
         self.cr.execute(twins.SAME_MEMBERS)
@@ -226,6 +242,7 @@ class Pipeline:
             "enrol",
             program.enroll_eligible_registrants,
             twins.enrol(self.target),
+            tables=("g2p_program_membership",),
             **self.both("g2p_program_membership", "program_id = %(program)s AND state = 'enrolled'"),
         )
 
@@ -242,6 +259,7 @@ class Pipeline:
             "create cycle, copy",
             create_and_copy,
             twins.COPY,
+            tables=("g2p_cycle_membership",),
             **self.both("g2p_cycle_membership", "cycle_id = %(cycle)s"),
         )
         # A later cycle begins in its own month; here it is paid today.
@@ -255,6 +273,7 @@ class Pipeline:
             "verify",
             self.cycle.check_eligibility,
             twins.verify(self.target),
+            tables=("g2p_cycle_membership",),
             rows="SELECT COUNT(*) FROM g2p_cycle_membership WHERE cycle_id = %(cycle)s",
             twin="SELECT COUNT(*) FROM plain_cycle_membership WHERE cycle_id = %(cycle)s",
         )
@@ -264,6 +283,7 @@ class Pipeline:
             f"prepare entitlements ({'cash' if cash else 'default'} manager)",
             self.cycle.prepare_entitlement,
             twins.prepare(self.target, cash),
+            tables=("g2p_entitlement",),
             **self.both("g2p_entitlement", "cycle_id = %(cycle)s"),
         )
         self.same("g2p_entitlement", "cycle_id = %(cycle)s", "SUM(initial_amount - transfer_fee)")
@@ -271,6 +291,7 @@ class Pipeline:
             "send for approval",
             self.cycle.to_approve,
             twins.SUBMIT,
+            tables=("g2p_entitlement",),
             **self.both("g2p_entitlement", "cycle_id = %(cycle)s AND state = 'pending_validation'"),
         )
         self.cycle.with_env(self.approver).approve()
@@ -285,6 +306,7 @@ class Pipeline:
             "approve with fund",
             self.cycle.with_env(self.finance).validate_entitlement,
             twins.APPROVE,
+            tables=("g2p_entitlement",),
             **self.both("g2p_entitlement", "cycle_id = %(cycle)s AND state = 'approved'"),
         )
 
@@ -301,12 +323,14 @@ class Pipeline:
             "prepare payments (three batch tags)",
             self.cycle.prepare_payment,
             twins.prepare_payments(self.target),
+            tables=("g2p_payment", "g2p_payment_batch"),
             **self.both("g2p_payment", "cycle_id = %(cycle)s"),
         )
         self.step(
             "send payments",
             self.cycle.send_payment,
             twins.SEND,
+            tables=("g2p_payment", "g2p_entitlement"),
             **self.both("g2p_payment", "cycle_id = %(cycle)s AND state = 'sent'"),
         )
         self.step(
@@ -320,6 +344,7 @@ class Pipeline:
             "reconcile from CSV",
             lambda: self.reconcile(statement),
             lambda: self.plain_reconcile(self.plain_statement),
+            tables=("g2p_payment", "g2p_entitlement"),
             **self.both("g2p_payment", "cycle_id = %(cycle)s AND status = 'paid'"),
         )
         self.same("g2p_entitlement", "cycle_id = %(cycle)s AND state = 'rdpd2ben'")

@@ -207,6 +207,7 @@ class Job:
                 "name": f"Prepared {next(NAMES)}",
                 "target_type": "group",
                 "amount_per_cycle": 100,
+                "no_account_policy": "desk",
                 "import_beneficiaries": "yes",
             },
         )

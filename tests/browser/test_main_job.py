@@ -110,6 +110,7 @@ class Worker:
         person.fill("amount_per_individual_in_group", 20)
         person.fill("max_individual_in_group", 3)
         person.fill("transfer_fee_pct", 2)
+        page.get_by_label("Beneficiaries without an account").select_option(label="Paid at the cash desk")
         page.get_by_role("dialog").get_by_role("button", name="Next").click()
         page.get_by_label("Yes, enrol everybody who matches now").check()
         expect(page.get_by_role("dialog")).to_contain_text(f"{eligible:,} registrants match")
@@ -269,7 +270,7 @@ class Worker:
             "SELECT COUNT(*) FROM g2p_payment WHERE cycle_id = %(cycle)s AND account_number IS NULL",
             cycle=self.cycle().id,
         )
-        assert f"Prepared: {due.count - without:,}. Prepared, without an account: {without:,}." in message
+        assert f"Prepared: {due.count - without:,}. Prepared for the cash desk: {without:,}." in message
         person.shows_stat("action_view_payments", due.count)
         person.shows_pipeline("Payments", due.count, net)
         assert self.states("g2p_payment") == {"issued": due.count}

@@ -149,6 +149,7 @@ class Program:
             eligibility_domain=domain,
             amount_per_cycle=100,
             transfer_fee_pct=2,
+            no_account_policy="desk",
         )
         self.id = manager.call("g2p.program.create.wizard", "create_program", [wizard])["res_id"]
         world.admin.create("g2p.deduplication.manager.id_dedup", name="IDs", program_id=self.id)

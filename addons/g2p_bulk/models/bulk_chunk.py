@@ -11,6 +11,7 @@ from ..core import in_test_transaction, process_name
 CHANGED = "changed"
 ERROR = "error"
 NOT_RUN = "not_run"
+MOVED_ON = "moved_on"
 # A job whose connection broke is tried again after so many seconds: the database server may be starting.
 RECONNECT_SECONDS = 10
 
@@ -81,9 +82,14 @@ class BulkChunk(models.Model):
         """Do the work of a claimed chunk and mark it done, in the caller's transaction."""
         operation = self.operation_id
         target = operation._target()
-        step = getattr(target, f"_bulk_chunk_{operation.step}")
-        counts = step(operation.with_env(target.env), self.low, self.high)
-        target.env.flush_all()
+        target.invalidate_recordset()
+        if target._bulk_may_work(operation.step):
+            step = getattr(target, f"_bulk_chunk_{operation.step}")
+            counts = step(operation.with_env(target.env), self.low, self.high)
+            target.env.flush_all()
+        else:
+            # The record went on while the work lay still: what was to be done to it then must not be done to it now.
+            counts = {MOVED_ON: self.planned}
         counts = {outcome: int(count) for outcome, count in (counts or {}).items() if count}
         # Rows that no longer were what they were when the work was planned belong to no outcome of the step.
         # Rows that came in meanwhile were worked on too: then there is more than was planned.

@@ -2,11 +2,11 @@ from psycopg2.errors import UniqueViolation
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
-from odoo.tools import mute_logger
+from odoo.tools import SQL, mute_logger
 
 from ..core import Conflict, commit, in_test_transaction, retrying, wrote_something
-from .bulk_chunk import CHANGED, ERROR, NOT_RUN
-from .bulk_operation import ACTIVE_STATES
+from .bulk_chunk import CHANGED, ERROR, MOVED_ON, NOT_RUN
+from .bulk_operation import ACTIVE_STATES, OPEN_STATES
 
 
 class BulkMixin(models.AbstractModel):
@@ -27,6 +27,10 @@ class BulkMixin(models.AbstractModel):
 
     All of them run as superuser with the user who started the operation as ``env.uid``, in the operation's company.
     They may run twice or at the same time as others for other ranges: idempotence is theirs, by constraint.
+
+    What comes before what is declared, not coded: :meth:`_bulk_relies_on` and its companions say which steps have to be
+    whole before a step or a transition, and in which states of the record a step may work. A start asks them by itself;
+    a transition, and an act on single rows that steps move, calls :meth:`_bulk_check` first.
     """
 
     _name = "g2p.bulk.mixin"
@@ -69,7 +73,9 @@ class BulkMixin(models.AbstractModel):
             lambda operation: operation.state in (*ACTIVE_STATES, "failed")
         )
         # The last one wins: what runs before what failed, and what is newer before what is older.
-        for operation in open_operations.sorted(lambda operation: (operation.state in ACTIVE_STATES, operation.id)):
+        for operation in open_operations._not_completed().sorted(
+            lambda operation: (operation.state in ACTIVE_STATES, operation.id)
+        ):
             self.browse(operation.res_id).running_operation_id = operation
 
     # Actions
@@ -93,6 +99,7 @@ class BulkMixin(models.AbstractModel):
         return {
             CHANGED: (self.env._("Changed meanwhile"), "skipped"),
             NOT_RUN: (self.env._("Not done, cancelled"), "skipped"),
+            MOVED_ON: (self.env._("Not done, the record had moved on"), "failed"),
             ERROR: (self.env._("Stopped by an error"), "failed"),
         }
 
@@ -153,6 +160,158 @@ class BulkMixin(models.AbstractModel):
             },
         }
 
+    # What comes before what
+
+    @api.model
+    def _bulk_relies_on(self):
+        """{step, transition or act: the steps that have to be whole before it}, extended by each model and plug-in.
+
+        A step of another record is written ``model:step`` (``model:*``: all of them); :meth:`_bulk_related` says which
+        records those are. Whole: the last operation of the step neither runs, nor waits, nor has failed, nor was cancelled
+        with a rest, and the set adds up (:meth:`_bulk_shortfall`). A step that never ran is whole.
+
+        Whatever is declared, only one step at a time works on a record, and nothing moves the record on while one does,
+        or has failed and was neither resumed nor given up (:meth:`_bulk_harmless` names exceptions).
+        """
+        return {}
+
+    @api.model
+    def _bulk_acts(self):
+        """Those names of :meth:`_bulk_relies_on` that change some rows and do not move the record on: they wait for the
+        step that runs, but not for one that has failed."""
+        return ()
+
+    @api.model
+    def _bulk_harmless(self):
+        """{step, transition or act: steps that may run at the same time}. Tests with two connections stand behind it. What
+        was interrupted or has failed still stands in the way of what relies on it."""
+        return {}
+
+    @api.model
+    def _bulk_from_states(self):
+        """{step: states of the record in which it may work}; a step that is not named works in any."""
+        return {}
+
+    @api.model
+    def _bulk_completed_by(self):
+        """{step: steps that, done later, leave nothing of it to be finished}."""
+        return {}
+
+    @api.model
+    def _bulk_given_up(self):
+        """Steps for which *Cancel* is an end: nothing waits for their rest."""
+        return ()
+
+    def _bulk_parents(self):
+        """The records this one belongs to, outermost first: steps of both are started one after the other."""
+        return []
+
+    def _bulk_related(self, model):
+        """The ids of the records of another model whose steps this one relies on: a tuple, or a query."""
+        return tuple(parent.id for parent in self._bulk_parents() if parent._name == model)
+
+    def _bulk_shortfall(self, step, name):
+        """What is missing in the set that ``step`` leaves behind, before ``name``, in a sentence that says what to do;
+        False when it adds up."""
+        return False
+
+    def _bulk_check(self, name):
+        """Refuse a transition or an act before its time. Race-safe: until the end of the transaction no step starts on
+        the record, and one that started at the same moment makes this transaction be repeated.
+
+        :param name: a key of :meth:`_bulk_relies_on`
+        """
+        for record in self:
+            record._bulk_gate()
+            if refusal := record._bulk_refusal(name):
+                raise UserError(refusal)
+
+    def _bulk_gate(self):
+        """Come one after the other, with the records this one belongs to. The rows are written, not only locked: who
+        waited for them is told by the database that what it has read is old, and begins again."""
+        self.ensure_one()
+        self.env.flush_all()
+        for record in (*self._bulk_parents(), self):
+            self.env.cr.execute(
+                SQL(
+                    "UPDATE %(table)s SET id = id WHERE id = %(id)s", table=SQL.identifier(record._table), id=record.id
+                ),
+                log_exceptions=False,
+            )
+
+    def _bulk_refusal(self, name, resumed=None):
+        """Why a step, transition or act can't be done yet, in words; False when it can.
+
+        :param resumed: the operation that goes on with the step
+        """
+        self.ensure_one()
+        # sudo: what is unfinished stands in the way whether or not the user may see it; only the sentence is shown
+        operations = self.env["g2p.bulk.operation"].sudo()
+        steps = self._bulk_steps()
+        relied = self._bulk_relies_on()[name]
+        act = name in self._bulk_acts()
+        harmless = self._bulk_harmless().get(name, ())
+        own = [step for step in steps if step not in (*harmless, *relied) and step != name]
+        scopes = [(self._name, self.ids, own, ACTIVE_STATES if act or name in steps else OPEN_STATES)]
+        for needed in relied:
+            model, _colon, step = needed.rpartition(":")
+            target = self.env[model] if model else self
+            ids = self._bulk_related(model) if model else self.ids
+            states = ACTIVE_STATES if act else OPEN_STATES
+            if step == "*":
+                scopes.append((target._name, ids, None, states))
+                continue
+            if not act and step not in target._bulk_given_up():
+                states = (*states, "cancelled")
+            scopes.append((target._name, ids, [step], states))
+        unfinished = operations._unfinished(scopes) - (resumed or operations)
+        if harmless and unfinished:
+            unfinished = unfinished.filtered(
+                lambda operation: (
+                    operation.state not in ACTIVE_STATES
+                    or operation.interruption
+                    or (
+                        operation.step
+                        if operation.res_model == self._name
+                        else f"{operation.res_model}:{operation.step}"
+                    )
+                    not in harmless
+                )
+            )
+        if unfinished:
+            return unfinished[-1]._why_wait()
+        if resumed or act:
+            return False
+        for step in relied:
+            if ":" not in step and (sentence := self.sudo()._bulk_shortfall(step, name)):  # sudo: as above
+                return sentence
+        return False
+
+    def _bulk_may_work(self, step):
+        """Whether the record is in a state for which the step is made."""
+        states = self._bulk_from_states().get(step)
+        return not states or self.state in states
+
+    def _bulk_check_start(self, step):
+        """In the transaction that creates an operation: nothing unfinished, and the record is where it has to be."""
+        self._bulk_gate()
+        self.invalidate_recordset()
+        twin = self.env["g2p.bulk.operation"].sudo()._active_operation(self, step)  # sudo: see `_bulk_start`
+        if twin:
+            twin._refuse_twin()
+        if refusal := self._bulk_refusal(step):
+            raise UserError(refusal)
+        if not self._bulk_may_work(step):
+            labels = dict(self._fields["state"]._description_selection(self.env))
+            raise UserError(
+                self.env._(
+                    "%(record)s is in state “%(state)s”; this can only be done in “%(wanted)s”.",
+                    record=self.display_name,
+                    state=labels[self.state],
+                    wanted=" / ".join(labels[state] for state in self._bulk_from_states()[step]),
+                )
+            )
+
     # Starting
 
     def _bulk_start(self, step, params=None, chunk_size=None, mode=None):
@@ -212,6 +371,7 @@ class BulkMixin(models.AbstractModel):
         def create(attempt):
             # A refusal leaves nothing behind, even if the caller goes on.
             with self.env.cr.savepoint():
+                self._bulk_check_start(vals["step"])
                 with mute_logger("odoo.sql_db"):  # losing the race is no error of the log
                     # Write access on the target was checked by the caller; users have no create access on operations.
                     operation = self.env["g2p.bulk.operation"].sudo().create(vals)
@@ -225,7 +385,9 @@ class BulkMixin(models.AbstractModel):
         if in_test_transaction(self.env.cr) or wrote_something(self.env):
             return create(1)
         try:
-            return retrying(self.env, create, lambda attempt, conflict: conflicts.append(conflict))
+            return retrying(
+                self.env, create, lambda attempt, conflict: conflicts.append(conflict), vals["company_id"] or 0
+            )
         except Conflict as error:
             raise UserError(
                 self.env._(

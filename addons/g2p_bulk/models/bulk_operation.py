@@ -20,6 +20,7 @@ from ..core import (
     rows_per_second,
     seconds_left,
 )
+from .bulk_chunk import ERROR, MOVED_ON, NOT_RUN
 
 _logger = logging.getLogger(__name__)
 
@@ -29,6 +30,8 @@ FILE_FULL = "could not extend file"
 ANALYZE_FROM = 1_000
 
 ACTIVE_STATES = ("pending", "running")
+# Not over: nothing that relies on the step, and nothing that moves its record on, may go past these.
+OPEN_STATES = (*ACTIVE_STATES, "failed")
 
 
 class BulkOperation(models.Model):
@@ -308,6 +311,10 @@ class BulkOperation(models.Model):
         self.planned = planned
         return chunks
 
+    def _turn_key(self):
+        """What those who lost rows to each other wait their turn for: the money and the people of a company."""
+        return self.company_id.id or 0
+
     def _choose_mode(self, inline_threshold):
         return "queue" if self.planned >= inline_threshold and self._runner_is_alive() else "inline"
 
@@ -338,7 +345,7 @@ class BulkOperation(models.Model):
             self._note_conflict(attempt, conflict, self.env["g2p.bulk.chunk"].browse(taken))
 
         try:
-            return retrying(self.env, work, on_conflict)
+            return retrying(self.env, work, on_conflict, self._turn_key())
         except Exception as error:
             if self.env.cr.closed or self.env.cr.connection.closed or not taken:
                 raise
@@ -381,6 +388,8 @@ class BulkOperation(models.Model):
             state = self._locked_state()
             if state not in (*ACTIVE_STATES, "failed"):
                 raise UserError(self.env._("%(name)s is over, there is nothing to resume.", name=self.name))
+            if refusal := self._target()._bulk_refusal(self.step, resumed=self):
+                raise UserError(refusal)
             if state == "failed":
                 if twin := self._active_operation(self._target(), self.step):
                     twin._refuse_twin()
@@ -416,7 +425,7 @@ class BulkOperation(models.Model):
             return finished
 
         try:
-            return retrying(self.env, finish, lambda attempt, conflict: conflicts.append(conflict))
+            return retrying(self.env, finish, lambda attempt, conflict: conflicts.append(conflict), self._turn_key())
         except Exception as error:
             if self.env.cr.closed or self.env.cr.connection.closed:
                 raise
@@ -444,7 +453,8 @@ class BulkOperation(models.Model):
         if pending:
             return False
         if state == "running":
-            self.state = "failed" if failed else "done"
+            # Done is said only of what was done.
+            self.state = "failed" if failed else "cancelled" if self._has_moved_on() else "done"
         self.write({"planned": planned, "finished_at": fields.Datetime.now()})
         target = self._target()
         if planned >= ANALYZE_FROM:
@@ -459,6 +469,13 @@ class BulkOperation(models.Model):
         if self.mode == "queue":
             self._tell_user()
         return True
+
+    def _has_moved_on(self):
+        return bool(
+            self.env.execute_query(
+                SQL("SELECT 1 FROM g2p_bulk_chunk WHERE operation_id = %s AND counts ? %s LIMIT 1", self.id, MOVED_ON)
+            )
+        )
 
     @retried
     def _record_finish_failure(self, message):
@@ -496,14 +513,128 @@ class BulkOperation(models.Model):
     def _refuse_twin(self):
         """Raise what a second start of the same step on the same record gets to read."""
         self.ensure_one()
-        raise UserError(
-            self.env._(
-                "%(name)s is already running, started by %(user)s at %(time)s.",
-                name=self.name,
-                user=self.user_id.name,
-                time=format_datetime(self.env, self.started_at),
+        if self.interruption:
+            raise UserError(
+                self.env._(
+                    "%(name)s, started by %(user)s at %(time)s, was interrupted: %(left)s of %(total)s rows are left. "
+                    "Resume it: that runs the rest.",
+                    **self._told(),
+                )
+            )
+        raise UserError(self.env._("%(name)s is already running, started by %(user)s at %(time)s.", **self._told()))
+
+    def _told(self):
+        """What is said of an operation to people who may not be able to read it."""
+        return {
+            "name": self.name,
+            "user": self.user_id.name,
+            "time": format_datetime(self.env, self.started_at),
+            "left": self._format_count(self.planned - self.processed),
+            "total": self._format_count(self.planned),
+        }
+
+    def _why_wait(self):
+        """What is unfinished about this operation and how to finish it, in one sentence."""
+        self.ensure_one()
+        _ = self.env._
+        if self.interruption:
+            text = _(
+                "“%(name)s”, started by %(user)s at %(time)s, was interrupted, and %(left)s of %(total)s rows are left. "
+                "Resume it first.",
+                **self._told(),
+            )
+        elif self.state in ACTIVE_STATES:
+            text = _(
+                "“%(name)s”, started by %(user)s at %(time)s, is running, and %(left)s of %(total)s rows are left. "
+                "Wait until it is through.",
+                **self._told(),
+            )
+        elif self.state == "failed":
+            told = self._told() | {"left": self._format_count(self.failed)}
+            text = _(
+                "“%(name)s”, started by %(user)s at %(time)s, was stopped by errors, and %(left)s of %(total)s rows are "
+                "left. Resume it first; if that can't help, cancel it.",
+                **told,
+            )
+        else:
+            told = self._told() | {"left": self._format_count(self._rest())}
+            text = _(
+                "“%(name)s”, started by %(user)s at %(time)s, was cancelled before it was through, and %(left)s of "
+                "%(total)s rows are left. Start it again first.",
+                **told,
+            )
+        return text
+
+    def _rest(self):
+        """Rows that an operation which is over has not worked on."""
+        counts = self.counts or {}
+        return sum(counts.get(outcome, 0) for outcome in (NOT_RUN, MOVED_ON, ERROR))
+
+    @api.model
+    def _unfinished(self, scopes):
+        """The operations that are not whole: each the last of its step on its record, and running, waiting, failed, or
+        given up with a rest. One statement.
+
+        :param scopes: [(model, ids as SQL or a tuple, steps or None for all of them, states that count)]
+        """
+        if not scopes:
+            return self.browse()
+        self.flush_model()
+        conditions = [
+            SQL(
+                "(operation.res_model = %s AND operation.res_id IN %s AND %s AND operation.state IN %s)",
+                model,
+                SQL("(%s)", ids) if isinstance(ids, SQL) else (tuple(ids) or (None,)),
+                SQL("TRUE") if steps is None else SQL("operation.step = ANY(%s)", list(steps)),
+                tuple(states),
+            )
+            for model, ids, steps, states in scopes
+        ]
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT operation.id
+                FROM g2p_bulk_operation AS operation
+                WHERE (%s)
+                    AND NOT EXISTS (
+                        SELECT FROM g2p_bulk_operation AS later
+                        WHERE later.res_model = operation.res_model AND later.res_id = operation.res_id
+                            AND later.step = operation.step AND later.id > operation.id
+                    )
+                    AND (
+                        operation.state <> 'cancelled'
+                        OR EXISTS (
+                            SELECT FROM g2p_bulk_chunk AS chunk
+                            WHERE chunk.operation_id = operation.id AND chunk.planned > 0
+                                AND (chunk.state IN ('cancelled', 'failed') OR chunk.counts ? %s)
+                        )
+                    )
+                ORDER BY operation.id
+                """,
+                SQL(" OR ").join(conditions),
+                MOVED_ON,
             )
         )
+        return self.browse(operation_id for [operation_id] in rows)._not_completed()
+
+    def _not_completed(self):
+        """Without those that a later operation of another step has brought to an end, as their target says."""
+        left = self.browse()
+        for operation in self:
+            model = self.env.get(operation.res_model)
+            others = model._bulk_completed_by().get(operation.step, ()) if hasattr(model, "_bulk_steps") else ()
+            if not others or not self.search_count(
+                [
+                    ("res_model", "=", operation.res_model),
+                    ("res_id", "=", operation.res_id),
+                    ("step", "in", others),
+                    ("state", "=", "done"),
+                    ("id", ">", operation.id),
+                ],
+                limit=1,
+            ):
+                left += operation
+        return left
 
     # Writing down what happened
 

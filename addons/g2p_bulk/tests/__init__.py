@@ -5,3 +5,4 @@ from . import test_state
 from . import test_access
 from . import test_liveness
 from . import test_settings
+from . import test_order

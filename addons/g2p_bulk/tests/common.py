@@ -29,10 +29,45 @@ class Shelf(models.Model):
     name = fields.Char()
     company_id = fields.Many2one("res.company")
     finished = fields.Integer(default=0)
+    state = fields.Selection([("open", "Open"), ("sealed", "Sealed")], default="open", required=True)
+    complaint = fields.Char(help="What the step *Move* has left wrong.")
 
     @api.model
     def _bulk_steps(self):
-        return super()._bulk_steps() | {"move": "Move", "other": "Other"}
+        return super()._bulk_steps() | {"move": "Move", "other": "Other", "undo": "Undo"}
+
+    @api.model
+    def _bulk_relies_on(self):
+        return super()._bulk_relies_on() | {"move": (), "other": ("move",), "undo": (), "seal": ("move",), "touch": ()}
+
+    @api.model
+    def _bulk_acts(self):
+        return (*super()._bulk_acts(), "touch")
+
+    @api.model
+    def _bulk_from_states(self):
+        return super()._bulk_from_states() | {"move": ("open",)}
+
+    @api.model
+    def _bulk_completed_by(self):
+        return super()._bulk_completed_by() | {"move": ("undo",)}
+
+    def _bulk_shortfall(self, step, name):
+        return self.complaint if step == "move" else super()._bulk_shortfall(step, name)
+
+    def _bulk_source_other(self, operation):
+        return SQL("SELECT 1 AS key")
+
+    def _bulk_chunk_other(self, operation, low, high):
+        return {"moved": 1}
+
+    _bulk_source_undo = _bulk_source_other
+    _bulk_chunk_undo = _bulk_chunk_other
+
+    def seal(self):
+        """A transition."""
+        self._bulk_check("seal")
+        self.state = "sealed"
 
     @api.model
     def _bulk_outcomes(self):

@@ -11,6 +11,8 @@ PUBLIC = {
     "g2p.bulk.chunk": set(),
     "g2p.bulk.log": set(),
     "g2p.bulk.mixin": {"action_view_operations"},
+    "g2p.change.history": {"init"},
+    "g2p.change.mixin": {"action_view_changes", "create", "write", "unlink"},
     "g2p.state.history": {"init"},
     "g2p.state.mixin": {"action_view_history"},
 }

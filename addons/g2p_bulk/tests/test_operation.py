@@ -8,6 +8,7 @@ from odoo.addons.queue_job.job import Job
 from odoo.addons.queue_job.jobrunner.runner import PG_ADVISORY_LOCK_ID
 
 from .common import Hooks, WorldCase
+from .statements import counting_statements
 
 ENGINE = "odoo.addons.g2p_bulk.models.bulk_operation"
 
@@ -205,7 +206,8 @@ class TestOperation(WorldCase):
         marks = []
         shelf = self.fill(self.env, size * 4)
         Hooks.on_chunk = lambda target, *args: marks.append(target.env.cr.sql_log_count)
-        shelf._bulk_start("move", chunk_size=size)
+        with counting_statements(self.env.cr):
+            shelf._bulk_start("move", chunk_size=size)
         Hooks.reset()
         return [after - before for before, after in pairwise(marks)]
 

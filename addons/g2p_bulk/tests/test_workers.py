@@ -204,15 +204,16 @@ class TestWorkers(WorkersCase):
 
     def test_a_start_that_loses_to_others_is_repeated_and_says_so(self):
         shelf_id = self.shelf(10)
+        other_id = self.shelf(1)
         prices = []
 
         def reserve(target, operation):
-            # What a rival commits between our snapshot and our change.
+            # What a rival commits between our snapshot and our change: of a row that both want, such as a fund's account.
             if len(prices) < 3:
                 with self.worker() as env:
-                    env.cr.execute(SQL("UPDATE g2p_bulk_test_shelf SET name = 'Rival' WHERE id = %s", shelf_id))
+                    env.cr.execute(SQL("UPDATE g2p_bulk_test_shelf SET name = 'Rival' WHERE id = %s", other_id))
                 prices.append(len(prices))
-            target.env.cr.execute(SQL("UPDATE g2p_bulk_test_shelf SET company_id = NULL WHERE id = %s", target.id))
+            target.env.cr.execute(SQL("UPDATE g2p_bulk_test_shelf SET company_id = NULL WHERE id = %s", other_id))
 
         Hooks.on_before = reserve
         with mute_logger("odoo.sql_db"):

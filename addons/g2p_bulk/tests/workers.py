@@ -23,7 +23,7 @@ class WorkersCase(WorldCase):
             cr.execute("""
                 CREATE TABLE g2p_bulk_test_shelf (
                     id serial PRIMARY KEY, name varchar, company_id integer, finished integer,
-                    create_uid integer, create_date timestamp, write_uid integer, write_date timestamp
+                    state varchar, complaint varchar, create_uid integer, create_date timestamp, write_uid integer, write_date timestamp
                 );
                 CREATE TABLE g2p_bulk_test_book (
                     id serial PRIMARY KEY, shelf_id integer, key integer, touched integer, price integer, title varchar,

@@ -1,4 +1,5 @@
 from . import managers
+from . import program
 from . import registry_deduplication
 from . import registry_duplicate
 from . import registrant_merge

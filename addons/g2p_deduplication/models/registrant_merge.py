@@ -228,6 +228,7 @@ class RegistrantMerge(models.Model):
         self.check_access("write")
         if self.proposed_by_id == self.env.user:
             raise UserError(self.env._("You proposed this merge: somebody else must look at it and merge."))
+        self._check_idle()
         self._lock()
         self._require_state("proposed")
         if obstacle := self.sudo()._obstacle():  # sudo: see `_compute_obstacle`
@@ -255,6 +256,7 @@ class RegistrantMerge(models.Model):
         self.ensure_one()
         self._check_role(GROUP_ADMIN, GROUP_MANAGER)
         self.check_access("write")
+        self._check_idle()
         self._lock()
         self._require_state("merged")
         if self.undo_until < fields.Datetime.now():
@@ -275,6 +277,13 @@ class RegistrantMerge(models.Model):
             "duplicate", self.env._("Merge undone")
         )
         return True
+
+    def _check_idle(self):
+        """No step works on a program, or on one of its cycles, of which one of the two is a member."""
+        # sudo: a step stands in the way whether or not the user may see it; only its name is told
+        members = self.env["g2p.program_membership"].sudo()
+        programs = members.search([("partner_id", "in", (self.survivor_id | self.merged_id).ids)]).program_id
+        programs.sorted("id")._bulk_check("merge_members")
 
     def _check_role(self, *groups):
         if not self.env.su and not any(self.env.user.has_group(group) for group in groups):

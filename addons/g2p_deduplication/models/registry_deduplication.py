@@ -92,6 +92,10 @@ class RegistryDeduplication(models.Model):
             "g2p_registry_duplicate_pair",
         ]
 
+    @api.model
+    def _bulk_relies_on(self):
+        return {**super()._bulk_relies_on(), "deduplicate": ()}
+
     def action_deduplicate(self):
         """Button: find the sets of duplicates among all registrants of the type. It changes no registrant."""
         self.ensure_one()
@@ -126,15 +130,16 @@ class RegistryDeduplication(models.Model):
         )
 
     def _managers(self):
-        """The managers that a program would have, without a program; these settings are the one of names."""
+        """The managers that a program would have, without a program; these settings are the one of names. Nobody is marked
+        here: who stays is a suggestion, also where there is only a sign."""
         manager = "g2p.deduplication.manager"
         managers = []
         if self.use_ids:
             managers.append(self.env[f"{manager}.id_dedup"].new({"supported_id_document_types": self.id_type_ids.ids}))
         if self.use_phones:
-            managers.append(self.env[f"{manager}.phone_number"].new({}))
+            managers.append(self.env[f"{manager}.phone_number"].new({"needs_decision": False}))
         if self.use_accounts:
-            managers.append(self.env[f"{manager}.bank_account"].new({}))
+            managers.append(self.env[f"{manager}.bank_account"].new({"needs_decision": False}))
         if self.use_shared_members and self.target_type == "group":
             managers.append(self.env[f"{manager}.default"].new({}))
         if self.use_names:

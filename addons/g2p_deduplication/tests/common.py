@@ -14,7 +14,7 @@ class DeduplicationCase(ProgramsCase):
     def only(self, model, target_type="individual", **values):
         """A program whose one deduplication manager is of this type."""
         program = self.program(f"Only {model} {self.env['g2p.program'].search_count([])}", target_type=target_type)
-        program.get_managers(program.MANAGER_DEDUPLICATION)[0].unlink()
+        program.deduplication_managers.unlink()
         manager = self.env[f"g2p.deduplication.manager.{model}"].create(
             {"name": model, "program_id": program.id, **values}
         )

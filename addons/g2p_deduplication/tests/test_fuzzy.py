@@ -198,6 +198,7 @@ class TestFuzzy(DeduplicationCase):
             program, __ = self.only("fuzzy")
             self.many_registrants(people, prefix=f"Person {people} ")
             program.import_eligible_registrants("draft")
-            self.statements(program, "deduplicate_beneficiaries", "deduplicate")
+            for __ in range(2):  # the first finds the program in memory, the second fills what is kept of access rules
+                self.statements(program, "deduplicate_beneficiaries", "deduplicate")
             counts.append(self.statements(program, "deduplicate_beneficiaries", "deduplicate"))
         self.assertEqual(counts[0], counts[1])

@@ -1,6 +1,8 @@
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 
+from odoo.addons.g2p_bulk.tests.statements import counting_statements
+
 from .common import DeduplicationCase
 
 
@@ -121,10 +123,9 @@ class TestRegistry(DeduplicationCase):
 
         def statements(some):
             self.env.invalidate_all()
-            before = self.cr.sql_log_count
-            some.action_not_duplicate()
-            self.env.flush_all()
-            return self.cr.sql_log_count - before
+            with counting_statements(self.cr) as count:
+                some.action_not_duplicate()
+            return count.statements
 
         records[0].action_not_duplicate()
         self.assertEqual(statements(records[1]), statements(records[2:]))

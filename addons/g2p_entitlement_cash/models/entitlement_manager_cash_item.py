@@ -3,7 +3,6 @@ from odoo.exceptions import ValidationError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from odoo.addons.g2p_programs.models.domain import parse_domain
 from odoo.addons.g2p_programs.models.money import decimal
 
 NUMBERS = ("integer", "float", "monetary")
@@ -14,6 +13,7 @@ class CashEntitlementItem(models.Model):
 
     _name = "g2p.program.entitlement.manager.cash.item"
     _description = "Item of a cash entitlement"
+    _inherit = "g2p.condition.mixin"
     _order = "sequence, id"
 
     _amount_not_negative = models.Constraint("CHECK (amount >= 0)", "The amount of an item can't be negative.")
@@ -40,18 +40,8 @@ class CashEntitlementItem(models.Model):
     )
     max_multiplier = fields.Integer("Maximum of the number", default=0, help="0 means no maximum.")
 
-    @api.constrains("condition")
-    def _check_condition(self):
-        for item in self:
-            try:
-                # Searched as the user who writes it: nobody may ask by a rule what they may not read.
-                self.env["res.partner"].search(item._condition_domain(), limit=1)
-            except Exception as error:
-                raise ValidationError(
-                    self.env._(
-                        "The condition of the item %(item)s can't be used: %(error)s", item=item.name, error=error
-                    )
-                ) from error
+    def _condition_fields(self):
+        return {**super()._condition_fields(), "condition": "res.partner"}
 
     @api.constrains("multiplier_field")
     def _check_multiplier_field(self):
@@ -72,7 +62,7 @@ class CashEntitlementItem(models.Model):
 
     def _condition_domain(self):
         self.ensure_one()
-        return parse_domain(self.env, self.condition)
+        return self._conditions("condition")
 
     def _matches(self, members, position, low, high):
         """The members who meet the condition.

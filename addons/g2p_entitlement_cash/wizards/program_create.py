@@ -49,7 +49,11 @@ class ProgramCreateWizardCashItem(models.TransientModel):
 
     _name = "g2p.program.create.wizard.cash.item"
     _description = "Item of a cash entitlement, in the program wizard"
+    _inherit = "g2p.condition.mixin"
     _order = "sequence, id"
+
+    def _condition_fields(self):
+        return {**super()._condition_fields(), "condition": "res.partner"}
 
     wizard_id = fields.Many2one("g2p.program.create.wizard", required=True, ondelete="cascade")
     currency_id = fields.Many2one(related="wizard_id.currency_id")

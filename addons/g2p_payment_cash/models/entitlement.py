@@ -3,6 +3,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 
 from odoo.addons.g2p_programs.models.fund import FINANCE
+from odoo.addons.g2p_programs.tools import blocks
 
 
 class Entitlement(models.Model):
@@ -17,21 +18,45 @@ class Entitlement(models.Model):
     def _compute_show_payment_prepare(self):
         may = self.env.su or self.env.user.has_group(FINANCE)
         for entitlement in self:
-            entitlement.show_payment_prepare = may and entitlement._awaits_cash()
+            entitlement.show_payment_prepare = may and entitlement._awaits_cash() and not entitlement._desk_block()
 
     def _awaits_cash(self):
+        """Whether it is due at the cash desk: its program pays everybody there, or those without an account."""
         self.ensure_one()
-        # sudo: how a program pays is no secret of its manager
-        program = self.sudo().program_id
-        managers = program.get_managers(program.MANAGER_PAYMENT)
-        return bool(
-            managers
-            and managers[0]._is_cash_desk
-            and self.is_cash_entitlement
+        if not (
+            self.is_cash_entitlement
             and self.state in ("approved", "trans2FSP")
-            and not (self.on_hold and self.state == "approved")
             and self.cycle_id.state == "approved"
+            and isinstance(self.id, int)
+        ):
+            return False
+        self.env.flush_all()
+        [[desk]] = self.env.execute_query(
+            SQL(
+                """
+                SELECT COALESCE(
+                        (SELECT live.payout = 'desk' OR live.payout IS NULL AND %(cash)s FROM g2p_payment AS live
+                          WHERE live.entitlement_id = t.id AND live.status IS DISTINCT FROM 'failed'),
+                        %(cash)s OR %(policy)s = 'desk' AND %(account)s IS NULL
+                       )
+                  FROM g2p_entitlement AS t
+                 WHERE t.id = %(id)s
+                """,
+                cash=self._pays_cash_sql(),
+                policy=self._no_account_policy_sql(),
+                account=self._payee_sql("account_id"),
+                id=self.id,
+            )
         )
+        return desk
+
+    def _desk_block(self):
+        """What stands in the way of handing out cash for it, in words; False when nothing does."""
+        self.ensure_one()
+        [[code]] = self.env.execute_query(
+            SQL("SELECT %s FROM g2p_entitlement AS t WHERE t.id = %s", self._block_sql(blocks.DESK), self.id)
+        )
+        return code and self._blocks()[code].words
 
     def prepare_and_send_payment_cash(self):
         """Button: the money was handed out. Makes the payment if there is none, and records it as paid, now."""
@@ -46,6 +71,14 @@ class Entitlement(models.Model):
                     self.env._(
                         "%s is not waiting for a cash payment: it has to be approved, and its program has to pay in cash.",
                         entitlement.display_name,
+                    )
+                )
+            if block := entitlement._desk_block():
+                raise UserError(
+                    self.env._(
+                        "%(entitlement)s can't be paid now: %(reason)s. Nothing was recorded.",
+                        entitlement=entitlement.display_name,
+                        reason=block,
                     )
                 )
         recorded = 0
@@ -69,6 +102,7 @@ class Entitlement(models.Model):
                     "paid",
                     self.env._("Cash"),
                 )
+                .paid
             )
         if not recorded:
             raise UserError(self.env._("Nothing was recorded: the entitlement is outside its validity."))

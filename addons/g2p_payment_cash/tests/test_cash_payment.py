@@ -76,7 +76,7 @@ class TestCashPayment(MoneyCase):
         cycle.prepare_payment()
         with self.assertRaisesRegex(UserError, "not waiting"):
             self.entitlements(cycle)[0].with_user(self.finance).prepare_and_send_payment_cash()
-        with self.assertRaisesRegex(UserError, "does not pay in cash"):
+        with self.assertRaisesRegex(UserError, "is not paid in cash"):
             cycle.payment_batch_ids.with_user(self.finance).action_record_cash_payment()
 
     def test_uninstalling_leaves_no_dangling_manager(self):

@@ -236,7 +236,9 @@ class TestWhatIsShown(TargetingCase):
         rule = self.grant.get_manager(self.grant.MANAGER_ELIGIBILITY)
         for user in (self.manager, self.validator):
             user.g2p_area_ids = self.north
-        for field in ("parent_id", "merged_into_id", "group_membership_ids.individual"):
+        for field in ("parent_id", "merged_into_id"):
+            self.refused(self.manager, rule, "write", {"eligibility_domain": f"[('{field}', '=', {secret.id})]"})
+        for field in ("related_1_ids.destination", "group_membership_ids.individual"):
             with self.subTest(field):
                 self.rpc(self.manager, rule, "write", {"eligibility_domain": f"[('{field}', '=', {secret.id})]"})
                 told = self.rpc(self.validator, self.grant, "explain_eligibility", self.large.ids)

@@ -1,4 +1,5 @@
 from . import area
+from . import condition_catalogue
 from . import pmt_variable
 from . import pmt_model
 from . import pmt_params

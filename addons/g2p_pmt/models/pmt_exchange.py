@@ -21,6 +21,7 @@ COLUMNS = [
     "missing_value",
     "area",
     "residence",
+    "only_where",
 ]
 INTERCEPTS = {"_cons", "cons", "(intercept)", "intercept", "constant", "const"}
 TRANSFORMED = re.compile(r"^(?P<transform>log|ln|sqrt)\((?P<name>.+)\)$|^(?P<square>.+)\^2$", re.IGNORECASE)
@@ -58,6 +59,11 @@ class PMTModel(models.Model):
                     "cap_max": term.cap_max,
                     "missing": term.missing,
                     "missing_value": term.missing_value,
+                    "only_where": term.only_where_key or "",
+                    "classes": [
+                        {"bound": None if line.is_rest else line.bound, "points": line.points}
+                        for line in term.class_ids._lowest_first()
+                    ],
                     "points": {line.value: line.points for line in term.category_ids},
                     "weights": [{**self._place(line), "weight": line.weight} for line in term.weight_ids],
                 }
@@ -91,8 +97,14 @@ class PMTModel(models.Model):
             variable = term["variable"]
             rows.append(
                 {"record": "term", "variable": variable, "value": term["label"], "number": term["weight"]}
-                | {key: term[key] for key in ("transform", "cap_min", "cap_max", "missing", "missing_value")}
+                | {
+                    key: term[key]
+                    for key in ("transform", "cap_min", "cap_max", "missing", "missing_value", "only_where")
+                }
             )
+            for line in term["classes"]:
+                bound = "" if line["bound"] is None else line["bound"]
+                rows.append({"record": "class", "variable": variable, "value": bound, "number": line["points"]})
             for value, points in term["points"].items():
                 rows.append({"record": "points", "variable": variable, "value": value, "number": points})
             for line in term["weights"]:
@@ -291,9 +303,13 @@ class PMTReader:
             data[name] = items
         for number, term in enumerate(data["terms"], 1):
             weights = term.get("weights") or []
-            is_list = isinstance(weights, list) and all(isinstance(line, dict) for line in weights)
-            if not isinstance(term.get("points") or {}, dict) or not is_list:
-                self.refuse(_("Term %s: “points” must be an object and “weights” a list of objects.", number))
+            classes = term.get("classes") or []
+            are_lists = all(
+                isinstance(lines, list) and all(isinstance(line, dict) for line in lines)
+                for lines in (weights, classes)
+            )
+            if not isinstance(term.get("points") or {}, dict) or not are_lists:
+                self.refuse(_("Term %s: “points” must be an object, “weights” and “classes” lists of objects.", number))
         return self.values(data, lambda kind, position: _("%(kind)s %(number)s", kind=kind, number=position))
 
     def read_csv(self, rows):
@@ -310,7 +326,7 @@ class PMTReader:
             )
             record = self.one_of(
                 row["record"],
-                ["name", "note", "direction", "constant", "cut_off", "band", "term", "points", "weight"],
+                ["name", "note", "direction", "constant", "cut_off", "band", "term", "class", "points", "weight"],
                 place,
             )
             if record in ("name", "note", "direction"):
@@ -327,7 +343,7 @@ class PMTReader:
                 lines["band"].append(number)
             elif record == "term":
                 data["terms"].append(
-                    {**row, "label": row["value"], "weight": row["number"], "points": {}, "weights": []}
+                    {**row, "label": row["value"], "weight": row["number"], "points": {}, "weights": [], "classes": []}
                 )
                 lines["term"].append(number)
             else:
@@ -335,12 +351,14 @@ class PMTReader:
                     term
                     for term in data["terms"]
                     if term["variable"] == row["variable"]
-                    and (record == "points" or term["transform"] == (row["transform"] or "none"))
+                    and (record != "weight" or term["transform"] == (row["transform"] or "none"))
                 ]
                 if not owners:
                     self.refuse(_("%(place)s: no term “%(name)s” stands above.", place=place, name=row["variable"]))
                 if record == "weight":
                     owners[-1]["weights"].append({**row, "weight": row["number"]})
+                elif record == "class":
+                    owners[-1]["classes"].append({"bound": row["value"] or None, "points": row["number"]})
                 elif row["value"] in owners[-1]["points"]:
                     self.refuse(_("%(place)s: “%(value)s” has its points already.", place=place, value=row["value"]))
                 else:
@@ -391,9 +409,11 @@ class PMTReader:
                 transform = {"log": "log", "ln": "log", "sqrt": "sqrt", None: "square"}[
                     match["transform"] and match["transform"].lower()
                 ]
-            data["terms"].append(
-                {"variable": self.variable(name, place).key, "weight": coefficient, "transform": transform}
-            )
+            variable = self.variable(name, place)
+            if (variable.key, transform) in by_key:
+                self.refuse(_("%(place)s: “%(name)s” is there already.", place=place, name=name))
+            by_key[variable.key, transform] = True
+            data["terms"].append({"variable": variable.key, "weight": coefficient, "transform": transform})
             lines.append(number)
         return self.values(data, lambda kind, position: _("Line %s", lines[position - 1]))
 
@@ -416,11 +436,10 @@ class PMTReader:
             "has_cut_off": cut_off is not None,
             "cut_off": self.number(cut_off, _("Cut-off")) if cut_off is not None else 0,
         }
-        seen = set()
         values["term_ids"] = []
         for position, term in enumerate(data["terms"], 1):
             place = place_of(_("Term"), position)
-            values["term_ids"].append((0, 0, self.term_values(term, position, seen, place)))
+            values["term_ids"].append((0, 0, self.term_values(term, position, place)))
         seen = set()
         values["cut_off_ids"] = []
         for position, line in enumerate(data["cut_offs"], 1):
@@ -446,20 +465,28 @@ class PMTReader:
             self.refuse(self.env._("%s: this is there already.", place))
         seen.add(key)
 
-    def term_values(self, term, position, seen, place):
-        _ = self.env._
+    def condition(self, text, place):
+        """The condition “variable=choice” of a term, either given by its value or its label."""
+        name, equals, choice = str(text).rpartition("=")
+        if not equals:
+            self.refuse(self.env._("%(place)s: “%(text)s” must read “variable=choice”.", place=place, text=text))
+        variable = self.variable(name, place)
+        return f"{variable.key}={self.choice(variable, choice, place)}"
+
+    def term_values(self, term, position, place):
         variable = self.variable(term.get("variable"), place, term.get("label"))
         transform = self.one_of(term.get("transform") or "none", self.transforms, place)
-        if (variable.key, transform) in seen:
-            self.refuse(
-                _("%(place)s: “%(name)s” is there already; a variable counts once.", place=place, name=variable.label)
-            )
-        seen.add((variable.key, transform))
         points, choices = [], set()
         for text, number in (term.get("points") or {}).items():
             choice = self.choice(variable, text, place)
             self.once(choice, choices, place)
             points.append((0, 0, {"value": choice, "points": self.number(number, place)}))
+        classes, bounds = [], set()
+        for line in term.get("classes") or []:
+            bound = self.number(line["bound"], place) if line.get("bound") is not None else None
+            self.once(bound, bounds, place)
+            values = {"is_rest": bound is None, "bound": bound or 0, "points": self.number(line.get("points"), place)}
+            classes.append((0, 0, values))
         weights, places = [], set()
         for line in term.get("weights") or []:
             where = self.place_of(line, place)
@@ -471,8 +498,10 @@ class PMTReader:
             "pmt_field": variable.name,
             "pmt_weightage": self.number(term.get("weight"), place),
             "transform": transform,
-            "missing": self.one_of(term.get("missing") or "zero", self.policies, place),
+            "missing": self.one_of(term.get("missing") or "refuse", self.policies, place),
+            "only_where_key": self.condition(term["only_where"], place) if term.get("only_where") else False,
             **{name: self.number(term.get(name) or 0, place) for name in ("cap_min", "cap_max", "missing_value")},
+            "class_ids": classes,
             "category_ids": points,
             "weight_ids": weights,
         }

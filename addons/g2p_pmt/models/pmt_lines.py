@@ -125,6 +125,37 @@ class Category(models.Model):
             )
 
 
+class NumberClass(models.Model):
+    """What a class of a number is worth. Classes follow one another like bands: a number belongs to the first class that
+    reaches to it, and `bound` itself belongs to the class. A number beyond the last class counts as missing."""
+
+    _name = "g2p.pmt.class"
+    _description = "Points of a class"
+    _inherit = "g2p.pmt.line.mixin"
+    _order = "term_id, is_rest, bound, id"
+
+    _bound_uniq = models.UniqueIndex(
+        "(term_id, bound) WHERE is_rest IS NOT TRUE", "Two classes can't end at the same number."
+    )
+    _one_rest = models.UniqueIndex("(term_id) WHERE is_rest", "Only one class can be for all that is above.")
+    _numbers_finite = models.Constraint(
+        f"CHECK (bound BETWEEN -{LARGEST:.0f} AND {LARGEST:.0f} AND points BETWEEN -{LARGEST:.0f} AND {LARGEST:.0f})",
+        "Numbers of a class have at most 15 digits.",
+    )
+
+    term_id = fields.Many2one("g2p.proxy_means_test_params", "Term", required=True, index=True, ondelete="cascade")
+    is_rest = fields.Boolean("All above", default=False)
+    bound = fields.Float("Up to", digits=False, help="The last number of the class.")
+    points = fields.Float(digits=False, required=True)
+
+    def _models(self):
+        return self.term_id.model_id
+
+    def _lowest_first(self):
+        """In the order in which they are tried: all that is above comes last."""
+        return self.sorted(lambda line: (line.is_rest, line.bound))
+
+
 class Band(models.Model):
     """Bands follow one another from the poorest on, so there is neither gap nor overlap: a score belongs to the first
     band that reaches to it. `bound` itself belongs to the band, as the cut-off belongs to the poor."""

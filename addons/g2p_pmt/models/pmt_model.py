@@ -84,6 +84,7 @@ class PMTModel(models.Model):
     allowed_known_poor = fields.Json(compute="_compute_allowed_known_poor")
     scores_count = fields.Integer("Scores", compute="_compute_scores_count")
     problem = fields.Char(compute="_compute_problem", help="Why this version can't score, in a sentence.")
+    warning = fields.Char(compute="_compute_warning", help="Which terms make who does not answer them poor.")
 
     @api.depends("name", "version")
     def _compute_display_name(self):
@@ -148,6 +149,16 @@ class PMTModel(models.Model):
             return [self.env._("The model has no terms yet: add what counts, and how much.")]
         # Not from the cache: a question may just have been deleted.
         return list(filter(None, (term._find_problem(variable) for term, variable in self.term_ids._with_variables())))
+
+    @api.depends("term_ids.warning")
+    def _compute_warning(self):
+        for model in self:
+            terms = model.term_ids.filtered("warning")
+            model.warning = bool(terms) and self.env._(
+                "Who leaves these out counts as poor as the poorest: %(terms)s. Choose “It can't be scored” for them, "
+                "unless that is meant.",
+                terms=", ".join(terms.mapped("label")),
+            )
 
     def _check_scorable(self):
         for model in self:
@@ -224,6 +235,7 @@ class PMTModel(models.Model):
         self.check_access("write")
         self._require_state("draft")
         self._check_scorable()
+        self.program_id._bulk_check("settings")
         # Two who press at the same time come one after the other.
         self.env.cr.execute(SQL("SELECT FROM g2p_program WHERE id = %s FOR NO KEY UPDATE", self.program_id.id))
         others = self.search([("program_id", "=", self.program_id.id), ("id", "!=", self.id)])

@@ -12,10 +12,6 @@ class PMTTerm(models.Model):
     _order = "sequence, id"
     _rec_name = "name"
 
-    _variable_uniq = models.Constraint(
-        "UNIQUE (model_id, source, pmt_field, transform)",
-        "A variable counts once with each transformation: add up the weights in one line.",
-    )
     _numbers_finite = models.Constraint(
         "CHECK ("
         + " AND ".join(
@@ -53,6 +49,7 @@ class PMTTerm(models.Model):
             ("sqrt", "Square root"),
             ("square", "Square"),
             ("capped", "Within limits"),
+            ("classes", "Points by class"),
         ],
         "Transformation",
         required=True,
@@ -61,24 +58,37 @@ class PMTTerm(models.Model):
     cap_min = fields.Float("Not below", digits=False, default=0.0)
     cap_max = fields.Float("Not above", digits=False, default=0.0)
     pmt_weightage = fields.Float("Weight", digits=False, required=True, default=1.0)
+    only_where_key = fields.Char(help="The choice that must hold for the term to count: variable and choice.")
+    only_where = fields.Selection(
+        selection="_selection_only_where",
+        compute="_compute_only_where",
+        inverse="_inverse_only_where",
+        string="Counts only where",
+        help="Such as: gender of the head is Female. Elsewhere the term adds nothing. Where the answer is not known, the term "
+        "is missing. Empty: it counts for everybody.",
+    )
+    allowed_only_where = fields.Json(compute="_compute_allowed_variables")
     missing = fields.Selection(
         [
-            ("zero", "It adds nothing"),
+            ("refuse", "It can't be scored"),
             ("value", "A given value counts"),
             ("mean", "The mean of all others counts"),
-            ("refuse", "There is no score"),
+            ("zero", "It adds nothing"),
         ],
         "If it is missing",
         required=True,
-        default="zero",
+        default="refuse",
     )
     missing_value = fields.Float(
-        "Given value", digits=False, help="Counts before the transformation; for choices: points."
+        "Given value", digits=False, help="Counts before the transformation; for choices and classes: points."
     )
+    class_ids = fields.One2many("g2p.pmt.class", "term_id", string="Classes", copy=True)
     category_ids = fields.One2many("g2p.pmt.category", "term_id", string="Points", copy=True)
     weight_ids = fields.One2many("g2p.pmt.area_weight", "term_id", string="Weights by area", copy=True)
     details = fields.Char(compute="_compute_details", help="What is particular about the term, in a few words.")
+    label = fields.Char("Term", compute="_compute_label", help="The variable, and for whom it counts.")
     problem = fields.Char(compute="_compute_problem")
+    warning = fields.Char(compute="_compute_warning", help="What the term does to who doesn't answer.")
 
     # The variable
 
@@ -90,6 +100,15 @@ class PMTTerm(models.Model):
     @property
     def _key(self):
         return f"{self.source}:{self.pmt_field}"
+
+    @property
+    def _mean_key(self):
+        """Under which the mean of this term is kept: a variable may stand in several."""
+        return str(self._origin.id or self.id)
+
+    def _reads_from(self):
+        """Where the term reads: of its variable, and of the condition under which it counts."""
+        return {self.source, (self.only_where_key or "").partition(":")[0]}
 
     def _known_variable(self):
         """The Variable, or None when it is not there (any more)."""
@@ -126,8 +145,55 @@ class PMTTerm(models.Model):
         for term in self:
             program = term.model_id.program_id
             if program not in by_program:
-                by_program[program] = list(self.env["g2p.pmt.variable"]._variables(program))
-            term.allowed_variables = by_program[program]
+                variables = self.env["g2p.pmt.variable"]._variables(program)
+                by_program[program] = list(variables), list(self._conditions(variables))
+            term.allowed_variables, term.allowed_only_where = by_program[program]
+
+    # For whom it counts
+
+    @api.model
+    def _conditions(self, variables):
+        """{key: (Variable, choice, words)} of the choices that a term may ask for: "source:name=choice"."""
+        yes_no = (("true", self.env._("Yes")), ("false", self.env._("No")))
+        sources = dict(self.env["g2p.pmt.variable"]._sources())
+        return {
+            f"{key}={value}": (
+                variable,
+                value,
+                self.env._(
+                    "%(where)s: %(variable)s is %(choice)s",
+                    where=sources[variable.source],
+                    variable=variable.label,
+                    choice=label,
+                ),
+            )
+            for key, variable in variables.items()
+            if variable.kind in ("choice", "boolean")
+            for value, label in (variable.options if variable.kind == "choice" else yes_no)
+        }
+
+    @api.model
+    def _selection_only_where(self):
+        conditions = self._conditions(self.env["g2p.pmt.variable"]._variables(None))
+        return [(key, words) for key, (_variable, _choice, words) in conditions.items()]
+
+    @api.depends("only_where_key")
+    def _compute_only_where(self):
+        known = dict(self._selection_only_where())
+        for term in self:
+            term.only_where = term.only_where_key if term.only_where_key in known else False
+
+    def _inverse_only_where(self):
+        for term in self:
+            term.only_where_key = term.only_where
+
+    @api.depends("name", "pmt_field", "only_where_key")
+    def _compute_label(self):
+        known = dict(self._selection_only_where())
+        for term in self:
+            name = term.name or term.pmt_field or ""
+            words = known.get(term.only_where_key, term.only_where_key)
+            term.label = f"{name} ({words})" if words else name
 
     @api.depends("source", "pmt_field", "model_id.program_id")
     def _compute_kind(self):
@@ -162,11 +228,71 @@ class PMTTerm(models.Model):
         "missing",
         "missing_value",
         "category_ids.value",
+        "class_ids.bound",
+        "class_ids.is_rest",
+        "only_where_key",
         "model_id.program_id",
     )
     def _compute_problem(self):
         for term, variable in self._with_variables():
             term.problem = term._find_problem(variable)
+
+    def _only_where_variable(self):
+        """(Variable, choice) of the condition; None without one, or when its question or choice is gone."""
+        if not self.only_where_key:
+            return None
+        variables = self.env["g2p.pmt.variable"]._variables(self.model_id.program_id)
+        variable, choice, _words = self._conditions(variables).get(self.only_where_key, (None, None, None))
+        return variable and (variable, choice)
+
+    @api.depends(
+        "missing",
+        "missing_value",
+        "transform",
+        "pmt_weightage",
+        "weight_ids.weight",
+        "category_ids.points",
+        "class_ids.points",
+        "model_id.direction",
+        "source",
+        "pmt_field",
+    )
+    def _compute_warning(self):
+        for term, variable in self._with_variables():
+            term.warning = term._find_warning(variable)
+
+    def _find_warning(self, variable):
+        """Missing must not mean poor unless somebody wants it: then they read it here.
+
+        Of points the worst are known. Of a number it is known that it adds to the score or takes away from it as its weight
+        says, where it can't be below 0: without it the score is the one of who has none of it.
+        """
+        if not variable or self.missing not in ("zero", "value"):
+            return False
+        weights = [self.pmt_weightage, *self.weight_ids.mapped("weight")]
+        lines = self.class_ids if self.transform == "classes" else self.category_ids
+        if lines:
+            answers = [weight * points for weight in weights for points in lines.mapped("points")]
+        elif variable.kind == "boolean":
+            answers = [0.0, *weights]
+        else:
+            answers = weights  # more of it moves the score this way
+        given = 0.0 if self.missing == "zero" else None
+        if given is None:
+            if not lines:
+                return False
+            given = min(weight * self.missing_value for weight in weights)
+        poorer = (
+            ((given <= min(answers) and given < max(answers)) or given < min(answers))
+            if self.model_id.direction == "low"
+            else ((given >= max(answers) and given > min(answers)) or given > max(answers))
+        )
+        if not poorer:
+            return False
+        return self.env._(
+            "Who leaves out “%s” counts as poor as the poorest by it. Choose “It can't be scored” unless that is meant.",
+            self.name or self.pmt_field,
+        )
 
     def _find_problem(self, variable):
         _ = self.env._
@@ -184,6 +310,14 @@ class PMTTerm(models.Model):
             return _("Say how many points each choice of “%s” is worth.", label)
         if variable.kind != "number" and self.transform != "none":
             return _("“%s” is not a number, so it can't be transformed.", label)
+        if self.transform == "classes" and not self.class_ids:
+            return _("Say how many points each class of “%s” is worth.", label)
+        if self.only_where_key and not self._only_where_variable():
+            return _(
+                "“%(variable)s” counts only where “%(condition)s”, which is not asked in this program (any more): choose again.",
+                variable=label,
+                condition=self.only_where_key,
+            )
         if self.transform == "capped" and self.cap_min > self.cap_max:
             return _("The lower limit of “%s” is above the upper one.", label)
         if self.missing == "value" and variable.kind == "number":
@@ -193,7 +327,16 @@ class PMTTerm(models.Model):
                 return _("The value given for a missing “%s” has no square root: it can't be negative.", label)
         return False
 
-    @api.depends("transform", "cap_min", "cap_max", "missing", "missing_value", "category_ids.points", "weight_ids")
+    @api.depends(
+        "transform",
+        "cap_min",
+        "cap_max",
+        "missing",
+        "missing_value",
+        "category_ids.points",
+        "class_ids.points",
+        "weight_ids",
+    )
     def _compute_details(self):
         _ = self.env._
         for term in self:
@@ -204,6 +347,8 @@ class PMTTerm(models.Model):
                 parts.append(_("missing counts as %g", term.missing_value))
             if term.category_ids:
                 parts.append(_("choices with points: %s", len(term.category_ids)))
+            if term.transform == "classes":
+                parts.append(_("classes: %s", len(term.class_ids)))
             if term.weight_ids:
                 parts.append(_("weights by area: %s", len(term.weight_ids)))
             term.details = ", ".join(parts)

@@ -35,6 +35,10 @@ TERMS = [
     "term_ids.pmt_weightage",
     "term_ids.missing",
     "term_ids.missing_value",
+    "term_ids.only_where_key",
+    "term_ids.class_ids.bound",
+    "term_ids.class_ids.is_rest",
+    "term_ids.class_ids.points",
     "term_ids.category_ids.value",
     "term_ids.category_ids.points",
     "term_ids.weight_ids.area_id",
@@ -83,7 +87,7 @@ class PMTModel(models.Model):
         names = {partner.id: partner.name for partner in self.env["res.partner"].browse(ids)}
         bands = self.band_ids._poorest_first()
         terms = self.term_ids
-        head = [_("Registrant"), *(term.name or "" for term in terms), _("Score"), _("Verdict")]
+        head = [_("Registrant"), *terms.mapped("label"), _("Score"), _("Verdict")]
         body = []
         for row in rows:
             points = [line["points"] for line in self._breakdown(row["terms"])]
@@ -114,7 +118,7 @@ class PMTModel(models.Model):
         """Such as “Poor · Extreme poor”."""
         _ = self.env._
         if row["score"] is None:
-            names = [self.term_ids[number - 1].name for number in row["missing"] or ()]
+            names = [self.term_ids[number - 1].label for number in row["missing"] or ()]
             return _("Can't be scored. Missing: %s", ", ".join(filter(None, names)))
         parts = []
         if row["is_poor"] is not None:

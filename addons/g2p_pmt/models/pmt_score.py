@@ -60,7 +60,7 @@ class PMTScore(models.Model):
     def _compute_reason(self):
         for score in self:
             terms = score.model_id.term_ids
-            names = [terms[number - 1].name or terms[number - 1].pmt_field for number in score.missing or ()]
+            names = [terms[number - 1].label for number in score.missing or ()]
             score.reason = self.env._("Missing: %s", ", ".join(names)) if names else False
 
     @api.depends("terms", "model_id.term_ids")
@@ -144,24 +144,26 @@ class PMTModel(models.Model):
     _inherit = "g2p.pmt.model"
 
     def _breakdown(self, kept):
-        """[{variable, source, value, missing, policy, transform, transformed, weight, points}] from what a score keeps."""
+        """[{variable, source, value, missing, counts, policy, transform, transformed, weight, points}] from what a score keeps."""
         if not kept:
             return []
         width = len(KEPT)
         lines = []
         for position, term in enumerate(self.term_ids):
             figures = dict(zip(KEPT, kept[position * width : (position + 1) * width], strict=True))
-            missing = figures["value"] is None
+            counts = figures["weight"] is not None
+            missing = counts and figures["value"] is None
             lines.append(
                 {
-                    "variable": term.name or term.pmt_field,
+                    "variable": term.label,
                     "source": term.source,
                     "field": term.pmt_field,
                     "transform": term.transform,
                     "answer": term._answer_label(figures["value"]),
                     "missing": missing,
+                    "counts": counts,
                     # Also where a value has no logarithm or root.
-                    "policy": term.missing if missing or self._was_undefined(term, figures) else False,
+                    "policy": term.missing if missing or (counts and self._was_undefined(term, figures)) else False,
                     **figures,
                 }
             )
@@ -170,6 +172,8 @@ class PMTModel(models.Model):
     @staticmethod
     def _was_undefined(term, figures):
         value = figures["value"]
+        if term.transform == "classes" and value is not None:
+            return not any(line.is_rest or value <= line.bound for line in term.class_ids)
         if term.category_ids and isinstance(value, str):
             return value not in term.category_ids.mapped("value")
         return value is not None and (
@@ -193,6 +197,8 @@ class PMTModel(models.Model):
             name = line["variable"]
             if line["transform"] != "none":
                 name = Markup('%s <span class="text-muted">(%s)</span>') % (name, transforms[line["transform"]].lower())
+            if not line["counts"]:
+                name = Markup('%s <div class="small text-muted">%s</div>') % (name, _("does not count here"))
             if line["policy"]:
                 name = Markup('%s <div class="small text-warning-emphasis">%s</div>') % (name, policies[line["policy"]])
             rows.append(

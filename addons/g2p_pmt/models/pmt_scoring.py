@@ -19,7 +19,7 @@ class PMTModel(models.Model):
     _inherit = "g2p.pmt.model"
 
     def _uses_applications(self):
-        return "application" in self.term_ids.mapped("source")
+        return any("application" in term._reads_from() for term in self.term_ids)
 
     def _scored_registrants(self, low=None, high=None, ids=None, limit=None):
         """Whom the model scores: the program's base set; if it asks the application, those who applied.
@@ -56,7 +56,19 @@ class PMTModel(models.Model):
         return SQL("%s::integer::numeric", variable.sql) if variable.kind == "boolean" else variable.sql
 
     def _number_sql(self, term, variable, answer):
-        """The number of an answer: of a choice its points. NULL where nobody has said what the choice is worth."""
+        """The number of an answer: of a choice or class its points. NULL where nobody has said what it is worth."""
+        if term.transform == "classes":
+            steps = [
+                SQL(
+                    "WHEN %s THEN %s::numeric",
+                    SQL("%s IS NOT NULL", answer)
+                    if line.is_rest
+                    else SQL("%s <= %s::numeric", answer, decimal(line.bound)),
+                    decimal(line.points),
+                )
+                for line in term.class_ids._lowest_first()
+            ]
+            return SQL("CASE %s END", SQL(" ").join(steps))
         if not term.category_ids:
             return answer
         values = {"true": SQL("1"), "false": SQL("0")} if variable.kind == "boolean" else {}
@@ -65,6 +77,14 @@ class PMTModel(models.Model):
             for line in term.category_ids
         ]
         return SQL("CASE %s %s END", answer, SQL(" ").join(points))
+
+    def _only_where_sql(self, term):
+        """Whether the term counts for a registrant: true, false, or NULL where the answer is not known; None: always."""
+        found = term._only_where_variable()
+        if not found:
+            return None
+        variable, choice = found
+        return SQL("(%s = %s)", variable.sql, choice == "true" if variable.kind == "boolean" else choice)
 
     def _transformed_sql(self, term, value):
         """NULL where there is no such value: the logarithm of 0, the root of a negative number."""
@@ -92,8 +112,8 @@ class PMTModel(models.Model):
             return SQL("0::numeric")
         if term.missing == "value":
             given = decimal(term.missing_value)
-        elif term.missing == "mean" and means.get(term._key) is not None:
-            given = decimal(means[term._key])
+        elif term.missing == "mean" and means.get(term._mean_key) is not None:
+            given = decimal(means[term._mean_key])
         else:
             return SQL("NULL::numeric")
         return self._transformed_sql(term, SQL("%s::numeric", given))
@@ -117,7 +137,7 @@ class PMTModel(models.Model):
     def _scores_sql(self, low=None, high=None, ids=None, limit=None, means=None):
         """The scores of the registrants in `low < id <= high`, or of those given.
 
-        :param means: {variable: mean}, by default those of the last computation for everybody
+        :param means: {term: mean}, by default those of the last computation for everybody
         :return SQL: columns `registrant_id`, `application_id`, `area_id`, `score` (NULL: can't be scored), `band` (position
             among the bands from the poorest on, 1 is the poorest), `cut_off`, `is_poor`, `missing` (positions of the terms
             that prevent a score, from 1 on), `terms` (for each term in order: value, transformed, weight, points; value is
@@ -138,12 +158,21 @@ class PMTModel(models.Model):
             raw.append(SQL("%s AS %s", self._answer_sql(variable), answer))
             transformed = self._transformed_sql(term, self._number_sql(term, variable, answer))
             fallback = self._fallback_sql(term, means)
-            values.append(SQL("COALESCE(%s, %s) AS %s", transformed, fallback, name("x", number)))
+            value = SQL("COALESCE(%s, %s)", transformed, fallback)
+            if condition := self._only_where_sql(term):
+                raw.append(SQL("%s AS %s", condition, name("c", number)))
+                value = SQL(
+                    "CASE WHEN %(holds)s THEN %(value)s WHEN NOT %(holds)s THEN 0 ELSE %(fallback)s END",
+                    holds=name("c", number),
+                    value=value,
+                    fallback=fallback,
+                )
+            values.append(SQL("%s AS %s", value, name("x", number)))
             weight = self._by_area_sql(term.weight_ids, "weight", SQL("%s::numeric", decimal(term.pmt_weightage)))
             weights.append(SQL("%s AS %s", weight, name("w", number)))
         cut_off = SQL("%s::numeric", decimal(self.cut_off) if self.has_cut_off else None)
         by_area = any(term.weight_ids for term, _variable in terms) or self.cut_off_ids
-        household = any(term.source == "household" for term, _variable in terms)
+        household = any("household" in term._reads_from() for term, _variable in terms)
 
         # OFFSET 0 keeps PostgreSQL from working an expression out again wherever its name occurs above.
         return SQL(
@@ -176,7 +205,7 @@ class PMTModel(models.Model):
             band=self._band_sql(),
             poor=SQL(">=") if self.direction == "high" else SQL("<="),
             missing=self._missing_sql(terms, means),
-            kept=self._kept_sql(len(terms)),
+            kept=self._kept_sql(terms),
             constant=decimal(self.constant),
             sum=SQL(" ").join(SQL("+ %s", name("p", number)) for number in columns),
             decimals=SCORE_DECIMALS,
@@ -214,16 +243,20 @@ class PMTModel(models.Model):
         needed = [
             SQL("CASE WHEN %s IS NULL THEN %s END", SQL.identifier(f"x{number}"), number)
             for number, (term, _variable) in enumerate(terms, 1)
-            if term.missing == "refuse" or (term.missing == "mean" and means.get(term._key) is None)
+            if term.missing == "refuse" or (term.missing == "mean" and means.get(term._mean_key) is None)
         ]
         if not needed:
             return SQL("NULL::integer[]")
         return SQL("NULLIF(array_remove(ARRAY[%s]::integer[], NULL), '{}')", SQL(", ").join(needed))
 
-    def _kept_sql(self, count):
-        arguments = [
-            SQL.identifier(f"{letter}{number}") for number in range(1, count + 1) for letter in ("r", "x", "w", "p")
-        ]
+    def _kept_sql(self, terms):
+        """What is kept of each term, see KEPT. No weight: the term does not count here."""
+        arguments = []
+        for number, (term, _variable) in enumerate(terms, 1):
+            answer, value, weight, points = (SQL.identifier(f"{letter}{number}") for letter in ("r", "x", "w", "p"))
+            if term.only_where_key:
+                weight = SQL("CASE WHEN %s IS NOT FALSE THEN %s END", SQL.identifier(f"c{number}"), weight)
+            arguments += [answer, value, weight, points]
         return SQL(" || ").join(
             SQL("jsonb_build_array(%s)", SQL(", ").join(arguments[start : start + ARGUMENTS]))
             for start in range(0, len(arguments), ARGUMENTS)
@@ -233,7 +266,7 @@ class PMTModel(models.Model):
         return self.term_ids.filtered(lambda term: term.missing == "mean")
 
     def _compute_means(self, limit=None):
-        """{variable: mean of the known values, as text; None if nobody's is known} where a term asks for it: one query."""
+        """{term: mean of the known values where it counts, as text; None if nobody's is known}: one query."""
         asked = list(self._mean_terms()._with_variables())
         if not asked:
             return {}
@@ -247,8 +280,9 @@ class PMTModel(models.Model):
                 """,
                 means=SQL(", ").join(
                     SQL(
-                        "ROUND(AVG(%s), %s)::text",
+                        "ROUND(AVG(%s) FILTER (WHERE %s), %s)::text",
                         self._number_sql(term, variable, self._answer_sql(variable)),
+                        self._only_where_sql(term) or SQL("TRUE"),
                         VALUE_DECIMALS,
                     )
                     for term, variable in asked
@@ -256,7 +290,7 @@ class PMTModel(models.Model):
                 scored=self._scored_registrants(limit=limit),
             )
         )
-        return {term._key: mean for (term, _variable), mean in zip(asked, row, strict=True)}
+        return {term._mean_key: mean for (term, _variable), mean in zip(asked, row, strict=True)}
 
     # Keeping the scores
 

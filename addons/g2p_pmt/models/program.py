@@ -40,10 +40,6 @@ class Program(models.Model):
         # sudo: the program works with its model whoever presses the button; nothing of it is shown
         return self.env["g2p.pmt.model"].sudo().search([("program_id", "=", self.id), ("state", "=", "active")])
 
-    def _application_program(self):
-        """The program whose applications the model asks."""
-        return self
-
     def _copy_managers(self, target):
         """A copy of the program starts with a draft of the version it works with, which the copied managers refer to."""
         if self.pmt_model_id:
@@ -105,6 +101,13 @@ class Program(models.Model):
     def _bulk_tables(self, step):
         return ["g2p_pmt_score"] if step == "score" else super()._bulk_tables(step)
 
+    @api.model
+    def _bulk_relies_on(self):
+        """Who qualifies by a score is decided on when all scores are there."""
+        relies = super()._bulk_relies_on()
+        decide = ("import_eligible", "enroll", "verify", "auto_enrol")
+        return {**relies, "score": (), **{name: (*relies[name], "score") for name in decide}}
+
     def _bulk_outcome_action(self, operation, outcome):
         if operation.step == "score" and outcome == "unscorable":
             action = self.env["ir.actions.act_window"]._for_xml_id("g2p_pmt.g2p_pmt_score_action")
@@ -125,7 +128,9 @@ class Program(models.Model):
                 self.env._("%s has no active proxy means test: activate a version of the model first.", self.name)
             )
         model._check_scorable()
-        if operation.params.get("means") or any(term._key not in (model.means or {}) for term in model._mean_terms()):
+        if operation.params.get("means") or any(
+            term._mean_key not in (model.means or {}) for term in model._mean_terms()
+        ):
             model.means = model._compute_means()
         operation.params = {**operation.params, "model": model.id}
 

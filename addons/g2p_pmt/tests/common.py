@@ -36,7 +36,7 @@ class PMTCase(ProgramsCase):
             if isinstance(term, tuple):
                 term = {"pmt_field": term[0], "pmt_weightage": term[1]}
             term = {"source": "application", "sequence": position, **term}
-            for name in ("category_ids", "weight_ids"):
+            for name in ("category_ids", "class_ids", "weight_ids"):
                 term[name] = [(0, 0, line) for line in term.get(name, ())]
             lines.append((0, 0, term))
         for name in ("band_ids", "cut_off_ids"):

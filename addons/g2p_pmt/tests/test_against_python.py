@@ -18,7 +18,7 @@ weights = st.decimals(-100, 100, places=4).map(float)
 
 @st.composite
 def number_terms(draw, name):
-    transform = draw(st.sampled_from(["none", "log", "sqrt", "square", "capped"]))
+    transform = draw(st.sampled_from(["none", "log", "sqrt", "square", "capped", "classes"]))
     low = draw(numbers)
     missing = draw(st.sampled_from(["zero", "value", "mean", "refuse"]))
     given = draw(numbers)
@@ -32,12 +32,23 @@ def number_terms(draw, name):
         "cap_max": low + draw(st.integers(0, 50)),
         "missing": missing,
         "missing_value": given,
+        "only_where_key": draw(st.sampled_from([False, *(f"application:roof={roof}" for roof in ROOFS)])),
+        "class_ids": draw(classes()) if transform == "classes" else [],
     }
 
 
 @st.composite
+def classes(draw):
+    lines = [
+        {"bound": bound, "points": draw(weights)}
+        for bound in draw(st.lists(numbers, min_size=1, max_size=3, unique=True))
+    ]
+    return lines + ([{"is_rest": True, "points": draw(weights)}] if draw(st.booleans()) else [])
+
+
+@st.composite
 def models(draw):
-    terms = [draw(number_terms(name)) for name in draw(st.lists(st.sampled_from(NUMBERS), max_size=4, unique=True))]
+    terms = [draw(number_terms(name)) for name in draw(st.lists(st.sampled_from(NUMBERS), max_size=4))]
     if draw(st.booleans()) or not terms:
         listed = draw(st.lists(st.sampled_from(ROOFS), min_size=1, max_size=3, unique=True))
         terms.append(
@@ -72,6 +83,12 @@ households = st.fixed_dictionaries(
 
 
 def number(term, answer):
+    if term["transform"] == "classes":
+        if answer is None:
+            return None
+        lines = sorted(term["class_ids"], key=lambda line: (line.get("is_rest", False), line.get("bound", 0)))
+        reached = [line for line in lines if line.get("is_rest") or answer <= line["bound"]]
+        return Decimal(str(reached[0]["points"])) if reached else None
     if answer is None or "category_ids" not in term:
         return None if answer is None else Decimal(str(answer))
     points = {line["value"]: line["points"] for line in term["category_ids"]}
@@ -97,6 +114,12 @@ def transformed(term, value):
     return value
 
 
+def counts(term, answers):
+    """Whether the term counts; None when nobody knows."""
+    wanted = (term.get("only_where_key") or "").rpartition("=")[2]
+    return True if not wanted else None if answers.get("roof") is None else answers["roof"] == wanted
+
+
 def evaluate(model, answers, everybody):
     """(score or None, poor or None, position of the band or None)"""
     with localcontext() as context:
@@ -105,9 +128,12 @@ def evaluate(model, answers, everybody):
         for term in model["terms"]:
             name = term["pmt_field"]
             value = transformed(term, number(term, answers.get(name)))
-            if value is None:
+            holds = counts(term, answers)
+            if holds is False:
+                continue
+            if value is None or holds is None:
                 policy = term["missing"]
-                known = [number(term, other.get(name)) for other in everybody]
+                known = [number(term, other.get(name)) for other in everybody if counts(term, other)]
                 known = [one for one in known if one is not None]
                 if policy == "refuse" or (policy == "mean" and not known):
                     return None, None, None

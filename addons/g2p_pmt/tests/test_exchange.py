@@ -138,7 +138,19 @@ class TestExchange(PMTCase):
                 "Term 1: “None” is no number",
             ),
             (json.dumps({**good, "terms": [{"variable": "application:children", "weight": True}]}), "is no number"),
-            (json.dumps({**good, "terms": good["terms"] * 2}), "Term 2: “Children” is there already"),
+            (
+                json.dumps({**good, "terms": [{**good["terms"][0], "only_where": "roof"}]}),
+                "Term 1: “roof” must read “variable=choice”",
+            ),
+            (
+                json.dumps({**good, "terms": [{**good["terms"][0], "only_where": "roof=straw"}]}),
+                "Term 1: “straw” is no choice of “Roof”",
+            ),
+            (json.dumps({**good, "terms": [{**good["terms"][0], "classes": {"bound": 1}}]}), "lists of objects"),
+            (
+                json.dumps({**good, "terms": [{**good["terms"][0], "classes": [{"bound": 1, "points": 1}] * 2}]}),
+                "Term 1: this is there already",
+            ),
             (json.dumps({**good, "direction": "up"}), "Direction: “up” is not known"),
             (
                 json.dumps({**good, "bands": [{"name": "A", "bound": 1}, {"name": "B", "bound": 1}]}),

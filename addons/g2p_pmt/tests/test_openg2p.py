@@ -8,6 +8,8 @@ class TestAsInOpenG2P(PMTCase):
     """Σ weight × value over numeric answers: nothing else set, the result is OpenG2P's."""
 
     WEIGHTS = [("children", 10), ("square_feet", 25), ("land", 40), ("electricity", 10), ("vehicle", 15)]
+    # OpenG2P counts what is missing as 0; here somebody has to say so.
+    TERMS = [{"pmt_field": name, "pmt_weightage": weight, "missing": "zero"} for name, weight in WEIGHTS]
 
     def test_the_example_of_the_documentation(self):
         self.activate(self.model(self.WEIGHTS))
@@ -17,7 +19,7 @@ class TestAsInOpenG2P(PMTCase):
         self.assertEqual(self.points(household), [40, 22500, 80, 10, 0])
 
     def test_a_missing_answer_counts_nothing(self):
-        self.activate(self.model(self.WEIGHTS))
+        self.activate(self.model(self.TERMS))
         household = self.applicant(children=4, land=2)
         # 4×10 + 2×40
         self.assertEqual(self.score(household).score, 120)
@@ -34,14 +36,7 @@ class TestAsInOpenG2P(PMTCase):
     def test_names_of_openg2p(self):
         """Parameters on the program, a score on the application, the latest one on member and registrant."""
         manager = self.grant.with_user(self.manager)
-        manager.write(
-            {
-                "proxy_means_params_ids": [
-                    (0, 0, {"source": "application", "pmt_field": name, "pmt_weightage": weight})
-                    for name, weight in self.WEIGHTS
-                ]
-            }
-        )
+        manager.write({"proxy_means_params_ids": [(0, 0, {"source": "application", **term}) for term in self.TERMS]})
         self.assertEqual(manager.proxy_means_params_ids.mapped("pmt_weightage"), [10, 25, 40, 10, 15])
         manager.pmt_model_id.action_activate()
         self.grant.with_user(self.manager).multiple_form_submission = True

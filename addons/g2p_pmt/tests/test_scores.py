@@ -2,6 +2,8 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 from odoo.tools import SQL
 
+from odoo.addons.g2p_bulk.tests.statements import counting_statements
+
 from .common import PMTCase
 
 
@@ -58,9 +60,9 @@ class TestScores(PMTCase):
         statements = []
         for count in (10, 10, 1000):  # the first one reads the model, too
             low, high = self.many_registrants(count, is_group=True)
-            before = self.env.cr.sql_log_count
-            self.assertEqual(sum(model.sudo()._save_scores(low - 1, high).values()), count)
-            statements.append(self.env.cr.sql_log_count - before)
+            with counting_statements(self.env.cr) as counted:
+                self.assertEqual(sum(model.sudo()._save_scores(low - 1, high).values()), count)
+            statements.append(counted.statements)
         self.assertEqual(statements[1:], [1, 1])
 
     def test_answers_of_many_are_scored_in_as_many_statements_as_of_one(self):
@@ -69,10 +71,9 @@ class TestScores(PMTCase):
         applications = self.env["g2p.program.registrant_info"].browse([one.id for one in applications])
         counts = []
         for some in (applications[:1], applications[1:]):
-            self.env.flush_all()
-            before = self.env.cr.sql_log_count
-            some._refresh_pmt_scores()
-            counts.append(self.env.cr.sql_log_count - before)
+            with counting_statements(self.env.cr) as count:
+                some._refresh_pmt_scores()
+            counts.append(count.statements)
         self.assertEqual(counts[0], counts[1])
 
     def test_a_new_version_scores_anew_and_the_old_scores_stay(self):

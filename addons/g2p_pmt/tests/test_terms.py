@@ -125,6 +125,153 @@ class TestTerms(PMTCase):
         # 3 × 4 - 0.5 × 16
         self.assertEqual(self.score(self.applicant(land=4)).score, 4)
 
+    def test_a_variable_in_several_terms(self):
+        self.activate(self.model([("land", 3), ("land", 2), {"pmt_field": "land", "missing": "mean"}]))
+        self.assertEqual(self.score(self.applicant(land=4)).score, 4 * 3 + 4 * 2 + 4)
+
+    # Who does not answer
+
+    def test_without_an_answer_there_is_no_score_unless_somebody_says_so(self):
+        """Not answering must not make poor: of 2,500 households without answers every one was."""
+        self.activate(self.model([("land", 1), ("electricity", 5)], has_cut_off=True, cut_off=10))
+        for answers in ({}, {"land": 3}, {"electricity": True}):
+            score = self.score(self.applicant(**answers))
+            self.assertEqual((score.verdict, score.is_poor), ("unscorable", False))
+        self.assertEqual(self.score(self.applicant(land=3, electricity=False)).score, 3)
+
+    def test_a_term_says_when_a_missing_answer_counts_as_poor(self):
+        roof = {"pmt_field": "roof", "category_ids": ROOF}
+        classes = {"pmt_field": "land", "transform": "classes", "class_ids": [{"is_rest": True, "points": 4}]}
+        for direction, term, warned in (
+            ("low", {"pmt_field": "land", "pmt_weightage": 2, "missing": "refuse"}, False),
+            ("low", {"pmt_field": "land", "pmt_weightage": 2, "missing": "mean"}, False),
+            ("low", {"pmt_field": "land", "pmt_weightage": 2, "missing": "zero"}, True),
+            ("low", {"pmt_field": "land", "pmt_weightage": -2, "missing": "zero"}, False),
+            ("high", {"pmt_field": "land", "pmt_weightage": 2, "missing": "zero"}, False),
+            ("high", {"pmt_field": "land", "pmt_weightage": -2, "missing": "zero"}, True),
+            ("low", {"pmt_field": "electricity", "pmt_weightage": 2, "missing": "zero"}, True),
+            ("high", {"pmt_field": "electricity", "pmt_weightage": 2, "missing": "zero"}, False),
+            ("low", {**roof, "missing": "zero"}, True),
+            ("high", {**roof, "missing": "zero"}, False),
+            ("low", {**roof, "missing": "value", "missing_value": 0}, True),
+            ("low", {**roof, "missing": "value", "missing_value": 5}, False),
+            ("high", {**roof, "missing": "value", "missing_value": 7}, True),
+            ("low", {**classes, "missing": "zero"}, True),
+            ("low", {**classes, "missing": "value", "missing_value": 4}, False),
+        ):
+            with self.subTest(direction=direction, **term):
+                model = self.model([term], direction=direction)
+                self.assertEqual(bool(model.term_ids.warning), warned, (term, direction))
+                self.assertEqual(bool(model.warning), warned)
+                if warned:
+                    self.assertIn(f"“{model.term_ids.name}”", model.term_ids.warning)
+
+    # Classes, and terms for some
+
+    def test_points_by_class(self):
+        term = {
+            "pmt_field": "land",
+            "transform": "classes",
+            "pmt_weightage": 2,
+            "class_ids": [
+                {"is_rest": True, "points": 1},
+                {"bound": 59, "points": 4},
+                {"bound": 29, "points": 7},
+            ],
+        }
+        self.activate(self.model([term]))
+        for land, score in ((0, 14), (29, 14), (29.5, 8), (59, 8), (60, 2), (1e9, 2)):
+            self.assertEqual(self.score(self.applicant(land=land)).score, score, land)
+        self.assertEqual(self.score(self.applicant()).verdict, "unscorable")
+
+    def test_a_number_beyond_the_last_class_is_missing(self):
+        term = {"pmt_field": "land", "transform": "classes", "class_ids": [{"bound": 29, "points": 7}]}
+        self.activate(self.model([term]))
+        score = self.score(self.applicant(land=30))
+        self.assertEqual((score.verdict, score.reason), ("unscorable", "Missing: Land"))
+        self.assertEqual(score.breakdown[0]["policy"], "refuse")
+
+    def test_a_missing_class_counts_given_points_or_the_mean_of_the_points(self):
+        classes = [{"bound": 10, "points": 8}, {"is_rest": True, "points": 2}]
+        term = {"pmt_field": "land", "transform": "classes", "class_ids": classes}
+        self.activate(
+            self.model(
+                [{**term, "missing": "value", "missing_value": 3}, {**term, "missing": "mean", "pmt_weightage": 10}]
+            )
+        )
+        self.applicant(land=1), self.applicant(land=99)
+        unknown = self.applicant()
+        self.compute()
+        # 3 + 10 × (8 + 2) / 2
+        self.assertEqual(self.score(unknown).score, 53)
+
+    def test_headship_by_age_and_sex_of_the_head(self):
+        """Women under 30: 5, of 30 to 59: 3, older: 6; men under 60: 0, older: 4."""
+
+        def headship(gender, *classes):
+            return {
+                "source": "household",
+                "pmt_field": "head_age",
+                "transform": "classes",
+                "only_where_key": f"household:head_gender={gender}",
+                "class_ids": [
+                    {"is_rest": bound is None, "bound": bound or 0, "points": points} for bound, points in classes
+                ],
+            }
+
+        model = self.model(
+            [
+                headship("female", (29, 5), (59, 3), (None, 6)),
+                headship("male", (59, 0), (None, 4)),
+            ]
+        )
+        self.assertEqual(
+            model.term_ids.mapped("label"),
+            [
+                "Age of the head (Household: Gender of the head is Female)",
+                "Age of the head (Household: Gender of the head is Male)",
+            ],
+        )
+        self.activate(model)
+        today = self.env["g2p.cycle"]._fields["start_date"].today()
+        head = self.env.ref("g2p_registry_base.group_membership_kind_head")
+
+        def led_by(gender, age):
+            person = self.individual("Head", gender=gender, birthdate=today.replace(year=today.year - age, day=1))
+            household = self.household(f"{gender} {age}", [person])
+            household.group_membership_ids.kind = head
+            return household
+
+        wanted = {("female", 25): 5, ("female", 40): 3, ("female", 70): 6, ("male", 40): 0, ("male", 70): 4}
+        households = {case: led_by(*case) for case in wanted}
+        unknown = led_by(False, 40)
+        self.compute()
+        self.assertEqual({case: self.score(home).score for case, home in households.items()}, wanted)
+        self.assertEqual(self.score(unknown).verdict, "unscorable", "nobody knows which of the two terms counts")
+        self.assertEqual([line["counts"] for line in self.score(households["male", 40]).breakdown], [False, True])
+        self.assertIn("does not count here", self.score(households["male", 40]).breakdown_html)
+
+    def test_a_term_that_counts_where_the_answer_is_yes_or_no(self):
+        for choice, scores in (("true", [12, 0]), ("false", [0, 12])):
+            program = self.program(f"Grant {choice}", target_type="group", pmt_config=True)
+            program.definition_id.sudo().application_schema = self.QUESTIONS
+            term = {"pmt_field": "land", "pmt_weightage": 4, "only_where_key": f"application:electricity={choice}"}
+            self.activate(self.model([term], program=program))
+            homes = [self.applicant(program=program, land=3, electricity=answer) for answer in (True, False)]
+            self.assertEqual([self.score(home, program).score for home in homes], scores)
+            self.assertEqual(self.score(self.applicant(program=program, land=3), program).verdict, "unscorable")
+            # What does not count need not be known.
+            other = self.applicant(program=program, electricity=choice != "true")
+            self.assertEqual(self.score(other, program).verdict, "scored")
+
+    def test_a_condition_whose_question_is_gone_is_named(self):
+        model = self.model([{"pmt_field": "land", "only_where_key": "application:electricity=true"}])
+        self.grant.definition_id.sudo().application_schema = [
+            question for question in self.QUESTIONS if question["name"] != "electricity"
+        ]
+        with self.assertRaisesRegex(UserError, "counts only where .*electricity=true.*choose again"):
+            model.action_activate()
+
     def test_the_constant(self):
         self.activate(self.model([("land", 3)], constant=-2.5))
         self.assertEqual(self.score(self.applicant(land=4)).score, 9.5)
@@ -134,7 +281,12 @@ class TestTerms(PMTCase):
             [
                 {"source": "household", "pmt_field": "size", "pmt_weightage": 3},
                 {"source": "household", "pmt_field": "children", "pmt_weightage": 5},
-                {"source": "household", "pmt_field": "head_gender", "category_ids": [{"value": "female", "points": 1}]},
+                {
+                    "source": "household",
+                    "pmt_field": "head_gender",
+                    "category_ids": [{"value": "female", "points": 1}],
+                    "missing": "zero",
+                },
             ]
         )
         self.activate(model)
@@ -182,6 +334,7 @@ class TestTerms(PMTCase):
             ({"pmt_field": "nothing"}, "does not exist"),
             ({"pmt_field": "roof"}, "how many points each choice of “Roof”"),
             ({"pmt_field": "electricity", "transform": "log"}, "can't be transformed"),
+            ({"pmt_field": "land", "transform": "classes"}, "how many points each class of “Land”"),
             ({"pmt_field": "land", "transform": "log", "missing": "value"}, "no logarithm"),
             ({"pmt_field": "land", "transform": "sqrt", "missing": "value", "missing_value": -1}, "no square root"),
         ):

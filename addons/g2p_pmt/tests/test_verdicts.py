@@ -162,6 +162,11 @@ class TestVerdicts(PMTCase):
         ):
             with self.subTest(values), self.assertRaises(IntegrityError), self.env.cr.savepoint():
                 self.model([("land", 1)], **values)
-        for terms in ([("land", 1), ("land", 2)], [{"pmt_field": "land", "transform": "capped", "cap_min": 2}]):
-            with self.assertRaises(IntegrityError), self.env.cr.savepoint():
-                self.model(terms)
+        for term in (
+            {"transform": "capped", "cap_min": 2},
+            {"transform": "classes", "class_ids": [{"bound": 1, "points": 1}, {"bound": 1, "points": 2}]},
+            {"transform": "classes", "class_ids": [{"is_rest": True, "points": 1}, {"is_rest": True, "points": 2}]},
+            {"transform": "classes", "class_ids": [{"bound": float("nan"), "points": 1}]},
+        ):
+            with self.subTest(term), self.assertRaises(IntegrityError), self.env.cr.savepoint():
+                self.model([{"pmt_field": "land", **term}])

@@ -1,3 +1,4 @@
+from . import condition_catalogue
 from . import program_definition
 from . import program
 from . import document_tag

@@ -87,6 +87,10 @@ class Program(models.Model):
                 result = program._bulk_start("close_applications")._notification()
         return result
 
+    def _application_program(self):
+        """The program whose applications are asked for answers."""
+        return self
+
     def _open_applications(self):
         return [("program_id", "=", self.id), ("state", "in", OPEN_STATES)]
 
@@ -98,6 +102,14 @@ class Program(models.Model):
 
     def _bulk_tables(self, step):
         return [*super()._bulk_tables(step), *(["g2p_program_registrant_info"] if step == "close_applications" else [])]
+
+    @api.model
+    def _bulk_relies_on(self):
+        return {**super()._bulk_relies_on(), "close_applications": ()}
+
+    @api.model
+    def _bulk_from_states(self):
+        return {**super()._bulk_from_states(), "close_applications": ("ended",)}
 
     def _bulk_source_close_applications(self, operation):
         return SQL(

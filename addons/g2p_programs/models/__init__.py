@@ -1,6 +1,6 @@
 from . import constants
+from . import condition_catalogue
 from . import counters_mixin
-from . import domain
 from . import benefit_codes
 from . import program_definition
 from . import managers

@@ -31,6 +31,8 @@ class Cycle(models.Model):
         "pending_amount",
         "approved_count",
         "approved_amount",
+        "drafts_count",
+        "unprepared_count",
         "left_out_count",
         "left_out_amount",
         "payments_count",
@@ -63,6 +65,12 @@ class Cycle(models.Model):
     sequence = fields.Integer(required=True, readonly=True, default=1)
     start_date = fields.Date(required=True, default=fields.Date.context_today)
     end_date = fields.Date(required=True)
+    full_period_days = fields.Integer(
+        "Days of a full period",
+        copy=False,
+        help="Of a cycle that is short on purpose: amounts are multiplied by its days and divided by these. 0: in full.",
+    )
+    part_of_period = fields.Char("Pays", compute="_compute_part_of_period")
     state = fields.Selection(
         [
             ("draft", "Draft"),
@@ -95,6 +103,22 @@ class Cycle(models.Model):
     members_count = fields.Integer("Beneficiaries enrolled", readonly=True, copy=False)
     not_eligible_count = fields.Integer("Beneficiaries not eligible", readonly=True, copy=False)
     next_step = fields.Char(compute="_compute_next_step")
+
+    @api.depends("start_date", "end_date", "full_period_days")
+    def _compute_part_of_period(self):
+        for cycle in self:
+            days, full_days = cycle._part_of_period()
+            cycle.part_of_period = bool(days) and self.env._(
+                "%(days)s of %(full_days)s days of a full period: the amounts in this part",
+                days=days,
+                full_days=full_days,
+            )
+
+    def _part_of_period(self):
+        """(days of this cycle, days of the full period) of a cycle that is short on purpose; (0, 0) of any other."""
+        self.ensure_one()
+        days = (self.end_date - self.start_date).days + 1 if self.start_date and self.end_date else 0
+        return (days, self.full_period_days) if 0 < days < self.full_period_days else (0, 0)
 
     @api.depends("program_id.cycle_managers")
     def _compute_approver_group_id(self):
@@ -161,9 +185,21 @@ class Cycle(models.Model):
             # Validators, approvers and finance press buttons on a cycle, for which they have write access; only a
             # program manager edits it.
             self.program_id._check_can(GROUP_MANAGER)
-        fixed = {"start_date", "end_date", "program_id", "name", "auto_approve_entitlements"} & set(vals)
+        fixed = {"start_date", "end_date", "full_period_days", "program_id", "name", "auto_approve_entitlements"} & set(
+            vals
+        )
         if fixed and any(cycle.state != "draft" for cycle in self) and not self.env.su:
             raise UserError(self.env._("Only a draft cycle can be edited: reset it to draft first."))
+        if {"start_date", "end_date", "full_period_days"} & set(vals) and not self.env.su:
+            short = self.filtered(lambda cycle: cycle.full_period_days or vals.get("full_period_days"))
+            # sudo: an entitlement counts whether or not the user may see it; only the refusal is shown
+            if self.env["g2p.entitlement"].sudo().search_count([("cycle_id", "in", short.ids)], limit=1):
+                raise UserError(
+                    self.env._(
+                        "%s has entitlements that were computed for its days: delete them before you change how long it is.",
+                        short[0].name,
+                    )
+                )
         if "program_id" in vals and any(cycle.program_id.id != vals["program_id"] for cycle in self):
             raise UserError(self.env._("A cycle stays with its program."))
         return super().write(vals)
@@ -247,6 +283,60 @@ class Cycle(models.Model):
         )
         self.invalidate_recordset()
 
+    # What comes before what: these transitions, and the steps in the files of the steps
+
+    def _bulk_parents(self):
+        return [*super()._bulk_parents(), self.program_id]
+
+    def _bulk_related(self, model):
+        if model == "g2p.membership.change":
+            return SQL("SELECT id FROM g2p_membership_change WHERE program_id = %s", self.program_id.id)
+        if model == "g2p.payment.reconciliation":
+            return SQL(
+                """
+                SELECT id FROM g2p_payment_reconciliation
+                 WHERE cycle_id = %s OR cycle_id IS NULL AND company_id = %s
+                """,
+                self.id,
+                self.company_id.id,
+            )
+        return super()._bulk_related(model)
+
+    @api.model
+    def _bulk_relies_on(self):
+        members = ("copy", "verify", "g2p.membership.change:apply", "g2p.membership.change:reverse")
+        waiting = ("submit", "withdraw")
+        paid = (
+            "prepare",
+            *waiting,
+            "approve_entitlements",
+            "prepare_payments",
+            "send",
+            "reconcile",
+            "g2p.payment.reconciliation:reconcile",
+        )
+        return {
+            **super()._bulk_relies_on(),
+            "to_approve": (*members, "prepare", "withdraw"),
+            "reset_draft": (),
+            "approve": (*members, "prepare", *waiting),
+            "mark_distributed": paid,
+            "mark_ended": paid,
+            "mark_cancelled": ("g2p.payment.reconciliation:reconcile",),
+            # Acts on single rows that steps move
+            "edit_members": (),
+            "edit_entitlements": (),
+            "reject": (),
+            "edit_payments": (),
+            "send_batch": ("prepare_payments",),
+            "mark": (),
+        }
+
+    @api.model
+    def _bulk_acts(self):
+        acts = ("edit_members", "edit_entitlements", "reject", "edit_payments", "mark")
+        return (*super()._bulk_acts(), *acts)
+
     # Life cycle. The money part of each transition is in cycle_entitlements.py and cycle_payments.py.
 
     def to_approve(self):
@@ -262,6 +352,7 @@ class Cycle(models.Model):
             .search_count([("cycle_id", "=", self.id), ("state", "in", ("draft", "pending_validation"))], limit=1)
         ):
             raise UserError(self.env._("%s has no entitlements yet: prepare them first.", self.name))
+        self._bulk_check("to_approve")
         # sudo: role, access and state were checked above; `submitted_by` is protected
         self.sudo().write({"submitted_by": self.env.uid})
         self._transition("to_approve")
@@ -274,6 +365,7 @@ class Cycle(models.Model):
         if not self.env.user.has_group(GROUP_MANAGER) and self._approval_refusal():
             raise AccessError(self.env._("A program manager or an approver may send the cycle back to draft."))
         self._require_state("to_approve")
+        self._bulk_check("reset_draft")
         self._transition("draft")
         return self._bulk_start("withdraw")._notification()
 
@@ -285,6 +377,7 @@ class Cycle(models.Model):
         if refusal:
             raise AccessError(refusal)
         self._require_state("to_approve")
+        self._bulk_check("approve")
         # sudo: the approver was checked just above; the fields are protected
         self.sudo().write({"approved_by": self.env.uid, "approved_date": fields.Datetime.now()})
         self._transition("approved")
@@ -297,6 +390,7 @@ class Cycle(models.Model):
         self.ensure_one()
         self._check_can(GROUP_MANAGER)
         self._require_state("approved")
+        self._bulk_check("mark_distributed")
         open_payments = self._open_payments_text()
         if open_payments:
             raise UserError(open_payments)
@@ -308,6 +402,7 @@ class Cycle(models.Model):
         self.ensure_one()
         self._check_can(GROUP_MANAGER)
         self._require_state("distributed")
+        self._bulk_check("mark_ended")
         self._transition("ended")
         return True
 
@@ -317,6 +412,7 @@ class Cycle(models.Model):
         self.ensure_one()
         self._check_can(GROUP_MANAGER)
         self._require_state("draft", "to_approve", "approved")
+        self._bulk_check("mark_cancelled")
         # sudo: a payment counts whether or not the user may see it; only the refusal is shown
         payments = self.env["g2p.payment"].sudo()
         if payments.search_count([("cycle_id", "=", self.id), ("state", "=", "sent"), ("status", "=", False)], limit=1):

@@ -1,6 +1,6 @@
 """Who is in a cycle: the steps *Copy beneficiaries* and *Verify eligibility*."""
 
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.tools import SQL
 
 from .constants import GROUP_MANAGER, GROUP_VALIDATOR
@@ -29,6 +29,20 @@ class Cycle(models.Model):
 
     def _bulk_tables(self, step):
         return [*super()._bulk_tables(step), *(["g2p_cycle_membership"] if step in ("copy", "verify") else [])]
+
+    @api.model
+    def _bulk_relies_on(self):
+        members = ("import_eligible", "enroll", "verify", "deduplicate", "auto_enrol")
+        changes = ("g2p.membership.change:apply", "g2p.membership.change:reverse")
+        return {
+            **super()._bulk_relies_on(),
+            "copy": (*(f"g2p.program:{step}" for step in members), *changes),
+            "verify": ("copy", *changes),
+        }
+
+    @api.model
+    def _bulk_from_states(self):
+        return {**super()._bulk_from_states(), "copy": ("draft",), "verify": ("draft",)}
 
     def copy_beneficiaries_from_program(self):
         """Button: every enrolled member of the program who is not in the cycle yet enters it."""

@@ -52,6 +52,7 @@ class CycleMembership(models.Model):
         memberships = super().create(vals_list)
         for cycle in memberships.cycle_id:
             cycle._require_state("draft")
+        memberships.cycle_id._bulk_check("edit_members")
         enrolled = {
             (program, partner)
             for program, partner in self.env["g2p.program_membership"]._read_group(
@@ -96,6 +97,7 @@ class CycleMembership(models.Model):
 
     def unlink(self):
         cycles = self.cycle_id
+        cycles._bulk_check("edit_members")
         result = super().unlink()
         cycles._refresh_counters()
         return result

@@ -20,6 +20,8 @@ NEXT_ACTIONS = {
     "distribute": 5,
     "end": 6,
 }
+# Where a cycle stands that has something to resume or to repair, or is over
+STATE_STEPS = {"draft": 2, "to_approve": 3, "approved": 4, "distributed": 6, "ended": 6, "cancelled": 6}
 # What the form may ask about, and the button's method that runs when the answer is yes
 CONFIRMED_STEPS = {
     "copy": "copy_beneficiaries_from_program",
@@ -34,6 +36,7 @@ CONFIRMED_STEPS = {
     "distribute": "mark_distributed",
     "end": "mark_ended",
     "cancel": "mark_cancelled",
+    "repair": "action_repair",
 }
 
 
@@ -69,12 +72,17 @@ class Cycle(models.Model):
             cycle.next_action = cycle._next_action()
 
     def _next_action(self):
-        """The step that brings the cycle on; a key of `NEXT_ACTIONS`, or False when the cycle is over."""
+        """The step that brings the cycle on; a key of `NEXT_ACTIONS`, or False when the cycle is over. First comes what is
+        unfinished: `resume`, or `repair` when the set is not where the state says."""
         self.ensure_one()
+        if self._open_operations():
+            return "resume"
+        if self.needs_repair:
+            return "repair"
         if self.state == "draft":
             if not self.members_count:
                 return "copy"
-            return "submit" if self.entitlements_count else "prepare"
+            return "submit" if self.entitlements_count and not self.unprepared_count else "prepare"
         if self.state == "approved":
             if self.pending_count > self.left_out_count:
                 return "validate"
@@ -83,6 +91,7 @@ class Cycle(models.Model):
                 (self.unsent_count, "send"),
                 (self.sent_count, "reconcile"),
                 (self.pending_count, "validate"),
+                (self.exceptions_count, "prepare_payments"),
             ):
                 if count:
                     return step
@@ -92,6 +101,15 @@ class Cycle(models.Model):
     def _next_step(self):
         """One sentence on the next action, for who reads it: whoever may approve is asked to."""
         _ = self.env._
+        if operations := self._open_operations():
+            return operations[-1]._why_wait()
+        if self.needs_repair:
+            return _("Beneficiaries and entitlements are not where the state of the cycle says: press Repair.")
+        if self.state == "draft" and self.entitlements_count and self.unprepared_count:
+            return _(
+                "%s beneficiaries have neither an entitlement nor a reason why there is none: press Prepare entitlements.",
+                self._number(self.unprepared_count),
+            )
         if self.can_approve:
             return _("Look at the beneficiaries and the amounts, then approve the cycle or send it back.")
         if self.can_validate and self.pending_count > self.left_out_count:
@@ -108,7 +126,11 @@ class Cycle(models.Model):
             )
             if self.left_out_count
             else _("Somebody of the validation group, not who prepared them, approves the entitlements."),
-            "prepare_payments": _("Prepare the payments of the approved entitlements."),
+            "prepare_payments": _("Prepare the payments of the approved entitlements.")
+            if self.unpaid_count or not self.exceptions_count
+            else _(
+                "Settle what holds the others back, each with its reason, then prepare their payments; or reject them."
+            ),
             "send": _("Send the payments."),
             "reconcile": _("Payments are on their way: reconcile them with the payer's file, or mark them by hand."),
             "distribute": _("Every payment is final: mark the cycle as distributed."),
@@ -132,7 +154,7 @@ class Cycle(models.Model):
         """[{number, label, state, count, amount, note, action}] of the five steps, in words for the screen."""
         self.ensure_one()
         _ = self.env._
-        current = NEXT_ACTIONS.get(self._next_action(), 6)
+        current = NEXT_ACTIONS.get(self._next_action()) or STATE_STEPS[self.state]
 
         def number(value):
             return formatLang(self.env, value, digits=0)
@@ -165,8 +187,10 @@ class Cycle(models.Model):
                 _("Payments"),
                 self.payments_count,
                 money(self.payments_amount),
-                note(_("%s without an account"), self.exceptions_count),
-                "action_view_payments",
+                note(_("%s held back"), self.exceptions_count),
+                "action_view_held_back"
+                if self.exceptions_count and not self.payments_count
+                else "action_view_payments",
             ),
             (
                 _("Reconciled"),
@@ -324,6 +348,8 @@ class Cycle(models.Model):
                 ),
             ),
         }
+        if step == "repair":
+            return _("Repair"), self._repair_text() or _("%s adds up: there is nothing to repair.", self.name)
         title, text = texts[step]
         if step == "approve" and self.auto_approve_entitlements:
             text = _(
@@ -375,11 +401,22 @@ class Cycle(models.Model):
         return self._open_list("g2p.entitlement", self.env._("Entitlements of %s", self.display_name))
 
     def action_view_left_out(self):
-        """Stat button: who waits because the fund was short."""
+        """Stat button: what the last approval did not reach; the context key `left_out_reason` narrows it."""
+        reason = self.env.context.get("left_out_reason")
         return self._open_list(
             "g2p.entitlement",
             self.env._("Left out of %s", self.display_name),
-            domain=[("left_out_reason", "!=", False)],
+            {"show_left_out": True},
+            [("left_out_reason", "=", reason) if reason else ("left_out_reason", "!=", False)],
+        )
+
+    def action_view_held_back(self):
+        """Stat button: approved, and held back when payments were prepared or sent: the list that somebody works through."""
+        return self._open_list(
+            "g2p.entitlement",
+            self.env._("Held back in %s", self.display_name),
+            {"show_left_out": True, "group_by": "left_out_reason"},
+            [("left_out_reason", "!=", False), ("state", "=", "approved")],
         )
 
     def action_view_payments(self):

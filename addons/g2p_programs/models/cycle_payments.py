@@ -1,8 +1,9 @@
 """The money a cycle pays: preparing, sending and reconciling its payments."""
 
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.tools import SQL
 
+from ..tools import blocks
 from .constants import GROUP_MANAGER
 from .fund import FINANCE
 
@@ -29,7 +30,12 @@ class Cycle(models.Model):
     unpaid_count = fields.Integer(
         "Approved, without a payment", readonly=True, copy=False, help="Prepare payments makes a payment for these."
     )
-    exceptions_count = fields.Integer("Payments without an account", readonly=True, copy=False)
+    exceptions_count = fields.Integer(
+        "Approved, held back",
+        readonly=True,
+        copy=False,
+        help="Something stood in the way when payments were prepared or sent. The list says what; prepare again afterwards.",
+    )
 
     # Buttons
 
@@ -100,7 +106,8 @@ class Cycle(models.Model):
         _ = self.env._
         return {
             **super()._bulk_outcomes(),
-            "no_account": (_("Prepared, without an account"), "done"),
+            "desk": (_("Prepared for the cash desk"), "done"),
+            "blocked": (_("Never left, and held back"), "failed"),
             "not_in_validity": (_("Outside their validity"), "skipped"),
             "not_due": (_("Entitlement not approved any more"), "failed"),
             "sent": (_("Sent"), "done"),
@@ -112,6 +119,32 @@ class Cycle(models.Model):
         moves = ("prepare_payments", "send", "reconcile")
         tables = ["g2p_payment", "g2p_payment_batch", "g2p_entitlement"] if step in moves else []
         return [*super()._bulk_tables(step), *tables]
+
+    @api.model
+    def _bulk_relies_on(self):
+        before = ("submit", "approve_entitlements", "g2p.membership.change:apply", "g2p.membership.change:reverse")
+        return {
+            **super()._bulk_relies_on(),
+            "prepare_payments": before,
+            "send": (*before, "prepare_payments"),
+            "reconcile": ("prepare_payments", "send"),
+        }
+
+    @api.model
+    def _bulk_harmless(self):
+        """A change of members and these steps meet in the entitlements and payments, row by row."""
+        changes = ("g2p.membership.change:apply", "g2p.membership.change:reverse")
+        names = ("to_approve", "approve", "approve_entitlements", "prepare_payments", "send")
+        return {**super()._bulk_harmless(), **dict.fromkeys(names, changes)}
+
+    @api.model
+    def _bulk_from_states(self):
+        return {
+            **super()._bulk_from_states(),
+            "prepare_payments": ("approved",),
+            "send": ("approved",),
+            "reconcile": ("approved", "distributed"),
+        }
 
     # Prepare payments
 
@@ -133,27 +166,38 @@ class Cycle(models.Model):
     def _bulk_chunk_prepare_payments(self, operation, low, high):
         counts = self._payment_manager()._prepare_chunk(self, low, high, operation)
         today = fields.Date.context_today(self)
-        [[disabled, outside]] = self.env.execute_query(
+        rows = self.env.execute_query(
             SQL(
                 """
-                SELECT COUNT(*) FILTER (WHERE %(disabled)s),
-                       COUNT(*) FILTER (
-                        WHERE NOT %(disabled)s AND (t.valid_from > %(today)s OR t.valid_until < %(today)s)
-                       )
-                  FROM g2p_entitlement AS t
-                 WHERE %(range)s AND %(payable)s
+                WITH judged AS MATERIALIZED (
+                    SELECT t.id, payable.yes AS payable, CASE WHEN payable.yes THEN %(block)s END AS code,
+                           t.valid_from > %(today)s OR t.valid_until < %(today)s AS outside
+                      FROM g2p_entitlement AS t
+                     CROSS JOIN LATERAL (SELECT %(payable)s AS yes) AS payable
+                     WHERE %(range)s AND t.state = 'approved' AND (payable.yes OR t.left_out_reason IS NOT NULL)
+                ), marked AS (
+                    UPDATE g2p_entitlement AS t
+                       SET left_out_reason = judged.code
+                      FROM judged
+                     WHERE t.id = judged.id AND t.left_out_reason IS DISTINCT FROM judged.code
+                )
+                SELECT COALESCE(code, CASE WHEN outside THEN 'not_in_validity' END) AS reason, COUNT(*)
+                  FROM judged WHERE payable GROUP BY reason
                 """,
-                disabled=self._disabled(),
+                block=self.env["g2p.entitlement"]._block_sql(blocks.PREPARE),
                 today=today,
                 range=self._entitlement_range(low, high),
                 payable=self._payable(),
             )
         )
-        return {**counts, "disabled": disabled, "not_in_validity": outside}
+        self.env["g2p.entitlement"].invalidate_model(["left_out_reason"], flush=False)
+        return {**counts, **{reason: count for reason, count in rows if reason}}
 
     def _bulk_finish_prepare_payments(self, operation):
         # Who ends an entitlement and this step both write the cycle's counters: one of them sees what the other did.
-        if self.env["g2p.payment"]._fail_ended(self, operation):
+        if self.env["g2p.payment"]._fail_blocked(
+            SQL("payment.cycle_id = ANY(%s)", self.ids), blocks.APPROVE, operation
+        ):
             self.env["g2p.payment.batch"]._refresh_statistics_where(SQL("batch.cycle_id = ANY(%s)", self.ids))
         self._refresh_counters()
 
@@ -195,25 +239,26 @@ class Cycle(models.Model):
 
     def _bulk_chunk_send(self, operation, low, high):
         counts = self._payment_manager()._send_chunk(self, low, high, operation)
-        [[not_due, disabled]] = self.env.execute_query(
+        rows = self.env.execute_query(
             SQL(
                 """
-                SELECT COUNT(*) FILTER (WHERE t.state <> 'approved'),
-                       COUNT(*) FILTER (
-                        WHERE t.state = 'approved' AND (NOT registrant.active OR registrant.disabled IS NOT NULL)
-                       )
-                  FROM g2p_payment AS payment
-                  JOIN g2p_entitlement AS t ON t.id = payment.entitlement_id
-                  JOIN res_partner AS registrant ON registrant.id = payment.partner_id
-                 WHERE payment.id IN (%s)
+                SELECT left_behind.reason, COUNT(*)
+                  FROM (
+                        SELECT CASE WHEN t.state <> 'approved' THEN 'not_due' ELSE %(block)s END AS reason
+                          FROM g2p_payment AS payment
+                          JOIN g2p_entitlement AS t ON t.id = payment.entitlement_id
+                         WHERE payment.id IN (%(payments)s)
+                       ) AS left_behind
+                 GROUP BY left_behind.reason
                 """,
-                self._unsent_payments(low, high),
+                block=self.env["g2p.payment"]._block_sql(blocks.SEND),
+                payments=self._unsent_payments(low, high),
             )
         )
-        return {**counts, "not_due": not_due, "disabled": disabled}
+        return {**counts, **{reason: count for reason, count in rows if reason}}
 
     def _bulk_finish_send(self, operation):
-        self._finish_payments(operation)
+        self._finish_payments(operation, blocks.SEND)
 
     # Mark all
 
@@ -222,7 +267,7 @@ class Cycle(models.Model):
 
     def _bulk_chunk_reconcile(self, operation, low, high):
         params = operation.params
-        paid, failed, not_due = self.env["g2p.payment"]._finalize(
+        marked = self.env["g2p.payment"]._finalize(
             SQL(
                 """
                 SELECT payment.id AS payment_id, %(status)s::varchar AS status, %(reason)s::varchar AS reason,
@@ -242,15 +287,15 @@ class Cycle(models.Model):
             self._hold_key(operation),
             operation,
         )
-        return {"paid": paid, "failed": failed, "not_due": not_due}
+        return marked._asdict()
 
     def _bulk_finish_reconcile(self, operation):
         self._finish_payments(operation)
 
-    def _finish_payments(self, operation):
+    def _finish_payments(self, operation, act=blocks.APPROVE):
         """After payments moved: disburse, count again, and close the cycle when everything is paid."""
         self.env["g2p.fund.hold"]._settle(self._hold_key(operation), reference=operation.name, operation=operation)
-        self.env["g2p.payment"]._fail_ended(self, operation)
+        self.env["g2p.payment"]._fail_blocked(SQL("payment.cycle_id = ANY(%s)", self.ids), act, operation)
         self.env["g2p.payment.batch"]._refresh_statistics_where(SQL("batch.cycle_id = ANY(%s)", self.ids))
         self._refresh_counters()
         self._set_distributed_if_complete()
@@ -292,18 +337,8 @@ class Cycle(models.Model):
         Entitlements whose payments all failed don't stand in the way: a person decides that they are not tried again.
         """
         self.ensure_one()
-        [[open_payments, never_tried, disabled]] = self.env.execute_query(
-            SQL(
-                """
-                SELECT (SELECT COUNT(*) FROM g2p_payment WHERE cycle_id = %(cycle)s AND status IS NULL),
-                       COUNT(*), COUNT(*) FILTER (WHERE %(disabled)s)
-                  FROM g2p_entitlement AS t
-                 WHERE t.cycle_id = %(cycle)s AND t.state = 'approved' AND t.is_cash_entitlement
-                   AND NOT EXISTS (SELECT FROM g2p_payment AS tried WHERE tried.entitlement_id = t.id)
-                """,
-                cycle=self.id,
-                disabled=self._disabled(),
-            )
+        [[open_payments]] = self.env.execute_query(
+            SQL("SELECT COUNT(*) FROM g2p_payment WHERE cycle_id = %s AND status IS NULL", self.id)
         )
         if open_payments:
             return self.env._(
@@ -311,12 +346,33 @@ class Cycle(models.Model):
                 count=open_payments,
                 cycle=self.display_name,
             )
-        if disabled:
+        known = self.env["g2p.entitlement"]._blocks()
+        rows = dict(
+            self.env.execute_query(
+                SQL(
+                    """
+                    SELECT untried.code, COUNT(*)
+                      FROM (
+                            SELECT %(block)s AS code
+                              FROM g2p_entitlement AS t
+                             WHERE t.cycle_id = %(cycle)s AND t.state = 'approved' AND t.is_cash_entitlement
+                               AND NOT EXISTS (SELECT FROM g2p_payment AS tried WHERE tried.entitlement_id = t.id)
+                           ) AS untried
+                     GROUP BY untried.code
+                    """,
+                    cycle=self.id,
+                    block=self.env["g2p.entitlement"]._block_sql(blocks.PREPARE),
+                )
+            )
+        )
+        never_tried = rows.pop(None, 0)
+        if rows:
             return self.env._(
-                "%(count)s approved entitlements of %(cycle)s are of beneficiaries who are disabled or archived: "
-                "reject them first.",
-                count=disabled,
+                "%(count)s approved entitlements of %(cycle)s are held back: %(reasons)s. "
+                "Clear what holds them and prepare payments again, or reject them.",
+                count=sum(rows.values()),
                 cycle=self.display_name,
+                reasons="; ".join(f"{known[code].words} ({count})" for code, count in rows.items()),
             )
         if never_tried:
             return self.env._(
@@ -339,11 +395,7 @@ class Cycle(models.Model):
                        sent_count = counted.sent, sent_amount = counted.sent_amount, unsent_count = counted.unsent,
                        paid_count = counted.paid, paid_amount = counted.paid_amount, fee_amount = counted.fee_amount,
                        failed_count = counted.failed, failed_amount = counted.failed_amount,
-                       exceptions_count = counted.exceptions,
-                       unpaid_count = (
-                        SELECT COUNT(*) FROM g2p_entitlement AS t
-                         WHERE t.cycle_id = cycle.id AND %(payable)s AND NOT %(disabled)s
-                       )
+                       exceptions_count = due.held_back, unpaid_count = due.unpaid
                   FROM (
                         SELECT this.id,
                                COUNT(payment.id) FILTER (WHERE payment.status IS DISTINCT FROM 'failed') AS live,
@@ -358,19 +410,25 @@ class Cycle(models.Model):
                                COALESCE(SUM(payment.payment_fee) FILTER (WHERE payment.status = 'paid'), 0) AS fee_amount,
                                COUNT(*) FILTER (WHERE payment.status = 'failed') AS failed,
                                COALESCE(SUM(payment.amount_issued) FILTER (WHERE payment.status = 'failed'), 0)
-                               AS failed_amount,
-                               COUNT(payment.id) FILTER (
-                                    WHERE payment.status IS DISTINCT FROM 'failed' AND payment.account_number IS NULL
-                               ) AS exceptions
+                               AS failed_amount
                           FROM g2p_cycle AS this
                           LEFT JOIN g2p_payment AS payment ON payment.cycle_id = this.id
                          WHERE this.id = ANY(%(cycles)s)
                          GROUP BY this.id
                        ) AS counted
+                  JOIN (
+                        SELECT this.id, COUNT(t.id) FILTER (WHERE t.left_out_reason IS NOT NULL) AS held_back,
+                               COUNT(t.id) FILTER (WHERE t.left_out_reason IS NULL AND NOT %(blocked)s) AS unpaid
+                          FROM g2p_cycle AS this
+                          LEFT JOIN g2p_entitlement AS t ON t.cycle_id = this.id AND %(payable)s
+                         WHERE this.id = ANY(%(cycles)s)
+                         GROUP BY this.id
+                       ) AS due ON due.id = counted.id
                  WHERE cycle.id = counted.id
                 """,
                 payable=self._payable(),
-                disabled=self._disabled(),
+                # What needs a look into other tables for each account is left to the step, which marks what it held back.
+                blocked=self.env["g2p.entitlement"]._blocked_sql(blocks.APPROVE),
                 cycles=self.ids,
             )
         )

@@ -128,11 +128,13 @@ class DuplicateEngine(models.AbstractModel):
                        STRING_AGG(DISTINCT manager.reason, ', ') AS reason,
                        LEFT(STRING_AGG(DISTINCT manager.reason || COALESCE(': ' || found.evidence, ''), '; '), 500)
                            AS evidence,
-                       MAX(found.score) AS score, MIN(found.manager) AS manager
+                       MAX(found.score) AS score, MIN(found.manager) AS manager,
+                       BOOL_OR(NOT manager.needs_decision) AS proven
                   FROM deduplication_found AS found
                   JOIN deduplication_member AS one ON one.registrant_id = found.registrant_a
                   JOIN deduplication_member AS other ON other.registrant_id = found.registrant_b
-                  JOIN (VALUES %(managers)s) AS manager (number, reason) ON manager.number = found.manager
+                  JOIN (VALUES %(managers)s) AS manager (number, reason, needs_decision)
+                    ON manager.number = found.manager
                  WHERE NOT EXISTS (
                         SELECT FROM %(pair_table)s AS decided
                          WHERE decided.%(scope_field)s = %(scope)s AND decided.state = 'different'
@@ -142,7 +144,13 @@ class DuplicateEngine(models.AbstractModel):
                  GROUP BY 1, 2
                 """,
                 managers=SQL(", ").join(
-                    SQL("(%s, %s)", number, manager._reason()) for number, manager in enumerate(managers)
+                    SQL(
+                        "(%s, %s, %s)",
+                        number,
+                        manager._reason(),
+                        "needs_decision" in manager._fields and manager.needs_decision,
+                    )
+                    for number, manager in enumerate(managers)
                 ),
                 pair_table=pair_table,
                 scope_field=SQL.identifier(self._scope_field),

@@ -46,6 +46,12 @@ class DuplicateEngine(models.AbstractModel):
                       FROM deduplication_label AS label
                       JOIN (%(source)s) AS member ON member.id = label.member_id
                      GROUP BY label.label
+                ), unproven AS MATERIALIZED (
+                    -- Held together by a sign only somewhere: an officer looks at the set before anybody is marked.
+                    SELECT DISTINCT label.label
+                      FROM deduplication_pair AS pair
+                      JOIN deduplication_label AS label ON label.member_id = pair.member_a
+                     WHERE NOT pair.proven
                 ), known AS MATERIALIZED (
                     SELECT label.label, record.id AS record_id, record.state, COUNT(*) AS shared,
                            record.decided_by_id IS NOT NULL AS decided,
@@ -62,7 +68,7 @@ class DuplicateEngine(models.AbstractModel):
                 )
                 SELECT cluster.label, cluster.members,
                        CASE WHEN taken.decided AND taken.survivor_id IS NOT NULL THEN taken.survivor_id
-                            WHEN %(manual)s THEN NULL
+                            WHEN %(manual)s OR unproven.label IS NOT NULL THEN NULL
                             WHEN taken.shared = cluster.members THEN COALESCE(taken.survivor_id, cluster.survivor_id)
                             ELSE cluster.survivor_id END AS survivor_id,
                        COALESCE(told_apart.record_id, taken.record_id, nextval(%(sequence)s)::integer) AS record_id,
@@ -70,6 +76,7 @@ class DuplicateEngine(models.AbstractModel):
                        told_apart.record_id IS NOT NULL AS ignored,
                        COALESCE(taken.shared < cluster.members, FALSE) AS grown
                   FROM cluster
+                  LEFT JOIN unproven USING (label)
                   LEFT JOIN taken USING (label)
                   LEFT JOIN (
                         SELECT known.label, MIN(known.record_id) AS record_id

@@ -1,8 +1,11 @@
 import uuid
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tools import SQL
+
+from ..tools import blocks
+from .fund import FINANCE
 
 # Money is reserved for these: approved, and sent to who pays it out.
 RESERVED_STATES = ("approved", "trans2FSP")
@@ -46,8 +49,9 @@ class Entitlement(models.Model):
 
     _name = "g2p.entitlement"
     _description = "Entitlement"
-    _inherit = ["g2p.state.mixin"]
+    _inherit = ["g2p.state.mixin", "g2p.search.mixin"]
     _order = "id desc"
+    _search_references = ("ern", "code")
 
     _fixed_fields = ("cycle_id",)
     _protected_fields = (
@@ -58,6 +62,9 @@ class Entitlement(models.Model):
         "approved_by",
         "amount_set_by",
         "left_out_reason",
+        "approved_account",
+        "account_confirmed_by",
+        "account_confirmed_on",
         "computation",
         "item_id",
         "is_cash_entitlement",
@@ -127,12 +134,25 @@ class Entitlement(models.Model):
         copy=False,
     )
     left_out_reason = fields.Selection(
-        [("fund_shortage", "The fund is short"), ("disabled", "The beneficiary is disabled or archived")],
+        "_selection_left_out_reason",
         "Left out",
         readonly=True,
         copy=False,
-        help="Why the last approval did not reach this entitlement. It still waits: the next approval tries again.",
+        help="Why the last step did not reach this entitlement. It still waits: the next one tries again.",
     )
+    blocked_now = fields.Char(
+        "Held back", compute="_compute_blocked_now", help="What stands in the way of its approval or payment now."
+    )
+    account_changed = fields.Boolean(compute="_compute_blocked_now")
+    approved_account = fields.Char(
+        "Account when approved",
+        readonly=True,
+        copy=False,
+        help="What it was approved to be paid to. Another account is held until somebody else confirms it.",
+    )
+    current_account = fields.Char("Account now", compute="_compute_blocked_now")
+    account_confirmed_by = fields.Many2one("res.users", readonly=True, copy=False)
+    account_confirmed_on = fields.Datetime(readonly=True, copy=False)
     valid_from = fields.Date(required=True, default=fields.Date.context_today)
     valid_until = fields.Date(
         required=True, default=lambda self: fields.Date.add(fields.Date.context_today(self), years=1)
@@ -190,12 +210,17 @@ class Entitlement(models.Model):
     def _compute_computation_text(self):
         for entitlement in self:
             terms = dict(entitlement.computation or {})
+            part = terms.pop("part_of_period", None)
             items = [
                 f"{item['item']}: {plain(item['amount'])} × {plain(item['multiplier'])}"
                 for item in terms.pop("items", [])
             ]
             entitlement.computation_text = ", ".join(
-                [*items, *(f"{term.replace('_', ' ')}: {plain(value)}" for term, value in terms.items())]
+                [
+                    *items,
+                    *(f"{term.replace('_', ' ')}: {plain(value)}" for term, value in terms.items()),
+                    *([self.env._("for %(days)s of %(full_days)s days of a full period", **part)] if part else []),
+                ]
             )
 
     @api.depends("payment_ids.status")
@@ -210,6 +235,210 @@ class Entitlement(models.Model):
         for entitlement in self:
             entitlement.payment_status = "paid" if entitlement in paid else "notpaid"
             entitlement.payment_date = paid.get(entitlement, False)
+
+    @api.depends(
+        "state",
+        "on_hold",
+        "partner_id.disabled",
+        "partner_id.active",
+        "partner_id.bank_ids.acc_number",
+        "partner_id.bank_ids.is_primary",
+        "partner_id.bank_ids.active",
+    )
+    def _compute_blocked_now(self):
+        """Of the entitlements that are not over, one question for all of them."""
+        self.blocked_now = self.current_account = False
+        self.account_changed = False
+        live = self.filtered(lambda one: isinstance(one.id, int) and one.state in ("pending_validation", "approved"))
+        if not live:
+            return
+        known = self._blocks()
+        self.env.flush_all()
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT t.id, CASE t.state WHEN 'approved' THEN %(prepare)s ELSE %(approve)s END, %(account)s
+                  FROM g2p_entitlement AS t
+                 WHERE t.id = ANY(%(ids)s)
+                """,
+                prepare=blocks.code_sql(known, blocks.PREPARE),
+                approve=blocks.code_sql(known, blocks.APPROVE),
+                account=self._payee_sql("account_text"),
+                ids=live.ids,
+            )
+        )
+        for entitlement_id, code, account in rows:
+            entitlement = self.browse(entitlement_id)
+            entitlement.blocked_now = known[code].words if code else False
+            entitlement.account_changed = code == "account_changed"
+            entitlement.current_account = account
+
+    # Blocks
+
+    @api.model
+    def _blocks(self):
+        """{code: Block}: the reasons why an entitlement `t` can't be approved, prepared, sent, or recorded as paid, now.
+
+        Every way to do these asks this list; the first reason that holds is the one that is told. A plug-in adds its own by
+        `_inherit`.
+        """
+        _ = self.env._
+        return {
+            "disabled": blocks.Block(_("The beneficiary is disabled or archived"), self._disabled_sql()),
+            "no_account": blocks.Block(
+                _("No account"),
+                SQL(
+                    "(NOT %s AND %s <> 'desk' AND %s IS NULL)",
+                    self._pays_cash_sql(),
+                    self._no_account_policy_sql(),
+                    self._payee_sql("account_id"),
+                ),
+                blocks.TO_ACCOUNT,
+            ),
+            "account_changed": blocks.Block(
+                _("The account was changed since the approval"),
+                # Entitlements that were approved before accounts were kept (NULL) are not held.
+                SQL(
+                    "(t.approved_account IS NOT NULL AND NOT %s AND %s <> t.approved_account)",
+                    self._pays_cash_sql(),
+                    self._payee_sql("account_text"),
+                ),
+                blocks.TO_ACCOUNT,
+            ),
+        }
+
+    @api.model
+    def _selection_left_out_reason(self):
+        return [
+            ("fund_shortage", self.env._("The fund is short")),
+            *((code, block.words) for code, block in self._blocks().items()),
+        ]
+
+    @api.model
+    def _block_sql(self, act):
+        """The code of what stops an act for `t`, or NULL."""
+        return blocks.code_sql(self._blocks(), act)
+
+    @api.model
+    def _blocked_sql(self, act, but=()):
+        """Whether something stops an act for `t`."""
+        return blocks.any_sql(self._blocks(), act, but)
+
+    @api.model
+    def _disabled_sql(self):
+        """Over `t`: the beneficiary is disabled or archived.
+
+        A scalar subquery, looked up by key for each row. As EXISTS it becomes a join, and after many people were disabled
+        at once the planner, who expects none, compares every row with each of them.
+        """
+        return SQL(
+            """
+            (SELECT beneficiary.disabled IS NOT NULL OR NOT beneficiary.active
+               FROM res_partner AS beneficiary
+              WHERE beneficiary.id = t.partner_id)
+            """
+        )
+
+    @api.model
+    def _pays_cash_sql(self):
+        """Over `t`: its program pays everybody at a cash desk."""
+        return SQL(
+            """
+            EXISTS (SELECT FROM g2p_program_payment_manager AS manager
+                     WHERE manager.program_id = t.program_id
+                       AND split_part(manager.manager_ref_id, ',', 1) = ANY(%s))
+            """,
+            self.env["g2p.base.program.payment.manager"]._cash_desk_models(),
+        )
+
+    @api.model
+    def _no_account_policy_sql(self):
+        """Over `t`: what its program does where there is no account."""
+        return SQL("(SELECT program.no_account_policy FROM g2p_program AS program WHERE program.id = t.program_id)")
+
+    @api.model
+    def _payee(self, of="t"):
+        """The account that `of` is paid to, one row at most: of the beneficiary, else of who collects for the household,
+        else of its head. Columns `account_id`, `account_number`, `account_holder`, `bank_name`, and `account_text`, which is
+        another one when any of these was changed by hand.
+        """
+        alias = SQL.identifier(of)
+        principal, head = self._collector_kinds()[:2]
+        return SQL(
+            """
+            SELECT account.id AS account_id, account.acc_number AS account_number,
+                   COALESCE(NULLIF(account.acc_holder_name, ''), holder.name) AS account_holder,
+                   COALESCE(bank.name, account.provider) AS bank_name,
+                   concat_ws(' · ', account.acc_number, COALESCE(bank.name, NULLIF(account.provider, '')),
+                             NULLIF(account.acc_holder_name, '')) AS account_text
+              FROM (
+                    SELECT own.id, 0 AS place
+                      FROM res_partner_bank AS own
+                     WHERE own.partner_id = %(of)s.partner_id AND own.is_primary AND own.active
+                     UNION ALL
+                    SELECT theirs.id, CASE role.g2p_group_membership_kind_id WHEN %(principal)s THEN 1 ELSE 2 END
+                      FROM g2p_group_membership AS link
+                      JOIN g2p_group_membership_g2p_group_membership_kind_rel AS role
+                        ON role.g2p_group_membership_id = link.id
+                       AND role.g2p_group_membership_kind_id IN (%(principal)s, %(head)s)
+                      JOIN res_partner AS person
+                        ON person.id = link.individual AND person.active AND person.disabled IS NULL
+                      JOIN res_partner_bank AS theirs
+                        ON theirs.partner_id = link.individual AND theirs.is_primary AND theirs.active
+                     WHERE link."group" = %(of)s.partner_id AND (link.ended_date IS NULL OR link.ended_date > %(now)s)
+                   ) AS candidate
+              JOIN res_partner_bank AS account ON account.id = candidate.id
+              JOIN res_partner AS holder ON holder.id = account.partner_id
+              LEFT JOIN res_bank AS bank ON bank.id = account.bank_id
+             ORDER BY candidate.place, candidate.id
+             LIMIT 1
+            """,
+            of=alias,
+            principal=principal,
+            head=head,
+            now=fields.Datetime.now(),
+        )
+
+    @api.model
+    def _payee_sql(self, column):
+        """One column of who `t` is paid to, as a scalar."""
+        return SQL("(SELECT payee.%s FROM (%s) AS payee)", SQL.identifier(column), self._payee())
+
+    @api.model
+    def _collector(self, of="t"):
+        """Who collects for a household, one row: columns `collector_name` and `alternate_name`, empty for a person."""
+        principal, head, alternate = self._collector_kinds()
+        return SQL(
+            """
+            SELECT (array_agg(person.name ORDER BY role.g2p_group_membership_kind_id <> %(principal)s, link.id)
+                    FILTER (WHERE role.g2p_group_membership_kind_id <> %(alternate)s))[1] AS collector_name,
+                   (array_agg(person.name ORDER BY link.id)
+                    FILTER (WHERE role.g2p_group_membership_kind_id = %(alternate)s))[1] AS alternate_name
+              FROM g2p_group_membership AS link
+              JOIN g2p_group_membership_g2p_group_membership_kind_rel AS role
+                ON role.g2p_group_membership_id = link.id
+               AND role.g2p_group_membership_kind_id IN (%(principal)s, %(head)s, %(alternate)s)
+              JOIN res_partner AS person ON person.id = link.individual AND person.active AND person.disabled IS NULL
+             WHERE link."group" = %(of)s.partner_id AND (link.ended_date IS NULL OR link.ended_date > %(now)s)
+            """,
+            principal=principal,
+            head=head,
+            alternate=alternate,
+            of=SQL.identifier(of),
+            now=fields.Datetime.now(),
+        )
+
+    @api.model
+    def _collector_kinds(self):
+        """Ids of the roles principal recipient, head and alternate collector; 0 where the role was removed."""
+        return [
+            self.env["ir.model.data"]._xmlid_to_res_id(name) or 0
+            for name in (
+                "g2p_registry_base.group_membership_kind_principal",
+                "g2p_registry_base.group_membership_kind_head",
+                "g2p_registry_base.group_membership_kind_alternate",
+            )
+        ]
 
     # Constraints
 
@@ -226,6 +455,7 @@ class Entitlement(models.Model):
         entitlements = super().create(vals_list)
         for cycle in entitlements.cycle_id:
             cycle._require_state("draft")
+        entitlements.cycle_id._bulk_check("edit_entitlements")
         members = set(
             self.env["g2p.cycle.membership"]._read_group(
                 [
@@ -256,6 +486,7 @@ class Entitlement(models.Model):
             raise UserError(self.env._("Only draft entitlements can be edited."))
         if edited:
             self.cycle_id._require_state("draft")
+            self.cycle_id._bulk_check("edit_entitlements")
         result = super().write(vals)
         if {"initial_amount", "transfer_fee"} & edited:
             # sudo: access and state were checked above; the field is protected
@@ -278,9 +509,35 @@ class Entitlement(models.Model):
 
     def unlink(self):
         cycles = self.cycle_id
+        cycles._bulk_check("edit_entitlements")
+        self._note_deleted()
         result = super().unlink()
         cycles._refresh_counters()
         return result
+
+    def _note_deleted(self):
+        """Who is left without an entitlement because somebody deleted the draft has that as the reason."""
+        self.env.flush_all()
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE g2p_cycle_membership AS membership
+                   SET reason = %s
+                  FROM g2p_entitlement AS t
+                 WHERE t.id = ANY(%s) AND membership.cycle_id = t.cycle_id AND membership.partner_id = t.partner_id
+                   AND membership.state = 'enrolled'
+                   AND NOT EXISTS (
+                        SELECT FROM g2p_entitlement AS other
+                         WHERE other.cycle_id = t.cycle_id AND other.partner_id = t.partner_id
+                           AND other.state <> 'cancelled' AND other.id <> ALL(%s)
+                       )
+                """,
+                self.env._("The draft entitlement was deleted by %s", self.env.user.name),
+                self.ids,
+                self.ids,
+            )
+        )
+        self.env["g2p.cycle.membership"].invalidate_model(["reason"], flush=False)
 
     # Buttons
 
@@ -322,6 +579,88 @@ class Entitlement(models.Model):
             "view_mode": "form",
         }
 
+    def confirm_account(self):
+        """Button: what is paid to another account than when it was approved is right. By somebody of finance who did not
+        make or change that account; the payments that were prepared for the old one fail, to be prepared again."""
+        if not self.env.su and not self.env.user.has_group(FINANCE):
+            raise AccessError(
+                self.env._("Only members of the role “%s” may do this.", self.env.ref(FINANCE).sudo().display_name)
+            )
+        self.check_access("read")
+        self._check_confirmer()
+        self.cycle_id._bulk_check("edit_payments")
+        reason = self.env._("Another account was confirmed")
+        self.env.flush_all()
+        self.env.cr.execute(
+            SQL(
+                """
+                WITH due AS (
+                    SELECT t.id, t.approved_account AS before, %(account)s AS account
+                      FROM g2p_entitlement AS t
+                     WHERE t.id = ANY(%(ids)s) AND t.state = 'approved' AND %(changed)s
+                       FOR NO KEY UPDATE OF t
+                ), moved AS (
+                    UPDATE g2p_entitlement AS t
+                       SET approved_account = due.account, account_confirmed_by = %(uid)s, account_confirmed_on = %(now)s,
+                           left_out_reason = CASE WHEN t.left_out_reason <> 'account_changed' THEN t.left_out_reason END,
+                           write_uid = %(uid)s, write_date = %(now)s
+                      FROM due
+                     WHERE t.id = due.id
+                 RETURNING t.id, due.before, t.approved_account AS account
+                )
+                %(history)s
+                """,
+                account=self._payee_sql("account_text"),
+                changed=self._blocks()["account_changed"].condition,
+                ids=self.ids,
+                uid=self.env.uid,
+                now=self.env.cr.now(),
+                history=self._history_sql(
+                    SQL(
+                        "SELECT id, 'approved', 'approved', %s || ': ' || before || ' → ' || account FROM moved", reason
+                    )
+                ),
+            )
+        )
+        confirmed = self.env.cr.rowcount
+        if confirmed != len(self):
+            raise UserError(
+                self.env._(
+                    "Only approved entitlements whose account was changed since can be confirmed. Nothing was done."
+                )
+            )
+        # sudo: role and access were checked above; payments prepared for the account as it was are stale
+        self.env["g2p.payment"].sudo()._fail_where(SQL("payment.entitlement_id = ANY(%s)", self.ids), SQL("%s", reason))
+        self.invalidate_recordset()
+        # sudo: the figures are kept by what changes them
+        cycles = self.sudo().cycle_id
+        self.env["g2p.payment.batch"]._refresh_statistics_where(SQL("batch.cycle_id = ANY(%s)", cycles.ids))
+        cycles._refresh_counters()
+        return True
+
+    def _check_confirmer(self):
+        """Who made, or last changed, an account that one of these is paid to, is not who confirms it."""
+        if self.env.su:
+            return
+        self.env.flush_all()
+        [[own]] = self.env.execute_query(
+            SQL(
+                """
+                SELECT COUNT(*)
+                  FROM g2p_entitlement AS t
+                  JOIN res_partner_bank AS account ON account.id = %s
+                 WHERE t.id = ANY(%s) AND %s IN (account.create_uid, account.write_uid)
+                """,
+                self._payee_sql("account_id"),
+                self.ids,
+                self.env.uid,
+            )
+        )
+        if own:
+            raise AccessError(
+                self.env._("You made or changed %s of these accounts, so somebody else has to confirm them.", own)
+            )
+
     # Transitions
 
     def _reject(self, to_state, reason):
@@ -333,6 +672,7 @@ class Entitlement(models.Model):
             raise ValueError(to_state)
         for cycle, entitlements in self.grouped("cycle_id").items():
             cycle._check_can_approve_entitlements()
+            cycle._bulk_check("reject")
             key = str(uuid.uuid4())
             moved = self._leave_where(
                 SQL("t.id = ANY(%s)", entitlements.ids),
@@ -366,7 +706,7 @@ class Entitlement(models.Model):
                 WITH approved AS (
                     UPDATE g2p_entitlement AS t
                        SET state = 'approved', ern = COALESCE(t.ern, g2p_entitlement_next_ern()),
-                           date_approved = %(now)s, approved_by = %(uid)s, write_uid = %(uid)s, write_date = %(now)s
+                           approved_account = COALESCE(%(account)s, ''), date_approved = %(now)s, approved_by = %(uid)s, write_uid = %(uid)s, write_date = %(now)s
                      WHERE t.state = 'pending_validation' AND (%(where)s)
                  RETURNING t.id, t.cycle_id, CASE WHEN t.is_cash_entitlement THEN t.initial_amount ELSE 0 END AS amount
                 ), logged AS (
@@ -377,6 +717,7 @@ class Entitlement(models.Model):
                 SELECT COUNT(*) FROM approved
                 """,
                 where=where,
+                account=self._payee_sql("account_text"),
                 now=self.env.cr.now(),
                 uid=self.env.uid,
                 history=self._history_sql(
@@ -490,8 +831,10 @@ class Entitlement(models.Model):
                 fields.Date.context_today(self),
             )
         )
-        for [cycle_id] in self.env.cr.fetchall():
-            self.env["g2p.cycle"].browse(cycle_id)._bulk_start("expire")
+        for cycle in self.env["g2p.cycle"].browse(cycle_id for [cycle_id] in self.env.cr.fetchall()):
+            # A step that works on the cycle, or waits to be resumed, comes first: tomorrow is another day.
+            if not cycle._bulk_refusal("expire"):
+                cycle._bulk_start("expire")
 
 
 def plain(value):

@@ -20,7 +20,7 @@ from odoo.orm.utils import COLLECTION_TYPES, parse_field_expr
 from odoo.tools import SQL, Query
 from odoo.tools.misc import format_date, format_datetime, formatLang
 
-from .kleene import three_valued
+from .kleene import asks_yes_or_no, three_valued
 
 YES, NO, UNKNOWN = "yes", "no", "unknown"
 INVERSE = {YES: NO, NO: YES, UNKNOWN: UNKNOWN}
@@ -237,6 +237,12 @@ class DomainExplanation:
         record.check_access("read")
         if field.type == "properties" and rest:
             value = dict(record[name] or {}).get(rest)
+            if (
+                value is False
+                and (record[name]._values or {}).get(rest) is False
+                and asks_yes_or_no(record, name, rest)
+            ):
+                return self.env._("no")
             return False if value is None or value is False or value == "" else self._value_words(None, value)
         if field.type in ("one2many", "many2many"):
             linked = record[name]

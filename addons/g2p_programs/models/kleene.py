@@ -4,8 +4,9 @@ The ORM has two values: a missing income is less than 100 for it, and a person w
 must not decide so. `three_valued` turns a domain into two domains of the ORM: the records of which it is certainly true,
 and those of which it may be true. Between the two lie those of which nobody can tell.
 
-What counts as missing: NULL, also for numbers (0 is a number), an empty text, an empty link, a property without a value.
-What never does: booleans (a box that is not ticked says no), `id`, names, lists of records (no phone number means that
+What counts as missing: NULL, also for numbers (0 is a number), an empty text, an empty link, a property without a value:
+also a question of yes or no that nobody answered.
+What never does: boolean fields (a box that is not ticked says no), `id`, names, lists of records (no phone number means that
 there is none), and a condition that asks for missing data itself (`= False`, or False among the values of `in`).
 """
 
@@ -83,7 +84,7 @@ def _positive(condition, model):
     if condition.operator in ("any", "any!") and not isinstance(condition.value, SQL | Query):
         return _any(field, Domain(condition.value), model)
     if field.type == "properties" and rest:
-        return _property(condition, name, rest)
+        return _property(condition, name, rest, model)
     if name in ("id", "display_name") or field.type == "boolean":
         return decided(condition)
     if field.related and not field.store:
@@ -176,8 +177,10 @@ def _along(path, model, verdict, asked_for_missing=False):
     return Verdict(certain, Domain(field.name, "=", False) | Domain(field.name, "any", inner.possible))
 
 
-def _property(condition, name, key):
+def _property(condition, name, key, model):
     """A property is missing when its key is, or holds nothing; `false` is an answer to a question of yes or no only."""
+    if asks_yes_or_no(model, name, key):
+        return _yes_or_no(condition, name, key)
 
     def asked_sql(model, alias, query):
         optimized = condition._optimize(model, OptimizationLevel.FULL)
@@ -191,8 +194,38 @@ def _property(condition, name, key):
         )
 
     asked = Domain.custom(to_sql=asked_sql)
-    values = condition.value if isinstance(condition.value, COLLECTION_TYPES) else [condition.value]
-    if asks_for_missing(condition) or all(isinstance(value, bool) for value in values):
+    if asks_for_missing(condition):
         return decided(asked)
     missing = Domain.custom(to_sql=missing_sql)
     return Verdict(asked & ~missing, asked | missing)
+
+
+def asks_yes_or_no(model, name, key):
+    """Whether a question of yes or no has this key, in any of the forms that the field's answers belong to."""
+    field = model._fields[name]
+    forms = model.env[model._fields[field.definition_record].comodel_name]
+    # sudo: of what type a question is, is no secret; conditions are asked for everybody's forms
+    definitions = forms.sudo().with_context(active_test=False).search([]).mapped(field.definition_record_field)
+    return any(
+        question["name"] == key and question["type"] == "boolean"
+        for questions in definitions
+        for question in questions or ()
+    )
+
+
+def _yes_or_no(condition, name, key):
+    """`= False` asks for a no; who has not answered has said neither."""
+    values = condition.value if isinstance(condition.value, COLLECTION_TYPES) else [condition.value]
+    wanted = sorted({str(bool(value)).lower() for value in values})
+
+    def answer_sql(model, alias, query):
+        return SQL("(%s ->> %s)", model._field_to_sql(alias, name, query), key)
+
+    def asked_sql(model, alias, query):
+        return SQL("COALESCE(%s = ANY(%s), FALSE)", answer_sql(model, alias, query), wanted)
+
+    def missing_sql(model, alias, query):
+        return SQL("COALESCE(%s, '') NOT IN ('true', 'false')", answer_sql(model, alias, query))
+
+    asked = Domain.custom(to_sql=asked_sql)
+    return Verdict(asked, asked | Domain.custom(to_sql=missing_sql))

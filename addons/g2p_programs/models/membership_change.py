@@ -156,6 +156,7 @@ class MembershipChange(models.Model):
         self.check_access("write")
         if refusal := self._cancel_refusal():
             raise AccessError(refusal)
+        self._bulk_check("action_cancel")
         if self._locked() != ("planned", None):
             raise UserError(self.env._("%s is not waiting any more: reload the page.", self.display_name))
         self._transition("cancelled")
@@ -264,7 +265,10 @@ class MembershipChangeLine(models.Model):
 
     change_id = fields.Many2one("g2p.membership.change", required=True, readonly=True, ondelete="cascade")
     membership_id = fields.Many2one("g2p.program_membership", required=True, readonly=True, ondelete="restrict")
-    partner_id = fields.Many2one("res.partner", "Registrant", required=True, readonly=True, ondelete="restrict")
+    # Indexed: a registrant who is deleted, or whose import is undone, is looked for here.
+    partner_id = fields.Many2one(
+        "res.partner", "Registrant", required=True, readonly=True, index=True, ondelete="restrict"
+    )
     outcome = fields.Selection(
         [("pending", "Waiting"), ("done", "Changed"), ("skipped", "Left as they were"), ("reversed", "Reversed")],
         required=True,

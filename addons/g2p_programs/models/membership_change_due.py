@@ -14,6 +14,8 @@ from .membership_change import KINDS, METHODS
 
 _logger = logging.getLogger(__name__)
 
+# A job that has to wait for a step looks again after so long.
+WAIT_AND_LOOK_AGAIN = relativedelta(minutes=15)
 OPERATORS = {"<": SQL("<"), "<=": SQL("<="), ">": SQL(">"), ">=": SQL(">=")}
 
 
@@ -43,6 +45,8 @@ class Program(models.Model):
     def _pause_overdue(self):
         """Pause the enrolled members whose proof of life is overdue, and leave a note and an activity with the count."""
         self.ensure_one()
+        if self.env["g2p.membership.change"]._has_to_wait(self):
+            return
         today = fields.Date.context_today(self)
         change = self.env["g2p.membership.change"]._plan(
             self,
@@ -187,11 +191,21 @@ class MembershipChange(models.Model):
         for change in self.search(
             [("state", "=", "planned"), ("date", "<=", today), ("operation_id", "=", False)], order="date, id"
         ):
-            change._start_planned()
+            if not self._has_to_wait(change.program_id):
+                change._start_planned()
         self._resume_paused(today)
         programs = self.env["g2p.program"].search([("state", "=", "active"), ("proof_of_life_months", ">", 0)])
         for program in programs:
             program._pause_overdue()
+
+    @api.model
+    def _has_to_wait(self, program):
+        """Whether a step is moving the members of a program at the moment; then the daily job looks again soon."""
+        refusal = self.new({"program_id": program.id})._bulk_refusal("apply")
+        if refusal:
+            _logger.info("Changes of members of program %s wait: %s", program.id, refusal)
+            self.env.ref("g2p_programs.cron_membership_changes")._trigger(fields.Datetime.now() + WAIT_AND_LOOK_AGAIN)
+        return bool(refusal)
 
     def _start_planned(self):
         """Carry out a plan as who made it. When they no longer may, it is cancelled, which says so."""
@@ -232,6 +246,8 @@ class MembershipChange(models.Model):
         reason = self.env.ref("g2p_programs.change_reason_pause_over")
         programs = self.env["g2p.program"].browse(program_id for [program_id] in rows)
         for program in programs.filtered(lambda program: program.state == "active" and program.active):
+            if self._has_to_wait(program):
+                continue
             change = self._plan(
                 program,
                 SQL(

@@ -76,7 +76,16 @@ class Program(models.Model):
                 ), moved AS (
                     UPDATE g2p_cycle_membership AS place
                        SET state = wanted.to_state, write_uid = %(uid)s, write_date = %(now)s,
-                           reason = CASE WHEN wanted.to_state <> 'enrolled' THEN wanted.reason END
+                           reason = CASE WHEN wanted.to_state <> 'enrolled' THEN wanted.reason
+                                         -- Back too late to be promised anything: that is the reason.
+                                         WHEN EXISTS (
+                                            SELECT FROM g2p_cycle AS cycle
+                                             WHERE cycle.id = place.cycle_id AND cycle.state <> 'draft'
+                                         ) AND NOT EXISTS (
+                                            SELECT FROM g2p_entitlement AS t
+                                             WHERE t.cycle_id = place.cycle_id AND t.partner_id = place.partner_id
+                                               AND t.state <> 'cancelled'
+                                         ) THEN %(too_late)s END
                       FROM wanted
                      WHERE place.id = wanted.id
                  RETURNING place.id, wanted.from_state, place.state AS to_state, wanted.reason
@@ -86,6 +95,7 @@ class Program(models.Model):
                 members=members,
                 cycles=cycles.ids,
                 left=list(LEFT_STATES),
+                too_late=self.env._("Paused when the entitlements were prepared"),
                 uid=self.env.uid,
                 now=self.env.cr.now(),
                 history=place._history_sql(

@@ -53,6 +53,42 @@ class MembershipChange(models.Model):
             "g2p_entitlement",
         ]
 
+    def _bulk_parents(self):
+        return [*super()._bulk_parents(), self.program_id]
+
+    def _bulk_related(self, model):
+        if model == "g2p.cycle":
+            return SQL("SELECT id FROM g2p_cycle WHERE program_id = %s", self.program_id.id)
+        return super()._bulk_related(model)
+
+    @api.model
+    def _bulk_relies_on(self):
+        """Steps that decide on members, and those that take them into cycles, come before or after. Approving, paying
+        and a change meet in the rows they move."""
+        moving = (
+            *(f"g2p.program:{step}" for step in ("import_eligible", "enroll", "verify", "deduplicate", "auto_enrol")),
+            *(f"g2p.cycle:{step}" for step in ("copy", "verify", "prepare", "submit", "withdraw")),
+        )
+        return {
+            **super()._bulk_relies_on(),
+            "apply": moving,
+            "reverse": ("apply", *moving),
+            "action_cancel": (),
+        }
+
+    @api.model
+    def _bulk_acts(self):
+        return (*super()._bulk_acts(), "apply", "reverse")
+
+    @api.model
+    def _bulk_from_states(self):
+        return {**super()._bulk_from_states(), "apply": ("draft", "planned"), "reverse": ("done",)}
+
+    @api.model
+    def _bulk_given_up(self):
+        """Who cancels a change settles that the others stay as they are."""
+        return (*super()._bulk_given_up(), "apply", "reverse")
+
     def _reason_text(self):
         """What history, members, entitlements and payments say. Remarks stay with the change: they may be personal."""
         labels = dict(self._fields["kind"]._description_selection(self.env))

@@ -1,8 +1,23 @@
 import uuid
+from typing import NamedTuple
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.fields import Domain
 from odoo.tools import SQL
+
+from odoo.addons.base.models.res_bank import sanitize_account_number
+
+from ..tools import blocks
+
+
+class Marked(NamedTuple):
+    """What came of payments that were said to be paid or failed."""
+
+    paid: int
+    failed: int
+    not_due: int  # said to be paid, but the entitlement ended
+    blocked: int  # said to be paid, but it never left, and something stands in the way of paying it
 
 
 class Payment(models.Model):
@@ -10,8 +25,9 @@ class Payment(models.Model):
 
     _name = "g2p.payment"
     _description = "Payment"
-    _inherit = ["g2p.state.mixin"]
+    _inherit = ["g2p.state.mixin", "g2p.search.mixin"]
     _order = "id desc"
+    _search_references = ("name", "bank_reference")
 
     # Payments are made and moved by the steps only.
     _protected_fields = (
@@ -22,8 +38,14 @@ class Payment(models.Model):
         "amount_issued",
         "amount_paid",
         "payment_fee",
+        "payout",
         "account_id",
         "account_number",
+        "account_holder",
+        "bank_name",
+        "beneficiary_name",
+        "collector_name",
+        "alternate_name",
         "payment_datetime",
         "bank_reference",
         "name",
@@ -41,6 +63,8 @@ class Payment(models.Model):
     _no_batch_idx = models.Index("(id) WHERE batch_id IS NULL")
     _paid_on_idx = models.Index("USING brin (payment_datetime) WITH (autosummarize = on)")
     _name_uniq = models.Constraint("UNIQUE (name)", "This reference belongs to another payment.")
+    # A bank asks about its own number.
+    _bank_reference_idx = models.Index("(bank_reference) WHERE bank_reference IS NOT NULL")
     _amounts = models.Constraint(
         "CHECK (amount_issued >= 0 AND amount_paid >= 0 AND payment_fee >= 0)", "A payment can't be negative."
     )
@@ -66,9 +90,20 @@ class Payment(models.Model):
     account_id = fields.Many2one(
         "res.partner.bank", readonly=True, index="btree_not_null", ondelete="restrict", copy=False
     )
+    # As it was when the payment was prepared: this is paid, whatever becomes of the registrant
+    payout = fields.Selection(
+        [("account", "To an account"), ("desk", "At the cash desk")], "How it is paid", readonly=True, copy=False
+    )
     account_number = fields.Char(
         readonly=True, copy=False, help="As it was when the payment was prepared: this is paid."
     )
+    account_holder = fields.Char(readonly=True, copy=False, help="As it was when the payment was prepared.")
+    bank_name = fields.Char("Bank or provider", readonly=True, copy=False)
+    beneficiary_name = fields.Char("Beneficiary as prepared", readonly=True, copy=False)
+    collector_name = fields.Char(
+        "Collected by", readonly=True, copy=False, help="Principal recipient of the household, else its head."
+    )
+    alternate_name = fields.Char("Or by", readonly=True, copy=False, help="Alternate recipient of the household.")
 
     # State
     state = fields.Selection(
@@ -99,6 +134,21 @@ class Payment(models.Model):
         for payment in self:
             payment.display_name = f"{payment.partner_id.name or ''} · {(payment.name or '')[:8]}"
 
+    @api.model
+    def _search_reference_domains(self, number):
+        """By the payment's and the bank's reference, and by those of the entitlement, the batch and the account."""
+        account = sanitize_account_number(number)
+        return [
+            *super()._search_reference_domains(number),
+            Domain("entitlement_id", "any", Domain.OR(self.env["g2p.entitlement"]._search_reference_domains(number))),
+            Domain(
+                "batch_id",
+                "any",
+                ["|", ("name", "=like", f"{number}%"), ("external_batch_ref", "=ilike", f"{number}%")],
+            ),
+            Domain("account_id", "any", [("sanitized_acc_number", "=", account)]),
+        ]
+
     # CRUD
 
     def write(self, vals):
@@ -120,6 +170,7 @@ class Payment(models.Model):
 
     def unlink(self):
         batches, cycles = self.batch_id, self.cycle_id
+        cycles._bulk_check("edit_payments")
         result = super().unlink()
         batches._refresh_statistics()
         cycles._refresh_counters()
@@ -155,7 +206,7 @@ class Payment(models.Model):
         """Issued → sent, with their entitlements (sent to the payer) and batches (started), in one statement.
 
         :param SQL payments: one column, ids of payments; those that left already, those whose entitlement is not
-            approved (any more), and those of who is disabled or archived, stay as they are.
+            approved (any more), and those that something blocks, stay as they are.
         :return: how many left.
         """
         entitlement = self.env["g2p.entitlement"]
@@ -167,10 +218,9 @@ class Payment(models.Model):
                     UPDATE g2p_entitlement AS t
                        SET state = 'trans2FSP', write_uid = %(uid)s, write_date = %(now)s
                       FROM g2p_payment AS payment
-                      JOIN res_partner AS registrant ON registrant.id = payment.partner_id
                      WHERE payment.id IN (%(payments)s) AND payment.state = 'issued' AND payment.status IS NULL
                        AND t.id = payment.entitlement_id AND t.state = 'approved'
-                       AND registrant.active AND registrant.disabled IS NULL
+                       AND %(block)s IS NULL
                  RETURNING t.id, payment.id AS payment_id
                 ), moved_logged AS (
                     %(entitlement_history)s
@@ -190,6 +240,7 @@ class Payment(models.Model):
                 SELECT COUNT(*) FROM sent
                 """,
                 payments=payments,
+                block=self._block_sql(blocks.SEND),
                 uid=self.env.uid,
                 now=self.env.cr.now(),
                 history=self._history_sql(SQL("SELECT id, 'issued', 'sent', NULL::varchar FROM sent"), operation),
@@ -203,30 +254,76 @@ class Payment(models.Model):
         return count
 
     @api.model
-    def _fail_ended(self, cycle, operation):
-        """Payments of a cycle that have not left, and whose entitlement ended or whose beneficiary was disabled
-        meanwhile, fail. Returns how many."""
+    def _block_sql(self, act):
+        """Over `payment` and its entitlement `t`: the code of what stops an act, or NULL. At a desk nobody needs an account;
+        elsewhere a payment without one goes nowhere."""
+        entitlement = self.env["g2p.entitlement"]
+        if act == blocks.APPROVE:
+            return entitlement._block_sql(act)
+        return SQL(
+            """
+            (CASE WHEN payment.payout = 'desk' OR payment.payout IS NULL AND %s THEN %s
+                  ELSE COALESCE(%s, CASE WHEN payment.account_number IS NULL THEN 'no_account' END) END)
+            """,
+            entitlement._pays_cash_sql(),
+            entitlement._block_sql(blocks.DESK),
+            entitlement._block_sql(act),
+        )
+
+    @api.model
+    def _fail_blocked(self, where, act, operation=None):
+        """Payments that have not left fail, where their entitlement ended or something stops an act. Their entitlements
+        are marked with it. Returns how many.
+
+        :param SQL where: the set, over `payment`.
+        """
+        block = self._block_sql(act)
+        return self._fail_where(
+            SQL("(%s) AND (t.state <> 'approved' OR %s IS NOT NULL)", where, block),
+            SQL(
+                "CASE WHEN t.state <> 'approved' THEN %s ELSE %s END",
+                self.env._("The entitlement is not approved any more"),
+                blocks.words_sql(self.env["g2p.entitlement"]._blocks(), block),
+            ),
+            operation,
+            mark=block,
+        )
+
+    @api.model
+    def _fail_where(self, where, reason, operation=None, mark=None):
+        """Payments that have not left fail, for a reason. Returns how many.
+
+        :param SQL where: the set, and `reason`: SQL of its words, over `payment` and its entitlement `t`.
+        :param SQL mark: why an entitlement that is still approved was left out.
+        """
         self.env.flush_all()
         self.env.cr.execute(
             SQL(
                 """
-                WITH failed AS (
+                WITH failing AS (
+                    SELECT payment.id, payment.entitlement_id, %(reason)s AS reason, %(mark)s AS mark
+                      FROM g2p_payment AS payment
+                      JOIN g2p_entitlement AS t ON t.id = payment.entitlement_id
+                     WHERE payment.state = 'issued' AND payment.status IS NULL AND (%(where)s)
+                       FOR NO KEY UPDATE OF payment, t
+                ), failed AS (
                     UPDATE g2p_payment AS payment
                        SET state = 'reconciled', status = 'failed', status_is_final = TRUE, status_datetime = %(now)s,
-                           status_reason = CASE WHEN t.state <> 'approved' THEN %(ended)s ELSE %(disabled)s END,
-                           write_uid = %(uid)s, write_date = %(now)s
-                      FROM g2p_entitlement AS t
-                      JOIN res_partner AS registrant ON registrant.id = t.partner_id
-                     WHERE payment.cycle_id = %(cycle)s AND payment.state = 'issued' AND payment.status IS NULL
-                       AND t.id = payment.entitlement_id AND t.cycle_id = %(cycle)s
-                       AND (t.state <> 'approved' OR NOT registrant.active OR registrant.disabled IS NOT NULL)
+                           status_reason = failing.reason, write_uid = %(uid)s, write_date = %(now)s
+                      FROM failing
+                     WHERE payment.id = failing.id
                  RETURNING payment.id, payment.status_reason
+                ), marked AS (
+                    UPDATE g2p_entitlement AS t
+                       SET left_out_reason = failing.mark
+                      FROM failing
+                     WHERE t.id = failing.entitlement_id AND t.state = 'approved' AND failing.mark IS NOT NULL
                 )
                 %(history)s
                 """,
-                cycle=cycle.id,
-                ended=self.env._("The entitlement is not approved any more"),
-                disabled=self.env._("The beneficiary is disabled or archived"),
+                where=where,
+                reason=reason,
+                mark=mark or SQL("NULL::varchar"),
                 uid=self.env.uid,
                 now=self.env.cr.now(),
                 history=self._history_sql(
@@ -247,8 +344,9 @@ class Payment(models.Model):
 
         :param SQL source: columns `payment_id`, `status` (paid, failed), `reason`, `date` (timestamp or NULL: now) and
             `bank_reference`. Payments that are final already stay as they are, and so are those said to be paid for
-            which no money is reserved: their entitlement ended.
-        :return: (paid, failed, said to be paid but not due)
+            which no money is reserved (their entitlement ended), or which have not left and are blocked. Money that was
+            sent, and paid elsewhere, is a fact: it is recorded whatever became of the beneficiary.
+        :return Marked:
         """
         entitlement = self.env["g2p.entitlement"]
         self.env.flush_all()
@@ -260,13 +358,15 @@ class Payment(models.Model):
                 ), open AS MATERIALIZED (
                     SELECT payment.id, payment.state, payment.amount_issued, payment.bank_reference AS known_reference,
                            source.status, source.reason, source.date, source.bank_reference,
-                           entitlement.id AS entitlement_id, entitlement.state AS entitlement_state,
-                           entitlement.state IN ('approved', 'trans2FSP') AS due
+                           t.id AS entitlement_id, t.state AS entitlement_state,
+                           t.state IN ('approved', 'trans2FSP') AS due,
+                           source.status = 'paid' AND (payment.state = 'issued' OR payment.payout = 'desk')
+                           AND %(block)s IS NOT NULL AS blocked
                       FROM source
                       JOIN g2p_payment AS payment ON payment.id = source.payment_id
-                      JOIN g2p_entitlement AS entitlement ON entitlement.id = payment.entitlement_id
+                      JOIN g2p_entitlement AS t ON t.id = payment.entitlement_id
                      WHERE payment.status IS NULL
-                       FOR NO KEY UPDATE OF payment, entitlement
+                       FOR NO KEY UPDATE OF payment, t
                 ), final AS (
                     UPDATE g2p_payment AS payment
                        SET state = 'reconciled', status = open.status, status_is_final = TRUE, status_datetime = %(now)s,
@@ -276,7 +376,7 @@ class Payment(models.Model):
                            bank_reference = COALESCE(open.bank_reference, open.known_reference),
                            write_uid = %(uid)s, write_date = %(now)s
                       FROM open
-                     WHERE payment.id = open.id AND (open.due OR open.status = 'failed')
+                     WHERE payment.id = open.id AND (open.due AND NOT open.blocked OR open.status = 'failed')
                  RETURNING payment.id, payment.status, payment.status_reason, open.state AS from_state,
                            open.entitlement_id, open.entitlement_state, open.due
                 ), logged AS (
@@ -299,10 +399,12 @@ class Payment(models.Model):
                     %(held)s
                 )
                 SELECT COUNT(*) FILTER (WHERE status = 'paid'), COUNT(*) FILTER (WHERE status = 'failed'),
-                       (SELECT COUNT(*) FROM open WHERE status = 'paid' AND NOT due)
+                       (SELECT COUNT(*) FROM open WHERE status = 'paid' AND NOT due),
+                       (SELECT COUNT(*) FROM open WHERE due AND blocked)
                   FROM final
                 """,
                 source=source,
+                block=self._block_sql(blocks.PAY),
                 uid=self.env.uid,
                 now=self.env.cr.now(),
                 history=self._history_sql(
@@ -326,22 +428,23 @@ class Payment(models.Model):
                 ),
             )
         )
-        paid, failed, not_due = self.env.cr.fetchone()
+        marked = Marked(*self.env.cr.fetchone())
         self._forget()
-        return paid, failed, not_due
+        return marked
 
     @api.model
     def _finalize_now(self, payments, status, reason=None, date=None, bank_reference=None):
         """Mark a set of payments, disburse, and refresh the figures of its batches and cycles: all in one transaction.
 
-        :param SQL payments: one column, ids of payments. :return: how many were marked.
+        :param SQL payments: one column, ids of payments. :return Marked:
         """
         key = str(uuid.uuid4())
         self.env.flush_all()
         touched = self.env.execute_query(
             SQL("SELECT DISTINCT cycle_id, batch_id FROM g2p_payment WHERE id IN (%s) AND status IS NULL", payments)
         )
-        paid, failed, _not_due = self._finalize(
+        self.env["g2p.cycle"].browse(sorted({cycle for cycle, _batch in touched}))._bulk_check("mark")
+        marked = self._finalize(
             SQL(
                 """
                 SELECT payment.id AS payment_id, %(status)s::varchar AS status, %(reason)s::varchar AS reason,
@@ -362,7 +465,34 @@ class Payment(models.Model):
         cycles = self.env["g2p.cycle"].browse({cycle for cycle, _batch in touched})
         cycles._refresh_counters()
         cycles._set_distributed_if_complete()
-        return paid + failed
+        return marked
+
+    @api.model
+    def _blocked_text(self, payments):
+        """Which of a set of open payments can't be recorded as paid, and why, in words; False when all can.
+
+        :param SQL payments: one column, ids of payments.
+        """
+        known = self.env["g2p.entitlement"]._blocks()
+        self.env.flush_all()
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT open.code, COUNT(*)
+                  FROM (
+                        SELECT %(block)s AS code
+                          FROM g2p_payment AS payment
+                          JOIN g2p_entitlement AS t ON t.id = payment.entitlement_id
+                         WHERE payment.id IN (%(payments)s) AND payment.status IS NULL
+                           AND (payment.state = 'issued' OR payment.payout = 'desk')
+                       ) AS open
+                 GROUP BY open.code
+                """,
+                block=self._block_sql(blocks.PAY),
+                payments=payments,
+            )
+        )
+        return "; ".join(f"{known[code].words} ({count})" for code, count in rows if code) or False
 
     def _forget(self):
         for model in ("g2p.payment", "g2p.entitlement", "g2p.payment.batch"):

@@ -4,6 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 
+from ..tools import blocks
 from .constants import GROUP_MANAGER
 from .fund import FINANCE
 
@@ -34,6 +35,9 @@ class PaymentBatch(models.Model):
     batch_has_completed = fields.Boolean(
         "Completed", readonly=True, copy=False, help="Every payment is paid or failed."
     )
+    payout = fields.Selection(
+        [("account", "To accounts"), ("desk", "At the cash desk")], "How it is paid", readonly=True, copy=False
+    )
     is_cash_desk = fields.Boolean(compute="_compute_is_cash_desk", help="Paid by hand at a cash desk.")
 
     stats_issued_transactions = fields.Integer("Number of payments", readonly=True, copy=False)
@@ -46,9 +50,12 @@ class PaymentBatch(models.Model):
     stats_failed_amount = fields.Monetary("Amount failed", readonly=True, copy=False)
     stats_datetime = fields.Datetime("Figures as of", readonly=True, copy=False)
 
-    @api.depends("program_id.payment_managers")
+    @api.depends("payout", "program_id.payment_managers")
     def _compute_is_cash_desk(self):
         for batch in self:
+            if batch.payout:
+                batch.is_cash_desk = batch.payout == "desk"
+                continue
             managers = batch.program_id.get_managers(batch.program_id.MANAGER_PAYMENT) if batch.program_id else []
             batch.is_cash_desk = bool(managers) and managers[0]._is_cash_desk
 
@@ -74,6 +81,7 @@ class PaymentBatch(models.Model):
         cycles = self.cycle_id
         self.check_access("unlink")
         self._unlink_except_started()
+        cycles._bulk_check("edit_payments")
         # sudo: deleting the batch was checked just above; its payments have no life of their own
         self.sudo().payment_ids.unlink()
         result = super().unlink()
@@ -85,23 +93,28 @@ class PaymentBatch(models.Model):
     def send_payment(self):
         """Button: send this batch."""
         self._check_can(GROUP_MANAGER)
-        sent = 0
+        sent = held_back = 0
         for batch in self:
             if batch.cycle_id.state != "approved":
                 raise UserError(self.env._("%s is not approved, so nothing is sent.", batch.cycle_id.display_name))
+            batch.cycle_id._bulk_check("send_batch")
             # sudo: role and access on the batch were checked above
             manager = batch.sudo().program_id.get_manager(batch.program_id.MANAGER_PAYMENT)
             sent += manager._send_batch(batch)
+            # What is held back does not wait in a batch that has left: it fails, and is prepared again.
+            payment = self.env["g2p.payment"].sudo()
+            held_back += payment._fail_blocked(SQL("payment.batch_id = %s", batch.id), blocks.SEND)
         self._refresh_statistics()
         self.cycle_id._refresh_counters()
+        message = self.env._("%s payments were sent.", sent) if sent else self.env._("There was nothing to send.")
+        if held_back:
+            message += " " + self.env._("%s were held back and failed, each with its reason.", held_back)
         return {
             "type": "ir.actions.client",
             "tag": "display_notification",
             "params": {
-                "type": "success" if sent else "warning",
-                "message": self.env._("%s payments were sent.", sent)
-                if sent
-                else self.env._("There was nothing to send."),
+                "type": "success" if sent and not held_back else "warning",
+                "message": message,
                 "next": {"type": "ir.actions.act_window_close"},
             },
         }

@@ -55,22 +55,29 @@ class PaymentBatch(models.Model):
         account = SQL("payment.account_number")
         cells = [
             text(SQL("payment.name")),
-            text(SQL("registrant.name")),
-            text(SQL("COALESCE(account.acc_holder_name, holder.name)")),
-            text(SQL("COALESCE(bank.name, account.provider)")),
+            text(SQL("COALESCE(payment.beneficiary_name, registrant.name)")),
+            text(SQL("payment.account_holder")),
+            text(SQL("payment.bank_name")),
             SQL(r"CASE WHEN %(a)s ~ '^\+[0-9]+$' THEN %(a)s ELSE %(safe)s END", a=account, safe=text(account)),
             number(SQL("round(payment.amount_issued, %s)", self.currency_id.decimal_places)),
             text(SQL("%s::text", self.currency_id.name)),
             text(SQL("entitlement.ern")),
             text(SQL("%s::text", self.name)),
+            text(SQL("payment.collector_name")),
+            text(SQL("payment.alternate_name")),
         ]
         query = self.env["g2p.payment"]._search([("batch_id", "=", self.id)])
         columns = (
             "id",
             "name",
             "partner_id",
-            "account_id",
+            "beneficiary_name",
+            "account_holder",
+            "bank_name",
             "account_number",
+            "collector_name",
+            "alternate_name",
+            "payout",
             "amount_issued",
             "entitlement_id",
             "state",
@@ -89,6 +96,8 @@ class PaymentBatch(models.Model):
                 "currency",
                 "entitlement",
                 "batch",
+                "collected by",
+                "or by",
             ],
             SQL(
                 """
@@ -96,9 +105,6 @@ class PaymentBatch(models.Model):
                   FROM (%(payments)s) AS payment
                   JOIN g2p_entitlement AS entitlement ON entitlement.id = payment.entitlement_id
                   JOIN res_partner AS registrant ON registrant.id = payment.partner_id
-                  LEFT JOIN res_partner_bank AS account ON account.id = payment.account_id
-                  LEFT JOIN res_partner AS holder ON holder.id = account.partner_id
-                  LEFT JOIN res_bank AS bank ON bank.id = account.bank_id
                  WHERE payment.status IS NULL
                    AND (payment.state = 'sent' AND entitlement.state = 'trans2FSP'
                         OR payment.state = 'issued' AND entitlement.state = 'approved'

@@ -1,7 +1,5 @@
 from odoo import api, fields, models
-from odoo.exceptions import UserError, ValidationError
-
-from .domain import parse_domain
+from odoo.exceptions import UserError
 
 
 class PaymentBatchTag(models.Model):
@@ -9,6 +7,7 @@ class PaymentBatchTag(models.Model):
 
     _name = "g2p.payment.batch.tag"
     _description = "Payment batch tag"
+    _inherit = "g2p.condition.mixin"
     _order = "order, id"
 
     _size_positive = models.Constraint("CHECK (max_batch_size > 0)", "A batch holds at least one payment.")
@@ -19,16 +18,8 @@ class PaymentBatchTag(models.Model):
     max_batch_size = fields.Integer("Most payments in a batch", required=True, default=500)
     company_id = fields.Many2one("res.company", help="Empty: for all companies.", index="btree_not_null")
 
-    @api.constrains("domain")
-    def _check_domain(self):
-        for tag in self:
-            try:
-                # Searched as the user who writes it: nobody may ask by a tag what they may not read.
-                self.env["g2p.entitlement"].search(parse_domain(self.env, tag.domain), limit=1)
-            except Exception as error:
-                raise ValidationError(
-                    self.env._("The conditions of the tag %(tag)s can't be used: %(error)s", tag=tag.name, error=error)
-                ) from error
+    def _condition_fields(self):
+        return {**super()._condition_fields(), "domain": "g2p.entitlement"}
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_default(self):

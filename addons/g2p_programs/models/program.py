@@ -1,7 +1,11 @@
+from collections import defaultdict
+
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
 from odoo.tools import SQL
+
+from odoo.addons.g2p_bulk.models.bulk_operation import OPEN_STATES
 
 from . import constants
 
@@ -28,6 +32,7 @@ class Program(models.Model):
         "state",
         "date_ended",
         "last_deduplication",
+        "last_deduplication_result",
         "beneficiaries_count",
         "eligible_beneficiaries_count",
         "draft_count",
@@ -60,6 +65,13 @@ class Program(models.Model):
         tracking=True,
     )
     date_ended = fields.Date(readonly=True, copy=False)
+    no_account_policy = fields.Selection(
+        [("block", "Not paid until they have one"), ("desk", "Paid at the cash desk")],
+        "Beneficiaries without an account",
+        required=True,
+        default="block",
+        tracking=True,
+    )
 
     # Managers
     eligibility_managers = fields.One2many("g2p.eligibility.manager", "program_id")
@@ -128,8 +140,11 @@ class Program(models.Model):
             program.next_step = program._next_step()
 
     def _next_step(self):
-        """One sentence for the person who opens the program."""
+        """One sentence for the person who opens the program. First comes what is unfinished."""
         _ = self.env._
+        # sudo: what is unfinished is told to whoever may read the program
+        if unfinished := self.env["g2p.bulk.operation"].sudo()._unfinished([(self._name, self.ids, None, OPEN_STATES)]):
+            return unfinished[-1]._why_wait()
         if self.state == "ended":
             return _("This program has ended. Re-activate it to change anything.")
         if self.state == "draft":
@@ -158,6 +173,14 @@ class Program(models.Model):
                         )
                     )
 
+    def _check_managers_fit_target(self):
+        """The managers whose settings mean something for one target type only say so."""
+        self.ensure_one()
+        for manager in self.get_managers(self.MANAGER_DEDUPLICATION):
+            manager._check_can_match()
+        for manager in self.get_managers(self.MANAGER_ENTITLEMENT):
+            manager._check_fits_target()
+
     # CRUD
 
     @api.model_create_multi
@@ -169,12 +192,26 @@ class Program(models.Model):
         programs._create_default_managers()
         return programs
 
-    @api.model
     def _default_managers(self):
-        """[(kind, concrete model, values)] of the managers that a new program gets when it has none of the kind."""
+        """[(kind, concrete model, values)] of the managers that this new program gets for the kinds of which it has none.
+
+        What plug-ins add to a kind of which there may be several is made too.
+        """
+        self.ensure_one()
+        shared_member = (
+            self.MANAGER_DEDUPLICATION,
+            "g2p.deduplication.manager.default",
+            {"name": self.env._("Shared member")},
+        )
         return [
             (self.MANAGER_ELIGIBILITY, "g2p.program_membership.manager.default", {"name": self.env._("Everybody")}),
-            (self.MANAGER_DEDUPLICATION, "g2p.deduplication.manager.default", {"name": self.env._("Shared member")}),
+            *([shared_member] if self.target_type == "group" else []),
+            (self.MANAGER_DEDUPLICATION, "g2p.deduplication.manager.id_dedup", {"name": self.env._("ID document")}),
+            (
+                self.MANAGER_DEDUPLICATION,
+                "g2p.deduplication.manager.phone_number",
+                {"name": self.env._("Phone number")},
+            ),
             (self.MANAGER_PROGRAM, "g2p.program.manager.default", {"name": self.env._("Default")}),
             (self.MANAGER_CYCLE, "g2p.cycle.manager.default", {"name": self.env._("Monthly")}),
             (
@@ -189,9 +226,13 @@ class Program(models.Model):
         """Every program works from its first day: kinds without a manager get the default one."""
         if self.env.context.get("g2p_no_default_managers"):
             return
-        for kind, model, values in self._default_managers():
-            field = constants.MANAGER_FIELDS[kind]
-            self.env[model].create([{**values, "program_id": program.id} for program in self if not program[field]])
+        wanted = defaultdict(list)
+        for program in self:
+            for kind, model, values in program._default_managers():
+                if not program[constants.MANAGER_FIELDS[kind]]:
+                    wanted[model].append({**values, "program_id": program.id})
+        for model, vals_list in wanted.items():
+            self.env[model].create(vals_list)
 
     def write(self, vals):
         if not self.env.su and vals:
@@ -252,6 +293,7 @@ class Program(models.Model):
 
     def action_archive(self):
         """Archive; cycles that are not paid yet are cancelled with their entitlements first."""
+        self._bulk_check("action_archive")
         for cycle in self.cycle_ids.filtered(lambda cycle: cycle.state in ("draft", "to_approve", "approved")):
             cycle.mark_cancelled()
         return super().action_archive()

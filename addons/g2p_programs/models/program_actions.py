@@ -1,6 +1,6 @@
 """The buttons of a program and the bulk steps behind them."""
 
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 
@@ -33,6 +33,43 @@ class Program(models.Model):
     def _bulk_tables(self, step):
         return [*super()._bulk_tables(step), "g2p_program_membership"]
 
+    # What comes before what
+
+    def _bulk_related(self, model):
+        if model == "g2p.cycle":
+            return SQL("SELECT id FROM g2p_cycle WHERE program_id = %s", self.id)
+        if model == "g2p.membership.change":
+            return SQL("SELECT id FROM g2p_membership_change WHERE program_id = %s", self.id)
+        return super()._bulk_related(model)
+
+    @api.model
+    def _bulk_relies_on(self):
+        changes = ("g2p.membership.change:apply", "g2p.membership.change:reverse")
+        members = ("import_eligible", "enroll", "verify", "deduplicate", "auto_enrol", *changes)
+        return {
+            **super()._bulk_relies_on(),
+            "import_eligible": (),
+            "enroll": ("import_eligible", "deduplicate", *changes),
+            "verify": ("import_eligible", "deduplicate", *changes),
+            "action_activate": (),
+            "create_new_cycle": members,
+            "end_program": (*members, "g2p.cycle:*"),
+            "reactivate_program": (),
+            "action_archive": ("g2p.cycle:*",),
+            # Acts on single members, and what they rest on
+            "edit_members": (*changes, "g2p.cycle:copy"),
+            "merge_members": (*changes, "g2p.cycle:*"),
+            "settings": ("g2p.cycle:prepare", "g2p.cycle:verify"),
+        }
+
+    @api.model
+    def _bulk_acts(self):
+        return (*super()._bulk_acts(), "edit_members", "merge_members", "settings")
+
+    @api.model
+    def _bulk_from_states(self):
+        return {**super()._bulk_from_states(), **dict.fromkeys(("import_eligible", "enroll", "verify"), ("active",))}
+
     def _check_can(self, group):
         """Buttons need a role, also when they are called by RPC."""
         if not self.env.su and not self.env.user.has_group(group):
@@ -54,6 +91,7 @@ class Program(models.Model):
         self._check_can(GROUP_MANAGER)
         self.check_access("write")
         self._require_state("draft")
+        self._bulk_check("action_activate")
         self._transition("active")
         return True
 
@@ -62,6 +100,7 @@ class Program(models.Model):
         self._check_can(GROUP_MANAGER)
         self.check_access("write")
         self._require_state("active")
+        self._bulk_check("end_program")
         for program in self:
             unfinished = program.cycle_ids.filtered(lambda cycle: cycle.state in ("to_approve", "approved"))
             if unfinished:
@@ -83,6 +122,7 @@ class Program(models.Model):
         self._check_can(GROUP_MANAGER)
         self.check_access("write")
         self._require_state("ended")
+        self._bulk_check("reactivate_program")
         # sudo: role, access and state were checked above; the date is protected
         self.sudo().write({"date_ended": False})
         self._transition("active")
@@ -202,6 +242,7 @@ class Program(models.Model):
         self._check_can(GROUP_MANAGER)
         self.check_access("write")
         self._check_active()
+        self._bulk_check("create_new_cycle")
         if not self.eligible_beneficiaries_count:
             raise UserError(self.env._("%s has no enrolled members: enrol the eligible ones first.", self.name))
         manager = self.get_manager(self.MANAGER_PROGRAM)

@@ -8,11 +8,9 @@ engine takes the rows away as it enrols; what it has not done yet stays noted.
 import logging
 
 from odoo import api, fields, models
-from odoo.exceptions import ValidationError
 from odoo.tools import SQL
 
 from .constants import GROUP_VALIDATOR
-from .domain import parse_domain
 from .kleene import three_valued
 from .program_eligibility import NOT_ELIGIBLE
 
@@ -22,7 +20,8 @@ CRON = "g2p_programs.cron_auto_enrol"
 
 
 class Program(models.Model):
-    _inherit = "g2p.program"
+    _name = "g2p.program"
+    _inherit = ["g2p.program", "g2p.condition.mixin"]
 
     auto_enrol = fields.Boolean(
         "Enrol new registrants",
@@ -65,18 +64,8 @@ class Program(models.Model):
             )
         )
 
-    @api.constrains("auto_enrol_domain")
-    def _check_auto_enrol_domain(self):
-        for program in self:
-            try:
-                domain = parse_domain(self.env, program.auto_enrol_domain)
-                # Searched as the user who writes it: nobody may ask by a rule what they may not read.
-                self.env["res.partner"].search(domain, limit=1)
-                three_valued(domain, self.env["res.partner"].sudo())  # sudo: the domain is only taken apart
-            except Exception as error:
-                raise ValidationError(
-                    self.env._("The conditions on new registrants can't be used: %s", error)
-                ) from error
+    def _condition_fields(self):
+        return {**super()._condition_fields(), "auto_enrol_domain": "res.partner"}
 
     # The step
 
@@ -86,6 +75,19 @@ class Program(models.Model):
     def _bulk_outcomes(self):
         _ = self.env._
         return {**super()._bulk_outcomes(), "passed": (_("Not asked for, or members already"), "skipped")}
+
+    @api.model
+    def _bulk_relies_on(self):
+        return {**super()._bulk_relies_on(), "auto_enrol": ()}
+
+    @api.model
+    def _bulk_from_states(self):
+        return {**super()._bulk_from_states(), "auto_enrol": ("active",)}
+
+    @api.model
+    def _bulk_given_up(self):
+        """Whom a cancelled run did not look at stays noted: the next one does."""
+        return (*super()._bulk_given_up(), "auto_enrol")
 
     def action_auto_enrol(self):
         """Button: do not wait for the schedule."""
@@ -101,7 +103,7 @@ class Program(models.Model):
     def _bulk_chunk_auto_enrol(self, operation, low, high):
         """Decide for the noted registrants in the range, make them members, and take the notes away."""
         query = self.env["res.partner"].sudo().with_context(active_test=False)  # sudo: as for the managers
-        asked = three_valued(parse_domain(self.env, self.auto_enrol_domain), query).certain & self._base_domain()
+        asked = three_valued(self._conditions("auto_enrol_domain"), query).certain & self._base_domain()
         found = query._search(asked & fields.Domain("id", ">", low) & fields.Domain("id", "<=", high))
         candidates = SQL(
             """
@@ -186,7 +188,9 @@ class Program(models.Model):
             )
         )
         for program in waiting:
-            if program._last_auto_enrol().state in ("pending", "running", "failed"):
+            if program._last_auto_enrol().state in ("pending", "running", "failed") or program._bulk_refusal(
+                "auto_enrol"
+            ):
                 continue
             try:
                 program._bulk_start("auto_enrol")

@@ -1,8 +1,9 @@
 """*Deduplicate* of a program: the button, the step behind it, and the rule who of a set stays."""
 
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
+from odoo.tools.i18n import format_list
 
 from .constants import DEDUPLICATION_CANDIDATES, GROUP_VALIDATOR
 
@@ -25,6 +26,8 @@ class Program(models.Model):
         help="Enrolled members come before paused ones, and those before drafts. When an officer chooses, nobody is marked "
         "as duplicated before.",
     )
+
+    last_deduplication_result = fields.Char("Result of the last deduplication", readonly=True, copy=False)
 
     def _bulk_steps(self):
         return {**super()._bulk_steps(), "deduplicate": self.env._("Deduplicate")}
@@ -49,15 +52,38 @@ class Program(models.Model):
             ]
         return tables
 
+    @api.model
+    def _bulk_relies_on(self):
+        changes = ("g2p.membership.change:apply", "g2p.membership.change:reverse")
+        return {**super()._bulk_relies_on(), "deduplicate": ("import_eligible", *changes)}
+
+    @api.model
+    def _bulk_from_states(self):
+        return {**super()._bulk_from_states(), "deduplicate": ("active",)}
+
     def deduplicate_beneficiaries(self):
         """Find the sets of duplicates among the members, keep one of each set and mark the others."""
         self.ensure_one()
         self._check_can(GROUP_VALIDATOR)
         self.check_access("write")
         self._check_active()
-        if not self.get_managers(self.MANAGER_DEDUPLICATION):
+        managers = self.get_managers(self.MANAGER_DEDUPLICATION)
+        if not managers:
             raise UserError(self.env._("%s has no deduplication manager: add one on the Managers tab.", self.name))
+        refusals = [manager._cannot_match() for manager in managers]
+        if all(refusals):
+            raise UserError(refusals[0])
         return self._bulk_start("deduplicate", chunk_size=ONE_CHUNK)._notification()
+
+    def _bulk_before_deduplicate(self, operation):
+        """By what it looks is part of the answer: "no duplicates" alone says nothing."""
+        operation.params = {"looked_at": self._looks_at()}
+
+    def _looks_at(self):
+        """By what the deduplication of this program compares: a list of words."""
+        managers = self.get_managers(self.MANAGER_DEDUPLICATION)
+        words = [manager._looks_at() for manager in managers if not manager._cannot_match()]
+        return list(dict.fromkeys(words))
 
     def _bulk_source_deduplicate(self, operation):
         return SQL(
@@ -78,8 +104,34 @@ class Program(models.Model):
 
     def _bulk_finish_deduplicate(self, operation):
         if operation.state == "done":
-            self.write({"last_deduplication": fields.Datetime.now()})
+            self.write(
+                {
+                    "last_deduplication": fields.Datetime.now(),
+                    "last_deduplication_result": self._deduplication_in_words(operation),
+                }
+            )
         self._refresh_counters()
+
+    def _bulk_notification(self, operation):
+        action = super()._bulk_notification(operation)
+        if operation.step == "deduplicate" and operation.state == "done":
+            action["params"]["text"] = self._deduplication_in_words(operation)
+            action["params"]["message"] = action["params"]["text"].replace("%", "%%") + " %s"
+        return action
+
+    def _deduplication_in_words(self, operation):
+        """What was compared, among how many, and what was found."""
+        looked_at = (operation.params or {}).get("looked_at")
+        if not looked_at:
+            return operation._counts_in_words()
+        terms = {
+            "by": format_list(self.env, looked_at, style="or"),
+            "count": operation._format_count(operation.planned),
+        }
+        counts = operation.counts or {}
+        if not any(counts.get(outcome) for outcome in ("duplicated", "kept", "waiting")):
+            return self.env._("No duplicates by %(by)s among %(count)s.", **terms)
+        return self.env._("Compared by %(by)s among %(count)s. %(found)s", found=operation._counts_in_words(), **terms)
 
     def _survivor_order(self):
         """:return SQL: an ORDER BY over `member`, see `_survivor_source`: of each set the first one stays."""

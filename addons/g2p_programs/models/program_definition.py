@@ -43,7 +43,13 @@ class ProgramDefinition(models.Model):
         "res.currency", required=True, default=lambda self: self.env.company.currency_id, ondelete="restrict"
     )
     enrollment_frequency = fields.Selection(FREQUENCIES, required=True, default="OnDemand")
-    disbursement_frequency = fields.Selection(FREQUENCIES, required=True, default="OnDemand")
+    disbursement_frequency = fields.Selection(
+        FREQUENCIES,
+        required=True,
+        default="OnDemand",
+        help="How long a cycle is. It is the recurrence of the cycle manager in one word: whichever is changed, the other "
+        "follows. On demand: the cycle manager says.",
+    )
     benefit_code_line_ids = fields.One2many(
         "g2p.program.benefit.codes", "definition_id", string="Benefit codes", copy=True
     )
@@ -81,7 +87,20 @@ class ProgramDefinition(models.Model):
                     "funds: make a new program."
                 )
             )
-        return super().write(vals)
+        result = super().write(vals)
+        if "disbursement_frequency" in vals and not self.env.context.get("g2p_frequency_known"):
+            managers = self.env["g2p.cycle.manager.default"]
+            recurrence = managers._recurrence_of(vals["disbursement_frequency"])
+            if recurrence:
+                # sudo: who may change the frequency was checked by the write above, and this is the same fact
+                managers.sudo().search([("program_id.definition_id", "in", self.ids)]).with_context(
+                    g2p_frequency_known=True
+                ).write(recurrence)
+        if "target_type" in vals:
+            # sudo: a rule that can't work any more is refused whether or not the user may see it
+            for program in self.env["g2p.program"].sudo().search([("definition_id", "in", self.ids)]):
+                program._check_managers_fit_target()
+        return result
 
     @api.constrains("program_mnemonic")
     def _check_program_mnemonic(self):

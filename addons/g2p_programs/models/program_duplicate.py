@@ -56,6 +56,11 @@ class ProgramMembershipDuplicate(models.Model):
 
     # Decisions
 
+    def _check_decision(self, state):
+        # Who is marked or freed is not moved by a step at the same time.
+        self.program_id._bulk_check("edit_members")
+        return super()._check_decision(state)
+
     def _apply_decision(self, members=None):
         # sudo: members of the set are marked and freed whether or not the officer may see them all
         members = self.sudo().beneficiary_ids if members is None else members

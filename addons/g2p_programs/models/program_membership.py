@@ -143,6 +143,7 @@ class ProgramMembership(models.Model):
         for program in memberships.program_id:
             if program.state == "ended":
                 raise UserError(self.env._("%s has ended: nobody can be added to it.", program.name))
+        memberships.program_id._bulk_check("edit_members")
         memberships.program_id._refresh_counters()
         return memberships
 
@@ -172,6 +173,7 @@ class ProgramMembership(models.Model):
 
     def unlink(self):
         programs = self.program_id
+        programs._bulk_check("edit_members")
         result = super().unlink()
         programs._refresh_counters()
         return result
@@ -196,6 +198,7 @@ class ProgramMembership(models.Model):
         self.program_id._check_can(GROUP_VALIDATOR)
         self.check_access("write")
         self.program_id._check_active()
+        self.program_id._bulk_check("edit_members")
         self.env.flush_all()
         counts = dict.fromkeys(("enrolled", "already", "not_eligible", "unknown", "exited"), 0)
         for program in self.program_id:
@@ -254,6 +257,7 @@ class ProgramMembership(models.Model):
         self.check_access("write")
         if any(member.state not in ("not_eligible", "duplicated") for member in self):
             raise UserError(self.env._("Only members who are not eligible or duplicated can go back to draft."))
+        self.program_id._bulk_check("edit_members")
         self._transition("draft")
         self.sudo().write(
             {"reason": False, "eligibility_verdict": False}

@@ -3,6 +3,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
+from odoo.tools.i18n import format_list
 from odoo.tools.misc import formatLang
 
 from .constants import GROUP_MANAGER
@@ -123,8 +124,9 @@ class Program(models.Model):
             "deduplicate": (
                 _("Deduplicate"),
                 _(
-                    "%(members)s members are compared. Of those who look like the same person or household one stays, the "
-                    "others are marked as duplicated. You can undo it for each set under Duplicates."
+                    "%(members)s members are compared by %(looked_at)s. Of those who are the same person or household one "
+                    "stays, the others are marked as duplicated; where there is only a sign, such as a shared phone, nobody "
+                    "is marked until an officer has chosen. You can undo it for each set under Duplicates."
                 ),
             ),
             "cycle": (
@@ -146,6 +148,7 @@ class Program(models.Model):
         return title, text % {
             "program": self.name,
             "eligible": self._number(self._count_eligible()) if step == "import" else "",
+            "looked_at": format_list(self.env, self._looks_at(), style="or"),
             "members": self._number(
                 self.beneficiaries_count - self.exited_count - self.graduated_count - self.not_eligible_count
             ),

@@ -1,5 +1,8 @@
 from odoo import fields, models
+from odoo.exceptions import UserError
 from odoo.tools import SQL
+
+from ..tools import blocks
 
 
 class ResPartner(models.Model):
@@ -27,30 +30,82 @@ class ResPartner(models.Model):
             for partner in self:
                 partner[field] = counts.get(partner, 0)
 
+    def write(self, vals):
+        if vals.get("active") is False:
+            self._check_may_archive()
+        return super().write(vals)
+
+    def _check_may_archive(self):
+        """Who is to be paid is not archived: that would stop the money without a word. Disabling asks for the reason."""
+        # sudo: an entitlement counts whether or not the user may see it; only the refusal is shown
+        waiting = self.env["g2p.entitlement"].sudo()
+        live = ("pending_validation", "approved", "trans2FSP")
+        stopped = [
+            partner
+            for [partner] in waiting._read_group(
+                [
+                    ("partner_id", "in", self.filtered(lambda one: one.active and not one.disabled).ids),
+                    ("state", "in", live),
+                ],
+                ["partner_id"],
+            )
+        ]
+        if stopped:
+            raise UserError(
+                self.env._(
+                    "%(name)s and %(others)s others have entitlements that are not paid yet, so they can't be archived: "
+                    "disable them, with the reason, or reject the entitlements first.",
+                    name=stopped[0].display_name,
+                    others=len(stopped) - 1,
+                )
+                if len(stopped) > 1
+                else self.env._(
+                    "%s has entitlements that are not paid yet and can't be archived: disable the registrant, with the "
+                    "reason, or reject the entitlements first.",
+                    stopped[0].display_name,
+                )
+            )
+
     def _after_disable_change(self, bodies):
         """Who is disabled is not paid: the cycles' counts of what is still to be paid follow, without counting all again."""
         result = super()._after_disable_change(bodies)
         if self:
             self.env.flush_all()
+            entitlement = self.env["g2p.entitlement"]
             self.env.cr.execute(
                 SQL(
                     """
+                    WITH due AS (
+                        SELECT t.id, t.cycle_id, partner.disabled IS NULL AS enabled, t.left_out_reason AS reason
+                          FROM g2p_entitlement AS t
+                          JOIN res_partner AS partner ON partner.id = t.partner_id AND partner.active
+                         WHERE t.partner_id = ANY(%(partners)s) AND %(payable)s AND NOT %(otherwise_blocked)s
+                    ), cleared AS (
+                        UPDATE g2p_entitlement AS t
+                           SET left_out_reason = NULL
+                          FROM due
+                         WHERE t.id = due.id AND due.enabled AND due.reason = 'disabled'
+                    )
                     UPDATE g2p_cycle AS cycle
-                       SET unpaid_count = cycle.unpaid_count + counted.change
+                       SET unpaid_count = cycle.unpaid_count + counted.change,
+                           exceptions_count = cycle.exceptions_count - counted.cleared
                       FROM (
-                            SELECT t.cycle_id, SUM(CASE WHEN partner.disabled IS NULL THEN 1 ELSE -1 END) AS change
-                              FROM g2p_entitlement AS t
-                              JOIN res_partner AS partner ON partner.id = t.partner_id AND partner.active
-                             WHERE t.partner_id = ANY(%s) AND %s
-                             GROUP BY t.cycle_id
+                            SELECT cycle_id,
+                                   COUNT(*) FILTER (WHERE enabled AND (reason IS NULL OR reason = 'disabled'))
+                                   - COUNT(*) FILTER (WHERE NOT enabled AND reason IS NULL) AS change,
+                                   COUNT(*) FILTER (WHERE enabled AND reason = 'disabled') AS cleared
+                              FROM due
+                             GROUP BY cycle_id
                            ) AS counted
                      WHERE cycle.id = counted.cycle_id
                     """,
-                    self.ids,
-                    self.env["g2p.cycle"]._payable(),
+                    partners=self.ids,
+                    payable=self.env["g2p.cycle"]._payable(),
+                    otherwise_blocked=entitlement._blocked_sql(blocks.APPROVE, but=("disabled",)),
                 )
             )
-            self.env["g2p.cycle"].invalidate_model(["unpaid_count"])
+            self.env["g2p.cycle"].invalidate_model(["unpaid_count", "exceptions_count"])
+            entitlement.invalidate_model(["left_out_reason"])
         return result
 
     def action_open_programs(self):

@@ -18,9 +18,11 @@ from . import test_money_payment
 from . import test_money_reconciliation
 from . import test_money_statements
 from . import test_screens
+from . import test_search
 from . import test_kleene
 from . import test_eligibility
 from . import test_eligibility_managers
 from . import test_eligibility_rules
 from . import test_eligibility_explain
 from . import test_auto_enrol
+from . import test_cycle_repair

@@ -1,6 +1,8 @@
 from odoo.tests import TransactionCase, new_test_user
 from odoo.tools import SQL
 
+from odoo.addons.g2p_bulk.tests.statements import counting_statements
+
 ROLES = {
     "admin": "g2p_registry_base.group_g2p_admin",
     "registrar": "g2p_registry_base.group_g2p_registrar",
@@ -115,10 +117,9 @@ class ProgramsCase(TransactionCase):
 
     def statements(self, record, method, step, *args):
         """How many statements one chunk of a step takes, when the whole set is one chunk."""
-        self.env.flush_all()
         operation_model = self.env["ir.config_parameter"].sudo()
         operation_model.set_param("g2p_bulk.chunk_size", 1_000_000)
         operation_model.set_param("g2p_bulk.inline_threshold", 10_000_000)
-        before = self.env.cr.sql_log_count
-        getattr(record, method)(*args)
-        return self.env.cr.sql_log_count - before
+        with counting_statements(self.env.cr) as count:
+            getattr(record, method)(*args)
+        return count.statements

@@ -33,7 +33,13 @@ class MoneyCase(ProgramsCase):
     @classmethod
     def family(cls, name, size):
         members = [cls.individual(name, f"Member {number}") for number in range(size)]
-        return cls.household(name, members)
+        family = cls.household(name, members)
+        cls.bank_account(family, f"ET-{name}")
+        return family
+
+    @classmethod
+    def bank_account(cls, partner, number, **values):
+        return cls.env["res.partner.bank"].create({"partner_id": partner.id, "acc_number": number, **values})
 
     @classmethod
     def new_cycle(cls, families=None, program=None):

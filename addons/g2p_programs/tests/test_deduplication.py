@@ -2,8 +2,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from odoo import fields
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import tagged
+
+from odoo.addons.g2p_bulk.tests.statements import counting_statements
 
 from .common import ProgramsCase
 
@@ -21,7 +23,7 @@ class TestDeduplication(ProgramsCase):
     def by_id(self, *values, target_type="individual"):
         """A program with an ID manager, and one member for each of the ID values."""
         program = self.program(target_type=target_type)
-        program.get_managers(program.MANAGER_DEDUPLICATION)[0].unlink()
+        program.deduplication_managers.unlink()
         self.env["g2p.deduplication.manager.id_dedup"].create({"name": "ID", "program_id": program.id})
         partners = [
             self.individual(f"Member {number}", reg_ids=[(0, 0, {"id_type": self.id_type.id, "value": value})])
@@ -96,7 +98,10 @@ class TestDeduplication(ProgramsCase):
 
     def test_phones(self):
         program = self.program()
-        self.env["g2p.deduplication.manager.phone_number"].create({"name": "Phone", "program_id": program.id})
+        self.assertIn(
+            "g2p.deduplication.manager.phone_number",
+            [manager._name for manager in program.get_managers(program.MANAGER_DEDUPLICATION)],
+        )
 
         def owner(name, *numbers, **values):
             lines = [(0, 0, {"phone_no": number, **values}) for number in numbers]
@@ -109,6 +114,73 @@ class TestDeduplication(ProgramsCase):
         owner("Not used any more", "+251911234567", disabled=fields.Datetime.now())
         program.deduplicate_beneficiaries()
         self.assertEqual(self.sets(program).beneficiary_ids, one | same)
+        self.assertEqual((one.state, same.state), ("draft", "draft"), "spouses share a phone: an officer decides")
+        self.assertFalse(self.sets(program).survivor_id)
+
+    def test_a_sign_between_two_proofs_makes_the_whole_set_wait(self):
+        program, (first, second, other) = self.by_id("A1", "A1", "B1")
+        phone = self.env["g2p.deduplication.manager.phone_number"].create({"name": "Phone", "program_id": program.id})
+        for partner in (second.partner_id, other.partner_id):
+            partner.phone_number_ids = [(0, 0, {"phone_no": "+251911234567"})]
+        program.deduplicate_beneficiaries()
+        self.assertEqual([member.state for member in (first, second, other)], ["draft"] * 3)
+        self.assertEqual(self.operation(program, "deduplicate").counts, {"waiting": 3})
+        phone.needs_decision = False
+        program.deduplicate_beneficiaries()
+        self.assertEqual([member.state for member in (first, second, other)], ["draft", "duplicated", "duplicated"])
+
+    # What a new program compares, and what its answer says
+
+    def test_a_program_for_individuals_finds_the_same_id_from_its_first_day(self):
+        program = self.program()
+        models = [manager._name for manager in program.get_managers(program.MANAGER_DEDUPLICATION)]
+        self.assertNotIn("g2p.deduplication.manager.default", models)
+        documents = [(0, 0, {"id_type": self.id_type.id, "value": "A1"})]
+        members = [self.member(program, self.individual(name, reg_ids=documents)) for name in ("Abebe", "Zewditu")]
+        told = program.deduplicate_beneficiaries()["params"]["text"]
+        self.assertEqual({member.state for member in members}, {"draft", "duplicated"})
+        self.assertIn("Compared by ID, phone", told)
+        self.assertIn("among 2. Duplicated: 1.", told)
+        self.assertEqual(program.last_deduplication_result, told)
+
+    def test_a_program_for_groups_looks_for_shared_members_first(self):
+        program = self.program(target_type="group")
+        models = [manager._name for manager in program.get_managers(program.MANAGER_DEDUPLICATION)]
+        self.assertEqual(
+            models[:3],
+            [f"g2p.deduplication.manager.{kind}" for kind in ("default", "id_dedup", "phone_number")],
+        )
+
+    def test_every_default_can_find_somebody(self):
+        for target_type in ("individual", "group"):
+            program = self.program(target_type, target_type=target_type)
+            for manager in program.get_managers(program.MANAGER_DEDUPLICATION):
+                self.assertFalse(manager._cannot_match(), manager._name)
+
+    def test_no_duplicates_says_by_what_it_looked(self):
+        program, __ = self.by_id("A1", "B1", "C1")
+        self.assertEqual(program.deduplicate_beneficiaries()["params"]["text"], "No duplicates by ID among 3.")
+
+    def test_a_rule_that_can_match_nobody_is_refused(self):
+        program = self.program()
+        with self.assertRaisesRegex(ValidationError, "it would find nobody"):
+            self.env["g2p.deduplication.manager.default"].create({"name": "Shared", "program_id": program.id})
+        self.id_type.target_type = "group"
+        with self.assertRaisesRegex(ValidationError, "Individuals can't have them"):
+            self.env["g2p.deduplication.manager.id_dedup"].create(
+                {"name": "Card", "program_id": program.id, "supported_id_document_types": [(6, 0, self.id_type.ids)]}
+            )
+        households = self.program("Households", target_type="group")
+        with self.assertRaisesRegex(ValidationError, "shared member"):
+            households.target_type = "individual"
+
+    def test_a_program_whose_rules_can_match_nobody_says_so(self):
+        program, __ = self.by_id("A1")
+        [manager] = program.get_managers(program.MANAGER_DEDUPLICATION)
+        manager.supported_id_document_types = self.id_type
+        self.id_type.target_type = "group"
+        with self.assertRaisesRegex(UserError, "it would find nobody"):
+            program.deduplicate_beneficiaries()
 
     def test_a_person_in_two_households(self):
         program = self.program(target_type="group")
@@ -197,7 +269,7 @@ class TestDecisions(ProgramsCase):
         """A program with an ID manager, a member for each of the values, and its sets after a run."""
         program = self.program(f"Program {self.env['g2p.program'].search_count([])}")
         program.survivor_policy = policy
-        program.get_managers(program.MANAGER_DEDUPLICATION)[0].unlink()
+        program.deduplication_managers.unlink()
         self.env["g2p.deduplication.manager.id_dedup"].create({"name": "ID", "program_id": program.id})
         members = [
             self.member(
@@ -278,12 +350,10 @@ class TestDecisions(ProgramsCase):
         self.assertEqual(len(records), 10)
 
         def statements(some, method):
-            self.env.flush_all()
             self.env.invalidate_all()
-            before = self.cr.sql_log_count
-            getattr(some, method)()
-            self.env.flush_all()
-            return self.cr.sql_log_count - before
+            with counting_statements(self.cr) as count:
+                getattr(some, method)()
+            return count.statements
 
         records[0].action_accept()
         self.assertEqual(statements(records[1], "action_accept"), statements(records[2:4], "action_accept"))

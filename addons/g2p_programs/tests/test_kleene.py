@@ -116,6 +116,30 @@ class TestKleene(ProgramsCase):
         cls.ids = list(range(low, high + 1))
         cls.partners = cls.env["res.partner"].sudo().with_context(active_test=False)
 
+    def test_a_question_of_yes_or_no_has_three_answers(self):
+        schema = self.env.ref("g2p_registry_base.registrant_schema_individual")
+        schema.attributes_definition = [{"name": "electricity", "string": "Electricity", "type": "boolean"}]
+        yes, no, unanswered = (
+            self.individual("Person", registrant_attributes=answers)
+            for answers in ({"electricity": True}, {"electricity": False}, {})
+        )
+        people = yes | no | unanswered
+        path = "registrant_attributes.electricity"
+        for conditions, certain, open_ones in (
+            ([(path, "=", True)], yes, unanswered),
+            ([(path, "=", False)], no, unanswered),
+            ([(path, "!=", True)], no, unanswered),
+            ([(path, "!=", False)], yes, unanswered),
+            ([(path, "in", [True, False])], yes | no, unanswered),
+            (["!", (path, "=", True)], no, unanswered),
+            ([(path, "=", True), ("name", "=", "nobody")], people.browse(), people.browse()),
+        ):
+            with self.subTest(conditions):
+                verdict = three_valued(Domain(conditions), self.partners)
+                among = Domain("id", "in", people.ids)
+                self.assertEqual(self.partners.search(verdict.certain & among), certain)
+                self.assertEqual(self.partners.search(verdict.possible & among), certain | open_ones)
+
     def fill(self, rows):
         tags = self.env["res.partner"]._fields["tags_ids"]
         self.env.cr.execute(SQL("DELETE FROM %s WHERE %s = ANY(%s)", *self.relation(tags)[:2], self.ids))

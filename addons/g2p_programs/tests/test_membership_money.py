@@ -108,7 +108,7 @@ class TestMembershipMoney(LifeCase):
         self.approve_all(cycle)
         self.change(self.of(self.large), "pause")
         cycle.prepare_payment()
-        self.assertEqual(self.counts(cycle, "prepare_payments"), {"no_account": 2, "disabled": 1})
+        self.assertEqual(self.counts(cycle, "prepare_payments"), {"prepared": 2, "paused": 1})
         cycle.send_payment()
         cycle.with_user(self.finance)._mark_payments("paid")
         self.assertEqual((self.figures(), cycle.state), ((1000, 160, 220), "approved"))

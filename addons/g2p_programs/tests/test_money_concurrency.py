@@ -34,7 +34,9 @@ class TestMoneyConcurrency(TransactionCase):
                     for number in range(3)
                 ]
             )
-            program = env["g2p.program"].create({"name": NAME, "target_type": "individual"})
+            program = env["g2p.program"].create(
+                {"name": NAME, "target_type": "individual", "no_account_policy": "desk"}
+            )
             program._transition("active")
             terms = program.get_manager(program.MANAGER_ENTITLEMENT)
             terms.amount_per_cycle = 100

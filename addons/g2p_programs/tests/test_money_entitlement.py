@@ -143,6 +143,10 @@ class TestMoneyEntitlement(MoneyCase):
         self.assertEqual((entitlement.program_id, entitlement.currency_id), (self.grant, self.grant.currency_id))
         with self.assertRaisesRegex(UserError, "not an enrolled beneficiary"):
             create({"cycle_id": cycle.id, "partner_id": self.empty.id, "initial_amount": 7})
+        with self.assertRaisesRegex(UserError, "1 beneficiaries of .* neither an entitlement nor a reason"):
+            cycle.to_approve()
+        cycle.prepare_entitlement()
+        self.entitlements(cycle).filtered(lambda due: due.partner_id == self.small).with_user(self.manager).unlink()
         cycle.to_approve()
         with self.assertRaises(UserError):
             create({"cycle_id": cycle.id, "partner_id": self.small.id, "initial_amount": 7})
@@ -155,8 +159,13 @@ class TestMoneyEntitlement(MoneyCase):
         with self.assertRaisesRegex(UserError, "Nothing was deleted"):
             entitlements.with_user(self.manager).unlink()
         self.assertEqual(len(self.entitlements(cycle)), 3)
+        left = entitlements[1].partner_id
         entitlements[1].with_user(self.manager).unlink()
         self.assertEqual(cycle.entitlements_count, 2)
+        # Who is left without one has that as the reason.
+        place = cycle.cycle_membership_ids.filtered(lambda place: place.partner_id == left)
+        self.assertIn("was deleted by", place.reason)
+        self.assertEqual(cycle.unprepared_count, 0)
 
     def test_the_cycle_goes_to_approval_and_back_with_its_entitlements(self):
         cycle = self.new_cycle()

@@ -1,5 +1,6 @@
 import base64
 
+from odoo import fields
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 
@@ -215,6 +216,7 @@ class TestMoneyReconciliation(MoneyCase):
                 "res_id": record.id,
                 "user_id": self.finance.id,
                 "state": "running",
+                "resumed_at": fields.Datetime.now(),
             }
         )
         record.invalidate_recordset()

@@ -28,6 +28,7 @@ class TestMoneyStatements(MoneyCase):
             )
         )
         program = self.program(f"Grant for {count}", "group")
+        program.no_account_policy = "desk"
         program.get_manager(program.MANAGER_ENTITLEMENT).write(
             {"amount_per_cycle": 10, "amount_per_individual_in_group": 1, "transfer_fee_pct": 1}
         )

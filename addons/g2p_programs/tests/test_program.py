@@ -77,9 +77,7 @@ class TestProgram(ProgramsCase):
         for kind in MANAGER_FIELDS:
             originals, copies = program.get_managers(kind), copied.get_managers(kind)
             self.assertEqual([m._name for m in originals], [m._name for m in copies])
-            self.assertFalse(
-                {m.id for m in originals} & {m.id for m in copies if m._name in {o._name for o in originals}}
-            )
+            self.assertFalse({(m._name, m.id) for m in originals} & {(m._name, m.id) for m in copies})
         self.assertEqual(
             copied.get_managers(program.MANAGER_ELIGIBILITY)[0].eligibility_domain, "[('birth_place', '=', 'Adama')]"
         )
@@ -120,6 +118,10 @@ class TestProgram(ProgramsCase):
 
     def test_wizard(self):
         wizard = self.env["g2p.program.create.wizard"].with_user(self.manager).create({"name": "By wizard"})
+        with self.assertRaisesRegex(UserError, "an amount per cycle"):
+            wizard.new(
+                {"name": "Nothing for persons", "target_type": "individual", "amount_per_individual_in_group": 5}
+            )._check_settings()
         with self.assertRaisesRegex(UserError, "what a beneficiary gets"):
             wizard.next_step()
         self.individual("Kept", birth_place="Adama")

@@ -45,6 +45,7 @@ class AssignPaymentsBatchWizard(models.TransientModel):
             raise UserError(self.env._("All of these payments are in a batch already, or have left."))
         if len(payments.cycle_id) > 1:
             raise UserError(self.env._("A batch holds the payments of one cycle: select payments of one cycle."))
+        payments.cycle_id._bulk_check("edit_payments")
         # sudo: the role was checked above and the payments are what the user may see; nobody edits payments directly
         batch = (
             self.env["g2p.payment.batch"]

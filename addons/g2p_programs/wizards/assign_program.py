@@ -41,6 +41,8 @@ class AssignProgramWizard(models.TransientModel):
         program = self.program_id
         program._check_active()
         self.partner_ids.check_access("read")
+        # sudo: adding members was checked above; the program's row only takes its turn
+        program.sudo()._bulk_check("edit_members")
         self.env.flush_all()
         now = self.env.cr.now()
         self.env.cr.execute(

@@ -38,6 +38,11 @@ class EligibilityPreview(models.TransientModel):
     _description = "Preview of eligibility"
 
     program_id = fields.Many2one("g2p.program", required=True, readonly=True, ondelete="cascade")
+    is_limited = fields.Boolean(
+        "Of some areas only",
+        readonly=True,
+        help="Counted over the areas that whoever asked may see, not the whole program.",
+    )
 
     # The registry
     registrants = fields.Integer(readonly=True, help="Registrants whom the program may reach.")
@@ -70,8 +75,16 @@ class EligibilityPreview(models.TransientModel):
     estimated_rows = fields.Integer(readonly=True, help="As PostgreSQL estimates it.")
 
     def _count(self):
-        """Everything from one query over the base set and the members: groups of verdict, reason, state and area."""
-        program = self.program_id
+        """Everything from one query over the base set and the members: groups of verdict, reason, state and area.
+
+        Who is limited to areas gets the counts of those: over the whole program, counts would tell of people whom they
+        may not see.
+        """
+        program, asker = self.program_id, self._asker()
+        seen = SQL("TRUE")
+        if asker.g2p_area_ids:
+            partners = self.env["res.partner"].with_user(asker).with_context(active_test=False)
+            seen = SQL("verdict.partner_id IN %s", partners._search([]).subselect())
         self.env.flush_all()
         candidates = SQL(
             """
@@ -94,8 +107,10 @@ class EligibilityPreview(models.TransientModel):
                        verdict.reason IS DISTINCT FROM %(not_reachable)s AS reachable, COUNT(*)
                   FROM (%(verdicts)s) AS verdict
                   JOIN res_partner AS partner ON partner.id = verdict.partner_id
+                 WHERE %(seen)s
                  GROUP BY 1, 2, 3, 4, 5
                 """,
+                seen=seen,
                 verdicts=program._eligibility_verdicts(candidates, None, None),
                 not_reachable=program._not_reachable_detail(),
             )
@@ -108,9 +123,10 @@ class EligibilityPreview(models.TransientModel):
             return total(lambda given, _reason, state, _area, _reachable: given == verdict and state in states)
 
         others = [state for state in ENROLLMENT_CANDIDATES if state != "enrolled"]
-        cost, rows = self._plan()
+        cost, rows = (0, 0) if asker.g2p_area_ids else self._plan()
         self.write(
             {
+                "is_limited": bool(asker.g2p_area_ids),
                 "registrants": total(lambda _v, _r, _s, _a, reachable: reachable),
                 "eligible": total(lambda verdict, *_rest: verdict == ELIGIBLE),
                 "eligible_new": total(lambda verdict, _r, state, *_rest: verdict == ELIGIBLE and not state),
@@ -127,6 +143,9 @@ class EligibilityPreview(models.TransientModel):
                 "area_ids": [fields.Command.create(values) for values in self._areas(groups)],
             }
         )
+
+    def _asker(self):
+        return self.env["res.users"].browse(self.create_uid.id).sudo()  # sudo: the asker's own areas
 
     def _plan(self):
         """(cost, rows) of finding the eligible, as PostgreSQL estimates them; nothing is run."""
@@ -148,7 +167,7 @@ class EligibilityPreview(models.TransientModel):
 
     def _areas(self, groups):
         """Counts of each area with all areas within it; of the user's own areas only, where they are limited to some."""
-        user = self.env["res.users"].browse(self.create_uid.id).sudo()  # sudo: the asker's own areas
+        user = self._asker()
         areas = self.env["g2p.area"].sudo().with_context(active_test=False)
         mine = set(user.g2p_allowed_area_ids.ids) if user.g2p_area_ids else None
         of_area = {}

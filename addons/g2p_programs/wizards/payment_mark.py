@@ -75,22 +75,39 @@ class PaymentMarkWizard(models.TransientModel):
         # The record rules of the user narrow the set.
         payments = payment._search(self._domain()).subselect()
         # sudo: the role was checked above, and the set is what the user may see
+        paying = self.status == "paid"
+        blocked = payment.sudo()._blocked_text(payments) if paying else False
         marked = payment.sudo()._finalize_now(payments, self.status, self.reason, date, self.bank_reference)
-        message = self.env._("%s payments were marked.", marked)
-        # What is open still could not be marked.
-        not_due = payment.search_count(self._domain())
-        if not_due:
-            message = self.env._(
-                "%(message)s %(count)s were not: their entitlements are not approved any more. Mark these as failed.",
-                message=message,
-                count=not_due,
+        count = marked.paid + marked.failed
+        messages = [self.env._("%s payments were marked.", count)]
+        if marked.blocked:
+            messages.append(
+                self.env._(
+                    "%(count)s were not, because something holds them back: %(reasons)s.",
+                    count=marked.blocked,
+                    reasons=blocked,
+                )
             )
+        if marked.not_due:
+            messages.append(
+                self.env._(
+                    "%s were not: their entitlements are not approved any more. Mark these as failed.", marked.not_due
+                )
+            )
+        if not count:
+            raise UserError(" ".join(messages[1:]) or self._final_already_text())
         return {
             "type": "ir.actions.client",
             "tag": "display_notification",
             "params": {
-                "type": "success" if marked and not not_due else "warning",
-                "message": message,
+                "type": "warning" if marked.blocked or marked.not_due else "success",
+                "message": " ".join(messages),
                 "next": {"type": "ir.actions.act_window_close"},
             },
         }
+
+    def _final_already_text(self):
+        return self.env._(
+            "These payments are final already, and nothing was changed. If one is recorded wrongly, or came back, ask for a "
+            "correction on the payment: somebody else of finance confirms it."
+        )

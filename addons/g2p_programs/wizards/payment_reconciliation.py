@@ -55,6 +55,15 @@ class PaymentReconciliation(models.Model):
     not_due_count = fields.Integer(
         "Not due", readonly=True, copy=False, help="The entitlement is not approved any more."
     )
+    contradiction_count = fields.Integer(
+        "Contradicts what is recorded",
+        readonly=True,
+        copy=False,
+        help="Paid after it had failed here, failed after it was recorded as paid, or paid under another reference.",
+    )
+    blocked_count = fields.Integer(
+        "Held back", readonly=True, copy=False, help="Said to be paid, but it never left, and something blocks it."
+    )
     bad_count = fields.Integer("Can't be read", readonly=True, copy=False)
     matched_amount = fields.Float("Amount paid, matched", readonly=True, copy=False, digits=(16, 2))
 

@@ -6,7 +6,9 @@ OUTCOMES = [
     ("amount_mismatch", "Another amount"),
     ("duplicate", "Twice in the file"),
     ("already_final", "Final already"),
+    ("contradiction", "Contradicts what is recorded"),
     ("not_due", "Entitlement not approved any more"),
+    ("blocked", "Never left, and held back"),
     ("bad", "Can't be read"),
 ]
 

@@ -2,12 +2,13 @@
 
 import io
 
-from odoo import models
+from odoo import api, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
 from odoo.addons.g2p_registry_base.import_file import RowSource, copy_text, sha256
 
+from ..tools import blocks
 from .payment_reconciliation import COUNTS
 from .payment_reconciliation_line import OUTCOMES
 from .reconciliation_file import parse_file
@@ -62,8 +63,25 @@ class PaymentReconciliation(models.Model):
             "bad": (_("Can't be read"), "failed"),
             "paid": (_("Paid"), "done"),
             "failed": (_("Marked as failed"), "done"),
+            "contradiction": (_("Contradicts what is recorded"), "failed"),
             "not_due": (_("Entitlement not approved any more"), "failed"),
+            "blocked": (_("Never left, and held back"), "failed"),
         }
+
+    def _bulk_parents(self):
+        return [*super()._bulk_parents(), *self.cycle_id.program_id, *self.cycle_id]
+
+    @api.model
+    def _bulk_relies_on(self):
+        return {
+            **super()._bulk_relies_on(),
+            "match": (),
+            "reconcile": ("match", "g2p.cycle:prepare_payments", "g2p.cycle:send", "g2p.cycle:reconcile"),
+        }
+
+    @api.model
+    def _bulk_from_states(self):
+        return {**super()._bulk_from_states(), "match": ("draft", "checked"), "reconcile": ("checked",)}
 
     def _bulk_outcome_action(self, operation, outcome):
         if outcome in dict(OUTCOMES):
@@ -164,10 +182,17 @@ class PaymentReconciliation(models.Model):
                            CASE WHEN taken.error IS NOT NULL THEN 'bad'
                                 WHEN payment.id IS NULL OR NOT %(cycle)s THEN 'unmatched'
                                 WHEN taken.repeated IS NOT NULL THEN 'duplicate'
-                                WHEN payment.status IS NOT NULL THEN 'already_final'
+                                WHEN payment.status = taken.status
+                                 AND (taken.status = 'failed'
+                                      OR COALESCE(taken.amount, payment.amount_issued) = payment.amount_issued
+                                     AND COALESCE(taken.bank_reference, payment.bank_reference, '')
+                                         = COALESCE(payment.bank_reference, taken.bank_reference, ''))
+                                THEN 'already_final'
+                                WHEN payment.status IS NOT NULL THEN 'contradiction'
                                 WHEN taken.status = 'paid' AND taken.amount <> payment.amount_issued THEN 'amount_mismatch'
                                 WHEN taken.status = 'paid' AND payment.due_state NOT IN ('approved', 'trans2FSP')
                                 THEN 'not_due'
+                                WHEN taken.status = 'paid' AND payment.block IS NOT NULL THEN 'blocked'
                                 ELSE 'matched' END,
                            CASE WHEN taken.error IS NOT NULL THEN taken.error
                                 WHEN payment.id IS NOT NULL AND NOT %(cycle)s THEN %(elsewhere)s
@@ -176,11 +201,14 @@ class PaymentReconciliation(models.Model):
                       LEFT JOIN LATERAL (
                             -- LIMIT keeps this a look-up by name for each line: as a join it reads all payments for
                             -- each chunk.
-                            SELECT known.id, known.cycle_id, known.status, known.amount_issued, due.state AS due_state
-                              FROM g2p_payment AS known
-                              JOIN g2p_program AS program ON program.id = known.program_id AND program.company_id = %(company)s
-                              JOIN g2p_entitlement AS due ON due.id = known.entitlement_id
-                             WHERE known.name = taken.reference
+                            SELECT payment.id, payment.cycle_id, payment.status, payment.amount_issued,
+                                   payment.bank_reference, t.state AS due_state,
+                                   CASE WHEN payment.state = 'issued' OR payment.payout = 'desk' THEN %(block)s END AS block
+                              FROM g2p_payment AS payment
+                              JOIN g2p_program AS program
+                                ON program.id = payment.program_id AND program.company_id = %(company)s
+                              JOIN g2p_entitlement AS t ON t.id = payment.entitlement_id
+                             WHERE payment.name = taken.reference
                              LIMIT 1
                            ) AS payment ON TRUE
                      ORDER BY taken.row_number
@@ -191,6 +219,7 @@ class PaymentReconciliation(models.Model):
                 id=self.id,
                 low=low,
                 high=high,
+                block=self.env["g2p.payment"]._block_sql(blocks.PAY),
                 elsewhere=self.env._("Belongs to another cycle"),
                 contradicting=self.env._("The lines with this reference contradict each other"),
                 company=self.company_id.id,
@@ -230,7 +259,7 @@ class PaymentReconciliation(models.Model):
 
     def _bulk_chunk_reconcile(self, operation, low, high):
         matched = self._matched_lines(low, high)
-        paid, failed, not_due = self.env["g2p.payment"]._finalize(
+        marked = self.env["g2p.payment"]._finalize(
             SQL(
                 """
                 SELECT line.payment_id, line.status, line.reason, line.date, line.bank_reference
@@ -242,19 +271,21 @@ class PaymentReconciliation(models.Model):
             f"operation-{operation.id}",
             operation,
         )
-        if not_due:
-            self._mark_not_due(matched)
-        return {"paid": paid, "failed": failed, "not_due": not_due}
+        self._mark_unapplied(matched)
+        return marked._asdict()
 
-    def _mark_not_due(self, matched):
-        """What is open still has lost its entitlement since the file was read."""
+    def _mark_unapplied(self, matched):
+        """What was matched and could not be applied: since the file was read the entitlement ended, something holds it
+        back, or somebody else recorded the contrary."""
         self.env.cr.execute(
             SQL(
                 """
                 UPDATE g2p_payment_reconciliation_line AS line
-                   SET outcome = 'not_due'
+                   SET outcome = CASE WHEN payment.status IS NOT NULL THEN 'contradiction'
+                                      WHEN t.state IN ('approved', 'trans2FSP') THEN 'blocked' ELSE 'not_due' END
                   FROM g2p_payment AS payment
-                 WHERE payment.id = line.payment_id AND payment.status IS NULL AND %s
+                  JOIN g2p_entitlement AS t ON t.id = payment.entitlement_id
+                 WHERE payment.id = line.payment_id AND payment.status IS DISTINCT FROM line.status AND %s
                 """,
                 matched,
             )

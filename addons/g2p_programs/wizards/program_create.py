@@ -1,8 +1,9 @@
 from odoo import api, fields, models
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import UserError
 from odoo.fields import Domain
 
-from ..models.domain import parse_domain
+from odoo.addons.g2p_registry_base.tools.domains import and_also
+
 from ..models.kleene import three_valued
 
 
@@ -11,7 +12,7 @@ class ProgramCreateWizard(models.TransientModel):
 
     _name = "g2p.program.create.wizard"
     _description = "Create a program"
-    _inherit = ["g2p.cycle.recurrence.mixin"]
+    _inherit = ["g2p.cycle.recurrence.mixin", "g2p.condition.mixin"]
 
     state = fields.Selection([("step1", "Settings"), ("step2", "Import")], default="step1", readonly=True)
 
@@ -25,7 +26,8 @@ class ProgramCreateWizard(models.TransientModel):
     # Eligibility
     area_ids = fields.Many2many("g2p.area", string="Areas", help="Empty means all areas.")
     eligibility_domain = fields.Char("Registrants matching", default="[]")
-    matching_count = fields.Integer("Registrants who match", compute="_compute_matching_count")
+    matching_count = fields.Integer("Number who match", compute="_compute_matching_count")
+    matching_told = fields.Char("Registrants who match", compute="_compute_matching_count")
 
     # Cycles
     approver_group_id = fields.Many2one(
@@ -50,6 +52,13 @@ class ProgramCreateWizard(models.TransientModel):
         default=lambda self: self.env.ref("g2p_programs.g2p_finance_validator", raise_if_not_found=False),
     )
 
+    no_account_policy = fields.Selection(
+        [("block", "Not paid until they have one"), ("desk", "Paid at the cash desk")],
+        "Beneficiaries without an account",
+        required=True,
+        default="block",
+    )
+
     import_beneficiaries = fields.Selection(
         [("yes", "Yes, enrol everybody who matches now"), ("no", "No, I will do that later")],
         default="no",
@@ -68,29 +77,35 @@ class ProgramCreateWizard(models.TransientModel):
 
     def _registrant_conditions(self):
         """The conditions of the wizard as a domain in text: what the person typed, and the areas."""
-        conditions = list(parse_domain(self.env, self.eligibility_domain))
-        if self.area_ids:
-            conditions.append(("area_id", "child_of", self.area_ids.ids))
-        return repr(conditions)
+        text = self.eligibility_domain or "[]"
+        return and_also(self.env, text, ("area_id", "child_of", self.area_ids.ids)) if self.area_ids else text
+
+    def _condition_fields(self):
+        return {**super()._condition_fields(), "eligibility_domain": "res.partner"}
 
     @api.depends("eligibility_domain", "area_ids", "target_type", "company_id")
+    @api.depends_context("uid")
     def _compute_matching_count(self):
+        """As the manager that is made of it will decide: who lacks data does not match for certain."""
+        partners = self.env["res.partner"]
         for wizard in self:
-            # As the manager that is made of it will decide: who lacks data does not match for certain.
-            domain = three_valued(
-                parse_domain(self.env, wizard._registrant_conditions()), self.env["res.partner"]
-            ).certain
-            wizard.matching_count = self.env["res.partner"].search_count(
-                domain
-                & Domain(
-                    [
-                        ("is_registrant", "=", True),
-                        ("is_group", "=", wizard.target_type == "group"),
-                        ("disabled", "=", False),
-                        ("company_id", "in", [wizard.company_id.id, False]),
-                    ]
+            count = 0
+            if not wizard.conditions_problem:
+                domain = wizard._conditions("eligibility_domain")
+                if wizard.area_ids:
+                    domain &= Domain("area_id", "child_of", wizard.area_ids.ids)
+                count = partners.search_count(
+                    three_valued(domain, partners).certain
+                    & Domain(
+                        [
+                            ("is_registrant", "=", True),
+                            ("is_group", "=", wizard.target_type == "group"),
+                            ("disabled", "=", False),
+                            ("company_id", "in", [wizard.company_id.id, False]),
+                        ]
+                    )
                 )
-            )
+            wizard.matching_count, wizard.matching_told = self.env.user._g2p_told(count)
 
     def next_step(self):
         """Button: check the settings, then ask about the import."""
@@ -120,16 +135,15 @@ class ProgramCreateWizard(models.TransientModel):
             raise UserError(self.env._("Give the program a name."))
         if self.transfer_fee_pct and self.transfer_fee_amt:
             raise UserError(self.env._("Give the transfer fee as a percentage or as an amount, not both."))
-        try:
-            parse_domain(self.env, self._registrant_conditions())
-        except Exception as error:
-            raise ValidationError(self.env._("The conditions can't be used: %s", error)) from error
+        self._check_conditions("eligibility_domain", self.eligibility_domain, "res.partner")
         self._check_entitlement_settings()
 
     def _check_entitlement_settings(self):
-        if self.entitlement_kind == "default" and not (
-            self.amount_per_cycle > 0 or self.amount_per_individual_in_group > 0
-        ):
+        if self.entitlement_kind != "default":
+            return
+        if self.target_type == "individual" and not self.amount_per_cycle > 0:
+            raise UserError(self.env._("Say what a beneficiary gets: an amount per cycle."))
+        if not (self.amount_per_cycle > 0 or self.amount_per_individual_in_group > 0):
             raise UserError(self.env._("Say what a beneficiary gets: an amount per cycle, per individual, or both."))
 
     def create_program(self):
@@ -167,6 +181,7 @@ class ProgramCreateWizard(models.TransientModel):
             "target_type": self.target_type,
             "company_id": self.company_id.id,
             "currency_id": self.currency_id.id,
+            "no_account_policy": self.no_account_policy,
         }
         if self.benefit_code_id:
             values["benefit_code_line_ids"] = [(0, 0, {"benefit_code_id": self.benefit_code_id.id})]
@@ -190,7 +205,7 @@ class ProgramCreateWizard(models.TransientModel):
                 **{
                     field: self[field]
                     for field in self.env["g2p.cycle.recurrence.mixin"]._fields
-                    if field not in models.MAGIC_COLUMNS and field != "display_name"
+                    if field not in models.MAGIC_COLUMNS and self._fields[field].store
                 },
             }
         )
@@ -203,8 +218,15 @@ class ProgramCreateWizard(models.TransientModel):
                     "name": self.env._("Default"),
                     "program_id": program.id,
                     "amount_per_cycle": self.amount_per_cycle,
-                    "amount_per_individual_in_group": self.amount_per_individual_in_group,
-                    "max_individual_in_group": self.max_individual_in_group,
+                    # What was typed before the target type was changed to individuals is hidden, and means nothing.
+                    **(
+                        {
+                            "amount_per_individual_in_group": self.amount_per_individual_in_group,
+                            "max_individual_in_group": self.max_individual_in_group,
+                        }
+                        if self.target_type == "group"
+                        else {}
+                    ),
                     "transfer_fee_pct": self.transfer_fee_pct,
                     "transfer_fee_amt": self.transfer_fee_amt,
                     "entitlement_validation_group_id": self.entitlement_validation_group_id.id,

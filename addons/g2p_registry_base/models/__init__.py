@@ -1,3 +1,5 @@
+from . import change_history
+
 # Configuration first: what the registrants' tables refer to.
 from . import area
 from . import gender_type
@@ -8,6 +10,7 @@ from . import group_kind
 from . import group_membership_kind
 
 # Registrants and what hangs on them.
+from . import search_mixin
 from . import res_partner
 from . import res_partner_individual
 from . import res_partner_group
@@ -24,6 +27,10 @@ from . import res_partner_bank
 from . import properties
 from . import registrant_schema
 from . import res_partner_attributes
+
+# What conditions and figures may use.
+from . import condition_catalogue
+from . import condition_mixin
 
 from . import res_users
 from . import res_config_settings

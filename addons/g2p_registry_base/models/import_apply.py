@@ -27,6 +27,7 @@ OWN_COLUMNS = {
     "income",
     "additional_g2p_info",
     "is_group",
+    "search_words",
     "create_date",
     "write_date",
     *TEXTS,
@@ -68,7 +69,8 @@ class RegistrantImport(models.Model):
         rows = self._units(low, high)
         self._refuse_known_ids(rows)
         self._refuse_before_birth(rows)
-        self._apply(operation.params["partner"], low, high)
+        with self.env["g2p.change.history"]._because(self.env._("Import of %s", self.name)):
+            self._apply(operation.params["partner"], low, high)
         self._forget()
         after = self._states(low, high)
         names = {"imported": "created", "updated": "updated", "skipped": "skipped", "refused": "refused"}

@@ -40,54 +40,132 @@ class RegistrantImport(models.Model):
         )
 
     def _bulk_chunk_undo(self, operation, low, high):
-        """Delete the registrants the rows made, and the groups that came with them."""
+        """Delete the registrants the rows made, and the groups that came with them. A household of which anybody is used
+        meanwhile stays as a whole. What a chunk costs depends on what it takes back, not on what else is registered."""
+        execute = self.env.cr.execute
         rows = self._units(low, high)
-        self._refuse_undo_of_used(rows)
-        made = self._made(rows)
-        self.env.cr.execute(
-            SQL(
-                'DELETE FROM g2p_group_membership WHERE "group" IN (%s) OR individual IN (%s)',
-                made,
-                made,
-            )
-        )
-        self.env.cr.execute(
+        self.env.flush_all()
+        execute("DROP TABLE IF EXISTS g2p_undo_made")
+        execute(SQL("CREATE TEMP TABLE g2p_undo_made ON COMMIT DROP AS %s", self._made(rows)))
+        execute("ANALYZE g2p_undo_made")
+        execute(SQL("DELETE FROM g2p_undo_made WHERE unit IN (%s)", self._used_units()))
+        # The links go first, all at once: what is left to look for when a registrant is deleted is nothing.
+        execute(
             SQL(
                 """
-                WITH line AS MATERIALIZED (
-                    UPDATE g2p_registrant_import_line line SET state = 'undone'
-                    WHERE %s AND state = 'imported'
-                    RETURNING line.partner_id, line.group_id, line.group_created
-                ), made AS MATERIALIZED (
-                    SELECT partner_id AS id FROM line WHERE partner_id IS NOT NULL
-                    UNION SELECT group_id FROM line WHERE group_created AND group_id IS NOT NULL
-                )
-                SELECT (SELECT count(*) FROM line), (SELECT array_agg(id) FROM made)
+                UPDATE g2p_registrant_import_line line
+                SET state = 'undone', partner_id = NULL, group_id = CASE WHEN NOT group_created THEN group_id END
+                WHERE %s AND state = 'imported' AND unit IN (SELECT unit FROM g2p_undo_made)
                 """,
                 rows,
             )
         )
-        count, ids = self.env.cr.fetchone()
+        removed = self.env.cr.rowcount
+        for column in ("group", "individual"):
+            execute(
+                SQL(
+                    "DELETE FROM g2p_group_membership AS link USING g2p_undo_made AS made WHERE link.%s = made.id",
+                    SQL.identifier(column),
+                )
+            )
         for table in ("g2p_reg_id", "g2p_phone_number", "res_partner_bank"):
-            self.env.cr.execute(SQL("DELETE FROM %s WHERE partner_id = ANY(%s)", SQL.identifier(table), ids))
-        self.env.cr.execute(SQL("DELETE FROM res_partner WHERE id = ANY(%s)", ids))
+            execute(
+                SQL(
+                    "DELETE FROM %s AS own USING g2p_undo_made AS made WHERE own.partner_id = made.id",
+                    SQL.identifier(table),
+                )
+            )
+        execute("DELETE FROM res_partner USING g2p_undo_made AS made WHERE res_partner.id = made.id")
         self.env.invalidate_all(flush=False)
-        return {"removed": count}
+        [[left]] = self.env.execute_query(
+            SQL("SELECT COUNT(*) FROM g2p_registrant_import_line line WHERE %s AND line.state = 'imported'", rows)
+        )
+        return {"removed": removed, "in_use": left}
 
     def _bulk_finish_undo(self, operation):
-        self._count("undone" if operation.state == "done" else None)
+        """Undone is said when all of it was taken back; else it can be undone again, when what depends on it is gone."""
+        left = self.env["g2p.registrant.import.line"].search_count(
+            [("import_id", "=", self.id), ("state", "=", "imported")], limit=1
+        )
+        self._count("undone" if operation.state == "done" and not left else None)
 
     def _made(self, rows):
-        """The ids of the partners that the rows made."""
+        """The partners that the rows made: columns `id`, `unit`, `is_group`, and of a person the `group_id` they came
+        into."""
         return SQL(
             """
-            SELECT line.partner_id FROM g2p_registrant_import_line line
+            SELECT line.partner_id AS id, line.unit, FALSE AS is_group, line.group_id
+            FROM g2p_registrant_import_line line
             WHERE %(rows)s AND line.state = 'imported' AND line.partner_id IS NOT NULL
-            UNION SELECT line.group_id FROM g2p_registrant_import_line line
+            UNION ALL
+            SELECT DISTINCT line.group_id, line.unit, TRUE, NULL::integer
+            FROM g2p_registrant_import_line line
             WHERE %(rows)s AND line.state = 'imported' AND line.group_created AND line.group_id IS NOT NULL
             """,
             rows=rows,
         )
+
+    def _used_units(self):
+        """The units of `g2p_undo_made` of which anybody is used: each of them looked up by key in every table that may
+        refer to registrants. A join would read all of these tables once a chunk."""
+        probes = [
+            SQL(
+                """
+                SELECT made.unit FROM g2p_undo_made AS made
+                CROSS JOIN LATERAL (SELECT FROM %s AS used WHERE used.%s = made.id LIMIT 1) AS used
+                """,
+                SQL.identifier(table),
+                SQL.identifier(column),
+            )
+            for table, column in self._references()
+        ]
+        probes.append(
+            SQL(
+                """
+                SELECT made.unit FROM g2p_undo_made AS made
+                CROSS JOIN LATERAL (
+                    SELECT FROM g2p_group_membership AS member
+                    WHERE member."group" = made.id AND member.individual NOT IN (SELECT id FROM g2p_undo_made)
+                    LIMIT 1
+                ) AS other
+                WHERE made.is_group
+                """
+            )
+        )
+        probes.append(
+            SQL(
+                """
+                SELECT made.unit FROM g2p_undo_made AS made
+                CROSS JOIN LATERAL (
+                    SELECT FROM g2p_group_membership AS member
+                    WHERE member.individual = made.id AND member."group" IS DISTINCT FROM made.group_id
+                    LIMIT 1
+                ) AS other
+                WHERE NOT made.is_group
+                """
+            )
+        )
+        return SQL(" UNION ALL ").join(probes)
+
+    def _references(self):
+        """(table, column) of every foreign key to registrants, but those of rows that go with their registrant."""
+        own = self._tables_of_registrants()
+        return [
+            reference
+            for reference in self.env.execute_query(
+                SQL(
+                    """
+                    SELECT class.relname, attribute.attname
+                    FROM pg_constraint con
+                    JOIN pg_class class ON class.oid = con.conrelid
+                    JOIN pg_attribute attribute ON attribute.attrelid = con.conrelid AND attribute.attnum = con.conkey[1]
+                    WHERE con.contype = 'f' AND con.confrelid = 'res_partner'::regclass
+                    ORDER BY 1, 2
+                    """
+                )
+            )
+            if tuple(reference) not in own
+        ]
 
     @api.model
     def _tables_of_registrants(self):
@@ -98,18 +176,6 @@ class RegistrantImport(models.Model):
     def _refuse_undo_of_used(self, rows):
         """Raise if anything refers to what the rows made: every foreign key of the database is asked, in one
         statement, and memberships with others."""
-        references = self.env.execute_query(
-            SQL(
-                """
-                SELECT class.relname, attribute.attname
-                FROM pg_constraint con
-                JOIN pg_class class ON class.oid = con.conrelid
-                JOIN pg_attribute attribute ON attribute.attrelid = con.conrelid AND attribute.attnum = con.conkey[1]
-                WHERE con.contype = 'f' AND con.confrelid = 'res_partner'::regclass
-                ORDER BY 1, 2
-                """
-            )
-        )
         probes = [
             SQL(
                 "SELECT %s WHERE EXISTS (SELECT FROM %s AS used WHERE used.%s IN (SELECT id FROM made))",
@@ -117,8 +183,7 @@ class RegistrantImport(models.Model):
                 SQL.identifier(table),
                 SQL.identifier(column),
             )
-            for table, column in references
-            if (table, column) not in self._tables_of_registrants()
+            for table, column in self._references()
         ]
         probes.append(
             SQL(
@@ -139,17 +204,11 @@ class RegistrantImport(models.Model):
             SQL(
                 """
                 WITH made AS MATERIALIZED (
-                    SELECT line.partner_id AS id, FALSE AS is_group, line.group_id
-                    FROM g2p_registrant_import_line line
-                    WHERE %(rows)s AND line.state = 'imported' AND line.partner_id IS NOT NULL
-                    UNION ALL
-                    SELECT DISTINCT line.group_id, TRUE, NULL::integer
-                    FROM g2p_registrant_import_line line
-                    WHERE %(rows)s AND line.group_created AND line.group_id IS NOT NULL
+                    %(made)s
                 )
                 SELECT used.name FROM (%(probes)s) AS used (name) LIMIT 1
                 """,
-                rows=rows,
+                made=self._made(rows),
                 probes=SQL(" UNION ALL ").join(probes),
             )
         )

@@ -4,20 +4,27 @@ import phonenumbers
 
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
+from odoo.fields import Domain
 from odoo.tools import SQL
+
+from ..tools import search
 
 
 class PhoneNumber(models.Model):
     """A phone number of a registrant: as it was given, and as E.164 where it can be understood."""
 
     _name = "g2p.phone.number"
+    _inherit = ["g2p.change.mixin"]
     _description = "Phone Number"
     _order = "id desc"
     _rec_name = "phone_no"
+    _changes_on = "partner_id"
+    _watched_fields = ("partner_id", "phone_no", "country_id", "disabled")
     _rec_names_search = ["phone_no", "phone_sanitized"]
 
     _sanitized_idx = models.Index("(phone_sanitized varchar_pattern_ops) WHERE phone_sanitized IS NOT NULL")
     _number_idx = models.Index("(phone_no varchar_pattern_ops)")
+    _search_idx = models.Index("USING gin (g2p_search_phone(phone_sanitized, phone_no) gin_trgm_ops)")
     _not_valid_idx = models.Index("(partner_id) WHERE is_valid IS NOT TRUE")
 
     partner_id = fields.Many2one("res.partner", string="Registrant", required=True, ondelete="cascade", index=True)
@@ -47,6 +54,37 @@ class PhoneNumber(models.Model):
         for phone in self:
             phone.phone_sanitized = self._e164(phone.phone_no, phone.country_id.code, pattern)
             phone.is_valid = bool(phone.phone_sanitized)
+
+    @api.model
+    def _holds(self, text):
+        """A domain of the numbers with this part: 0712…, +254 712… and 254712… are the same number in Kenya.
+
+        A part of three digits is looked for at the start of a number (without the country's code) and at its end.
+        """
+        digits = search.phone_digits(text)
+        country = phonenumbers.country_code_for_region(self.env.company.country_id.code or "ZZ")
+        code = str(country or "")
+        national = digits.removeprefix("00") if digits.startswith("00") else digits
+        if national != digits or text.strip().startswith("+") or len(digits) > len(code) + search.LEAST:
+            national = national.removeprefix(code)
+        national = national.lstrip("0")
+        patterns = search.parts(national, start=code) if len(national) >= search.LEAST else []
+        return Domain.custom(
+            to_sql=lambda model, alias, query: SQL(
+                "(%s)",
+                SQL(" OR ").join(
+                    SQL(
+                        "g2p_search_phone(%s, %s) LIKE %s",
+                        model._field_to_sql(alias, "phone_sanitized", query),
+                        model._field_to_sql(alias, "phone_no", query),
+                        pattern,
+                    )
+                    for pattern in patterns
+                )
+                if patterns
+                else SQL("FALSE"),
+            )
+        )
 
     @api.constrains("date_collected")
     def _check_date_collected(self):

@@ -2,15 +2,22 @@ import re
 
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
+from odoo.fields import Domain
+from odoo.tools import SQL
+
+from ..tools import search
 
 
 class RegId(models.Model):
     """An identity document or number of a registrant."""
 
     _name = "g2p.reg.id"
+    _inherit = ["g2p.change.mixin"]
     _description = "Registrant ID"
     _order = "id desc"
     _rec_names_search = ["value"]
+    _changes_on = "partner_id"
+    _watched_fields = ("partner_id", "id_type", "value", "status", "expiry_date")
 
     _partner_type_unique = models.Constraint(
         "UNIQUE (partner_id, id_type)", "A registrant can have only one ID of each type."
@@ -20,6 +27,7 @@ class RegId(models.Model):
         "Another registrant has this ID already.",
     )
     _value_idx = models.Index("(value varchar_pattern_ops)")
+    _search_idx = models.Index("USING gin (g2p_search_number(value) gin_trgm_ops)")
     _expiry_idx = models.Index("(expiry_date) WHERE expiry_date IS NOT NULL")
 
     partner_id = fields.Many2one("res.partner", string="Registrant", required=True, ondelete="cascade")
@@ -59,6 +67,19 @@ class RegId(models.Model):
                 FOR EACH ROW WHEN (OLD.is_unique IS DISTINCT FROM NEW.is_unique)
                 EXECUTE FUNCTION g2p_id_type_uniqueness_changed();
             """
+        )
+
+    @api.model
+    def _holds(self, number):
+        """A domain of the IDs with this part, whatever stands between their digits and letters."""
+        return Domain.custom(
+            to_sql=lambda model, alias, query: SQL(
+                "(%s)",
+                SQL(" OR ").join(
+                    SQL("g2p_search_number(%s) LIKE %s", model._field_to_sql(alias, "value", query), pattern)
+                    for pattern in search.parts(number)
+                ),
+            )
         )
 
     @api.depends("id_type.name", "value")

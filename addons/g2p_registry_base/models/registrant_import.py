@@ -263,6 +263,7 @@ class RegistrantImport(models.Model):
         """Hand the checked file to another user for confirmation."""
         self._check_may_import()
         self._check_is_mine()
+        self._bulk_check("action_submit")
         # sudo: role and ownership were checked above
         if not self._maker_checker():
             raise UserError(self.env._("No confirmation by another user is asked for: import the file."))
@@ -395,6 +396,7 @@ class RegistrantImport(models.Model):
             "created": (self.env._("Created"), "done"),
             "updated": (self.env._("Updated"), "done"),
             "removed": (self.env._("Removed"), "done"),
+            "in_use": (self.env._("Something depends on them, left"), "skipped"),
             "skipped": (self.env._("Skipped"), "skipped"),
             "refused": (self.env._("Refused"), "skipped"),
         } | super()._bulk_outcomes()
@@ -411,6 +413,30 @@ class RegistrantImport(models.Model):
             "g2p_group_membership",
             "g2p_group_indicator",
         ]
+
+    @api.model
+    def _bulk_relies_on(self):
+        return {
+            **super()._bulk_relies_on(),
+            "check": (),
+            "import": ("check",),
+            "undo": ("import",),
+            "action_submit": ("check",),
+        }
+
+    @api.model
+    def _bulk_from_states(self):
+        return {
+            **super()._bulk_from_states(),
+            "check": ("draft", "checked"),
+            "import": ("checked", "submitted", "importing"),
+            "undo": ("done",),
+        }
+
+    @api.model
+    def _bulk_given_up(self):
+        """A cancelled import is checked still: it can go on, or what it made can be taken back."""
+        return (*super()._bulk_given_up(), "import")
 
     def _bulk_notification(self, operation):
         action = super()._bulk_notification(operation)

@@ -43,6 +43,10 @@ class Registry(models.Model):
     def _bulk_tables(self, step):
         return ["g2p_group_indicator"] if step == "refresh_indicators" else super()._bulk_tables(step)
 
+    @api.model
+    def _bulk_relies_on(self):
+        return {**super()._bulk_relies_on(), "refresh_indicators": ()}
+
     def _bulk_source_refresh_indicators(self, operation):
         return SQL("SELECT id AS key FROM res_partner WHERE is_registrant AND is_group")
 

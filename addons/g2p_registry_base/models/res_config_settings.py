@@ -24,6 +24,13 @@ class ResConfigSettings(models.TransientModel):
         help="Files in this folder of the server can be imported without being uploaded. Empty: none can.",
     )
 
+    least_told = fields.Integer(
+        string="Smallest number told",
+        config_parameter="g2p_registry_base.least_told",
+        default=5,
+        help="Users limited to areas are told “fewer than” this number instead of smaller counts of who meets conditions.",
+    )
+
     @api.constrains("phone_regex")
     def _check_phone_regex(self):
         for settings in self.filtered("phone_regex"):

@@ -5,14 +5,38 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
+from ..tools import search
+
+MEMBER_PART = 5  # so much of a member's ID or phone finds the household; less is everybody's
 DISABLE_FIELDS = ("disabled", "disabled_by", "disabled_reason")
 
 
 class ResPartner(models.Model):
     """A registrant: an individual or a group (household, family …) known to the registry."""
 
-    _inherit = "res.partner"  # pylint: disable=consider-merging-classes-inherited
+    _name = "res.partner"
+    _inherit = ["res.partner", "g2p.change.mixin"]  # pylint: disable=consider-merging-classes-inherited
     _guarded = True
+    # Changes of people are for those who may see the person, auditors too.
+    _changes_personal = True
+    _changes_where = "row.is_registrant"
+    _watched_fields = (
+        "name",
+        "family_name",
+        "given_name",
+        "addl_name",
+        "birthdate",
+        "gender",
+        "disability",
+        "income",
+        "area_id",
+        "company_id",
+        "active",
+        "is_registrant",
+        "is_group",
+        "disabled",
+        "disabled_reason",
+    )
 
     # Lists ask: the latest individuals or groups, of one area, disabled or not. The ORM writes IS TRUE and IS NOT TRUE, and
     # PostgreSQL uses a partial index only for a condition written like the index's own.
@@ -22,9 +46,7 @@ class ResPartner(models.Model):
     _registrant_group_idx = models.Index("(id) WHERE is_registrant IS TRUE AND is_group IS TRUE AND active IS TRUE")
     _registrant_archived_idx = models.Index("(id) WHERE is_registrant IS TRUE AND active IS NOT TRUE")
     _registrant_no_area_idx = models.Index("(id) WHERE is_registrant IS TRUE AND area_id IS NULL")
-    _registrant_search_idx = models.Index(
-        lambda registry: f"USING gin ({registry.unaccent('complete_name')} gin_trgm_ops) WHERE is_registrant IS TRUE"
-    )
+    _registrant_search_idx = models.Index("USING gin (search_words gin_trgm_ops) WHERE is_registrant IS TRUE")
     _registrant_area_idx = models.Index("(area_id, is_group) WHERE area_id IS NOT NULL")
     _no_registrant_idx = models.Index("(id) WHERE is_registrant IS NOT TRUE")
     _registrant_disabled_idx = models.Index("(disabled) WHERE is_registrant IS TRUE AND disabled IS NOT NULL")
@@ -60,9 +82,21 @@ class ResPartner(models.Model):
 
     import_line_ids = fields.One2many("g2p.registrant.import.line", "partner_id", string="Imported from")
 
+    change_reason = fields.Char(
+        "Reason for the change",
+        compute="_compute_change_reason",
+        readonly=False,
+        exportable=False,
+        help="Kept with what is changed now, in names, IDs, phones and accounts alike.",
+    )
+
     disabled = fields.Datetime(string="Disabled on", readonly=True, copy=False)
     disabled_by = fields.Many2one("res.users", string="Disabled by", readonly=True, copy=False)
     disabled_reason = fields.Text(string="Reason for disabling", readonly=True, copy=False)
+
+    def _compute_change_reason(self):
+        """A reason belongs to one change: it is asked anew."""
+        self.change_reason = False
 
     @api.depends("additional_g2p_info")
     def _compute_additional_g2p_info_text(self):
@@ -124,19 +158,109 @@ class ResPartner(models.Model):
             )
 
     def _auto_init(self):
-        """The index of names needs pg_trgm, part of PostgreSQL and trusted since 13; Odoo asks at its start whether it is there."""
-        self.env.cr.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
+        """What search compares and indexes is computed by the database; it comes before the indexes."""
+        self.env.cr.execute(search.FUNCTIONS)
+        self.env.cr.execute(search.COLUMN)
         self.env.registry.has_trigram = True
         return super()._auto_init()
 
+    def init(self):
+        self.env.cr.execute(search.WORDS_TABLE)
+        return super().init()
+
+    # -- search
+
     @api.model
     def _search_display_name(self, operator, value):
-        """Registrants are looked up by their name alone, which has an index for any part of it; other contacts as ever."""
+        """Registrants are found by what people say of them: words of their name in any order, (a part of) an ID or of a
+        phone number, in whatever spelling. Other contacts as ever. This is also the search of every list and field that
+        names a registrant."""
         domain = super()._search_display_name(operator, value)
-        if operator in Domain.NEGATIVE_OPERATORS or not isinstance(value, str):
+        if operator in Domain.NEGATIVE_OPERATORS or not isinstance(value, str) or not value:
             return domain
-        named = Domain("is_registrant", "=", True) & Domain("complete_name", operator, value)
-        return named | Domain("is_registrant", "!=", True) & Domain(domain)
+        others = Domain("is_registrant", "!=", True) & Domain(domain)
+        if operator != "ilike":
+            return Domain("is_registrant", "=", True) & Domain("complete_name", operator, value) | others
+        return self._search_registrants(value, others)
+
+    @api.model
+    def _search_registrants(self, text, others):
+        """A domain of the registrants whom `text` means, and of `others` (a domain of other contacts).
+
+        Only what the user may read is compared: who may not read phone numbers finds nobody by one.
+        """
+        words = search.words(text)[: search.WORDS]
+        letters = [word for word in words if not any(map(str.isdigit, word))]
+        if not words:
+            return others
+        if len(letters) == len(words):
+            # names only: a plain condition, so that PostgreSQL may choose between the index of names and the order of ids
+            domain = self._named([[word] for word in words])
+            return domain | self._misspelt(domain, words) | others
+        found = [
+            self._search(self._named([[word] for word in words]), active_test=False, bypass_access=True).select(),
+            self._search(others, active_test=False, bypass_access=True).select(),
+        ]
+        numbers = self._numbered(text)
+        found += numbers
+        if letters:
+            # a name and a number: both must fit
+            digits = " ".join(word for word in words if word not in letters)
+            fits = Domain("id", "in", SQL("(%s)", self._union(self._numbered(digits) or [SQL("SELECT NULL::integer")])))
+            both = self._named([[word] for word in letters]) & fits
+            found.append(self._search(both, active_test=False, bypass_access=True).select())
+        if numbers and len(search.number(text)) >= MEMBER_PART and self.env["g2p.group.membership"].has_access("read"):
+            # who comes with an ID or a phone may be a member of the household that is in the list
+            of_members = Domain("individual", "in", SQL("(%s)", self._union(numbers))) & (
+                Domain("ended_date", "=", False) | Domain("ended_date", ">", fields.Datetime.now())
+            )
+            found.append(self._column(self.env["g2p.group.membership"]._search(of_members), "group"))
+        return Domain("id", "in", SQL("(%s)", self._union(found)))
+
+    @api.model
+    def _named(self, sought):
+        return Domain("is_registrant", "=", True) & Domain.custom(
+            to_sql=lambda model, alias, query: search.named(
+                SQL.identifier(alias, "search_words", to_flush=model._fields["complete_name"]), sought
+            )
+        )
+
+    @api.model
+    def _misspelt(self, exact, words):
+        """A domain of individuals and of groups named nearly so: of those only of whom nobody is named so exactly."""
+        nobody = [
+            kind
+            for kind in (Domain("is_group", "=", False), Domain("is_group", "=", True))
+            if not self.with_context(active_test=False).search_count(exact & kind, limit=1)
+        ]
+        if not nobody:
+            return Domain.FALSE
+        sought = [[word, *(f" {other} " for other in search.near(self.env.cr, word))] for word in words]
+        if all(len(spellings) == 1 for spellings in sought):
+            return Domain.FALSE
+        return self._named(sought) & Domain.OR(nobody)
+
+    @api.model
+    def _numbered(self, text):
+        """Queries of the ids of registrants with an ID or a phone number that holds `text`, as the user may read them."""
+        found = []
+        number = search.number(text)
+        ids = self.env["g2p.reg.id"]
+        if len(number) >= search.LEAST and ids.has_access("read"):
+            found.append(self._column(ids._search(ids._holds(number)), "partner_id"))
+        phones = self.env["g2p.phone.number"]
+        digits = search.phone_digits(text)
+        if digits and phones.has_access("read"):
+            found.append(self._column(phones._search(phones._holds(text)), "partner_id"))
+        return found
+
+    @api.model
+    def _column(self, query, name):
+        return query.select(SQL.identifier(query.table, name))
+
+    @api.model
+    def _union(self, queries):
+        return SQL(" UNION ALL ").join(SQL("(%s)", query) for query in queries)
 
     # -- create, write, delete
 
@@ -189,14 +313,25 @@ class ResPartner(models.Model):
 
     def write(self, vals):
         self._refuse_disable_fields([vals])
+        if "change_reason" in vals:
+            reason = vals["change_reason"]
+            vals = {name: value for name, value in vals.items() if name != "change_reason"}
+            return self.with_context(g2p_reason=reason or self.env.context.get("g2p_reason")).write(vals)
         if "is_registrant" in vals and not self.env.su:
             self._check_registrant_change(vals["is_registrant"])
+        # what the history of changes keeps needs no message for each person (rules of tables with a row a beneficiary)
+        writer = (
+            self if "mail_notrack" in self.env.context or not all(self.mapped("is_registrant")) else self._untracked()
+        )
         with self.env["g2p.group.membership"]._roles_settled():
-            result = super().write(vals)
+            result = super(ResPartner, writer).write(vals)
             if "name" in vals:
                 named = self.filtered(lambda partner: partner._has_name_parts())
                 self.env.add_to_compute(self._fields["name"], named)
         return result
+
+    def _untracked(self):
+        return self.with_context(mail_notrack=True)
 
     @api.ondelete(at_uninstall=False)
     def _unlink_registrants_by_administrators(self):

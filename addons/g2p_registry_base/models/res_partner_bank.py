@@ -3,15 +3,59 @@ from contextlib import suppress
 import schwifty
 
 from odoo import api, fields, models
-from odoo.exceptions import ValidationError
+from odoo.exceptions import UserError, ValidationError
 from odoo.tools import SQL
+
+# What says where money goes and to whom.
+PAYEE_FIELDS = (
+    "partner_id",
+    "acc_number",
+    "acc_holder_name",
+    "account_type",
+    "provider",
+    "bank_id",
+    "clearing_number",
+)
+
+# Since when an account is what it is, and by whom, is said by the database: whoever writes it, by whatever way, and nobody
+# can say otherwise. An account that becomes the primary one, or active again, changes for who is paid.
+CHANGED = """
+CREATE OR REPLACE FUNCTION g2p_account_changed() RETURNS trigger AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' AND NOT (
+        (OLD.partner_id, OLD.acc_number, OLD.acc_holder_name, OLD.account_type, OLD.provider, OLD.bank_id, OLD.clearing_number)
+        IS DISTINCT FROM
+        (NEW.partner_id, NEW.acc_number, NEW.acc_holder_name, NEW.account_type, NEW.provider, NEW.bank_id, NEW.clearing_number)
+        OR NEW.is_primary AND OLD.is_primary IS NOT TRUE
+        OR NEW.active AND OLD.active IS NOT TRUE
+    ) THEN
+        NEW.changed_at := OLD.changed_at;
+        NEW.changed_by := OLD.changed_by;
+    ELSE
+        -- the clock, not the start of the transaction: a change that was long in coming is still the later one
+        NEW.changed_at := clock_timestamp() AT TIME ZONE 'UTC';
+        NEW.changed_by := CASE
+            WHEN TG_OP = 'INSERT' THEN NEW.create_uid
+            WHEN NEW.write_date IS DISTINCT FROM OLD.write_date OR NEW.write_date = now() AT TIME ZONE 'UTC' THEN NEW.write_uid
+            ELSE nullif(current_setting('g2p.user_id', true), '')::integer
+        END;
+    END IF;
+    RETURN NEW;
+END $$ LANGUAGE plpgsql;
+
+CREATE OR REPLACE TRIGGER g2p_account_changed BEFORE INSERT OR UPDATE ON res_partner_bank
+    FOR EACH ROW EXECUTE FUNCTION g2p_account_changed();
+"""
 
 
 class ResPartnerBank(models.Model):
     """An account a registrant is paid on: at a bank, or a mobile wallet."""
 
-    _inherit = "res.partner.bank"
+    _name = "res.partner.bank"
+    _inherit = ["res.partner.bank", "g2p.change.mixin"]
     _guarded = True
+    _changes_on = "partner_id"
+    _watched_fields = (*PAYEE_FIELDS, "active", "is_primary")
 
     _primary_once = models.UniqueIndex(
         "(partner_id) WHERE is_primary AND active", "A registrant has one primary account."
@@ -29,7 +73,51 @@ class ResPartnerBank(models.Model):
     is_primary = fields.Boolean(
         string="Primary", copy=False, help="The account payments go to. The first account is primary by itself."
     )
+    changed_at = fields.Datetime(
+        "As it is since",
+        readonly=True,
+        copy=False,
+        help="When number, holder, bank or provider last changed, or when it became the account in force.",
+    )
+    changed_by = fields.Many2one("res.users", "Changed by", readonly=True, copy=False)
+    needs_reason = fields.Boolean(compute="_compute_needs_reason")
+    change_reason = fields.Char(
+        "Why it changes",
+        compute="_compute_change_reason",
+        readonly=False,
+        exportable=False,
+        help="Kept with the change.",
+    )
     iban = fields.Char(string="IBAN", compute="_compute_iban", help="Where the bank's country has IBANs.")
+
+    def init(self):
+        self.env.cr.execute(CHANGED)
+        return super().init()
+
+    @api.depends(*PAYEE_FIELDS, "active")
+    def _compute_needs_reason(self):
+        for account in self:
+            account.needs_reason = account._is_changed({name: account[name] for name in (*PAYEE_FIELDS, "active")})
+
+    def _compute_change_reason(self):
+        """A reason belongs to one change: it is asked anew."""
+        self.change_reason = False
+
+    def _is_changed(self, vals):
+        """Whether `vals` change where money goes, of an account of a registrant that is there already."""
+        known = self._origin
+        if not known or not known.partner_id.is_registrant:
+            return False
+        return any(
+            known._fields[name].convert_to_write(known[name], known)
+            != known._fields[name].convert_to_write(
+                known._fields[name].convert_to_cache(value, known, validate=False), known
+            )
+            if known._fields[name].type != "many2one"
+            else known[name].id != (value.id if isinstance(value, models.BaseModel) else value or False)
+            for name, value in vals.items()
+            if name in (*PAYEE_FIELDS, "active")
+        )
 
     @api.depends("acc_number", "account_type", "clearing_number", "bank_id.bic", "bank_id.country")
     def _compute_iban(self):
@@ -67,7 +155,12 @@ class ResPartnerBank(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        accounts = super().create([{**vals, "is_primary": False} for vals in vals_list])
+        accounts = super().create(
+            [
+                {name: vals[name] for name in vals if name != "change_reason"} | {"is_primary": False}
+                for vals in vals_list
+            ]
+        )
         wanted = self.browse(
             account.id for account, vals in zip(accounts, vals_list, strict=True) if vals.get("is_primary")
         )
@@ -75,6 +168,11 @@ class ResPartnerBank(models.Model):
         return accounts
 
     def write(self, vals):
+        if "change_reason" in vals:
+            reason = vals["change_reason"] or self.env.context.get("g2p_reason")
+            vals = {name: value for name, value in vals.items() if name != "change_reason"}
+            return self.with_context(g2p_reason=reason).write(vals)
+        self._ask_for_reason(vals)
         if not vals.keys() & {"is_primary", "active", "partner_id"}:
             return super().write(vals)
         partners = self.partner_id
@@ -87,6 +185,21 @@ class ResPartnerBank(models.Model):
         result = super().write(vals) if vals else True
         (self | partners.with_context(active_test=False).bank_ids)._settle_primary(wanted)
         return result
+
+    def _ask_for_reason(self, vals):
+        """Money will go elsewhere: whoever wants that says why. Steps of the system give their own reason."""
+        if self.env.su or (self.env.context.get("g2p_reason") or "").strip():
+            return
+        for account in self:
+            if account._is_changed(vals):
+                raise UserError(
+                    self.env._(
+                        "Say why the account %(account)s of %(registrant)s changes, in “Why it changes”: the reason is "
+                        "kept with the change.",
+                        account=account.acc_number,
+                        registrant=account.partner_id.name,
+                    )
+                )
 
     def _settle_primary(self, wanted):
         """Each registrant of `self` ends with one primary account: the last of `wanted`, else the one it had, else the
@@ -117,11 +230,12 @@ class ResPartnerBank(models.Model):
                 """
                 %s
                 UPDATE res_partner_bank account
-                SET is_primary = FALSE
+                SET is_primary = FALSE, write_uid = %s, write_date = now() AT TIME ZONE 'UTC'
                 FROM chosen
                 WHERE account.partner_id = chosen.partner_id AND account.id <> chosen.id AND account.is_primary
                 """,
                 chosen,
+                self.env.uid,
             )
         )
         self.env.cr.execute(
@@ -129,11 +243,12 @@ class ResPartnerBank(models.Model):
                 """
                 %s
                 UPDATE res_partner_bank account
-                SET is_primary = TRUE
+                SET is_primary = TRUE, write_uid = %s, write_date = now() AT TIME ZONE 'UTC'
                 FROM chosen
                 WHERE account.id = chosen.id AND account.is_primary IS NOT TRUE
                 """,
                 chosen,
+                self.env.uid,
             )
         )
-        self.invalidate_model(["is_primary"], flush=False)
+        self.invalidate_model(["is_primary", "changed_at", "changed_by", "write_uid", "write_date"], flush=False)

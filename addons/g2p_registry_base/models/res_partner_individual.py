@@ -22,6 +22,13 @@ class ResPartner(models.Model):
     birthdate = fields.Date(string="Date of birth")
     birthdate_not_exact = fields.Boolean(string="Approximate birth date")
     age = fields.Char(compute="_compute_age", search="_search_age")
+    age_in_years = fields.Integer(
+        "Age (years)",
+        compute="_compute_age",
+        search="_search_age",
+        aggregator=None,
+        help="In whole years; 0 if not known.",
+    )
     gender = fields.Selection(selection=lambda self: self.env["gender.type"]._selection())
     disability = fields.Selection(
         [("yes", "Yes"), ("no", "No")], help="Whether the person lives with a disability; empty: not known."
@@ -58,8 +65,10 @@ class ResPartner(models.Model):
         today = fields.Date.context_today(self)
         for partner in self:
             if partner.birthdate:
-                partner.age = str(relativedelta(today, partner.birthdate).years)
+                partner.age_in_years = relativedelta(today, partner.birthdate).years
+                partner.age = str(partner.age_in_years)
             else:
+                partner.age_in_years = 0
                 partner.age = self.env._("No Birthdate!")
 
     @api.model
@@ -74,7 +83,7 @@ class ResPartner(models.Model):
             return Domain("birthdate", "<=", today - relativedelta(years=years))
 
         if operator == "in":
-            known = [int(item) for item in value if str(item or "").strip().isdigit()]
+            known = [int(item) for item in map(str, value) if item.strip().isdigit()]  # missing is written False
             domain = Domain.OR(born_by(years) & born_after(years) for years in known)
             return domain | Domain("birthdate", "=", False) if len(known) < len(value) else domain
         try:

@@ -1,4 +1,9 @@
 from odoo import api, fields, models
+from odoo.tools import SQL
+from odoo.tools.misc import formatLang
+
+# Of users limited to areas: counts below this are not told, unless the setting says otherwise.
+LEAST_TOLD = 5
 
 
 class ResUsers(models.Model):
@@ -17,6 +22,13 @@ class ResUsers(models.Model):
         "g2p.area", compute="_compute_g2p_allowed_area_ids", compute_sudo=True, string="Areas and areas within"
     )
 
+    g2p_least_told = fields.Integer(
+        "Smallest number told",
+        compute="_compute_g2p_least_told",
+        compute_sudo=True,
+        help="Smaller counts of who meets conditions are not told to the user; 0 for who sees all areas.",
+    )
+
     @api.depends("g2p_area_ids")
     def _compute_g2p_allowed_area_ids(self):
         """What record rules compare with: ids, so that they are answered by the index on the area."""
@@ -25,6 +37,38 @@ class ResUsers(models.Model):
             user.g2p_allowed_area_ids = user.g2p_area_ids and areas.search(
                 [("id", "child_of", user.g2p_area_ids.ids)], order="id"
             )
+
+    # Counts
+
+    @api.depends("g2p_area_ids")
+    def _compute_g2p_least_told(self):
+        # sudo: a number in the settings
+        value = str(self.env["ir.config_parameter"].sudo().get_param("g2p_registry_base.least_told", LEAST_TOLD))
+        least = int(value) if value.isdigit() else LEAST_TOLD
+        for user in self:
+            user.g2p_least_told = least if user.g2p_area_ids else 0
+
+    def _g2p_told(self, count):
+        """A count as it is told to the user: a number, and words.
+
+        Who sees some areas only could ask about one person with conditions that fit them alone: small counts stay open.
+        """
+        least = self.g2p_least_told
+        if count < least:
+            return 0, self.env._("fewer than %s", least)
+        return count, formatLang(self.env, count, digits=0)
+
+    def _g2p_count(self, registrants):
+        """How many of these registrants there are, among those whom the user may see if they are limited to areas.
+
+        :param SQL registrants: a query with a column `registrant_id`.
+        """
+        seen = SQL("TRUE")
+        if self.g2p_area_ids:
+            partners = self.env["res.partner"].with_user(self).with_context(active_test=False)
+            seen = SQL("registrant_id IN %s", partners._search([]).subselect())
+        [[count]] = self.env.execute_query(SQL("SELECT COUNT(*) FROM (%s) AS registrants WHERE %s", registrants, seen))
+        return count
 
     def write(self, vals):
         result = super().write(vals)

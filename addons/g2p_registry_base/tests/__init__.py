@@ -11,3 +11,6 @@ from . import test_odoo_import
 from . import test_registrant_attributes
 from . import test_registrants
 from . import test_relationships
+from . import test_search
+from . import test_conditions
+from . import test_changes

@@ -10,6 +10,8 @@ from odoo.exceptions import AccessError
 from odoo.tests import TransactionCase, new_test_user, tagged
 from odoo.tools import SQL
 
+from odoo.addons.g2p_bulk.tests.statements import counting_statements
+
 COLUMNS = (
     "size children children_under_5 children_6_17 adults elderly working_age women females female_headed disabled_members "
     "unknown_age_members dependency_ratio head_age head_gender"
@@ -280,9 +282,9 @@ class TestGroupIndicator(IndicatorCase):
         )
         self.env.flush_all()
         registry = self.env.ref("g2p_registry_base.registry")
-        before = self.env.cr.sql_log_count
-        counts = registry._bulk_chunk_refresh_indicators(None, 0, 2**31 - 1)
-        self.assertEqual(self.env.cr.sql_log_count - before, 1)
+        with counting_statements(self.env.cr) as count:
+            counts = registry._bulk_chunk_refresh_indicators(None, 0, 2**31 - 1)
+        self.assertEqual(count.statements, 1)
         self.assertGreaterEqual(counts["unchanged"], 201)
 
     # -- searched

@@ -2,6 +2,8 @@ from odoo.exceptions import AccessError, ValidationError
 from odoo.tests import TransactionCase, new_test_user, tagged
 from odoo.tools import SQL
 
+from odoo.addons.g2p_bulk.tests.statements import counting_statements
+
 QUESTIONS = [
     {"name": "rooms", "string": "Rooms", "type": "integer"},
     {"name": "land", "string": "Land", "type": "float"},
@@ -207,16 +209,19 @@ class TestRegistrantAttributes(TransactionCase):
 
     def test_creating_many_costs_no_statement_each(self):
         def created(number):
-            self.env.flush_all()
-            before = self.env.cr.sql_log_count
-            self.env["res.partner"].create(
-                [
-                    {"name": f"H {i}", "is_registrant": True, "is_group": True, "registrant_attributes": {"rooms": i}}
-                    for i in range(number)
-                ]
-            )
-            self.env.flush_all()
-            return self.env.cr.sql_log_count - before
+            with counting_statements(self.env.cr) as count:
+                self.env["res.partner"].create(
+                    [
+                        {
+                            "name": f"H {i}",
+                            "is_registrant": True,
+                            "is_group": True,
+                            "registrant_attributes": {"rooms": i},
+                        }
+                        for i in range(number)
+                    ]
+                )
+            return count.statements
 
         created(2)
         few, many = created(10), created(90)

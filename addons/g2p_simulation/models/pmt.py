@@ -24,6 +24,17 @@ class Program(models.Model):
         return super()._application_program()
 
 
+class ConditionCatalogue(models.AbstractModel):
+    _inherit = "g2p.condition.catalogue"
+
+    def _pmt_scores(self, program, low, high):
+        """Of a scenario nobody's score is kept."""
+        model = program._active_pmt_model()
+        if not program.is_sandbox or not model:
+            return super()._pmt_scores(program, low, high)
+        return SQL("SELECT scored.registrant_id, scored.score FROM (%s) AS scored", model._scores_sql(low, high))
+
+
 class PMTModel(models.Model):
     _inherit = "g2p.pmt.model"
 

@@ -5,7 +5,6 @@ from odoo.exceptions import ValidationError
 from odoo.fields import Domain
 
 from odoo.addons.g2p_programs.models.constants import GROUP_MANAGER
-from odoo.addons.g2p_programs.models.domain import parse_domain
 
 # Kept on the program behind the scenario
 SETTINGS = ("eligibility_managers", "entitlement_managers", "pmt_config", "eligibility_mode")
@@ -17,7 +16,7 @@ class ProgramScenario(models.Model):
 
     _name = "g2p.program.scenario"
     _description = "Scenario"
-    _inherit = ["mail.thread", "g2p.state.mixin", "g2p.bulk.mixin"]
+    _inherit = ["mail.thread", "g2p.state.mixin", "g2p.bulk.mixin", "g2p.condition.mixin"]
     _order = "program_id, id desc"
 
     _protected_fields = (
@@ -171,21 +170,13 @@ class ProgramScenario(models.Model):
         for scenario in self:
             scenario.differences = "\n".join(scenario._differences()) if scenario.sandbox_id else False
 
-    @api.constrains("benchmark_domain")
-    def _check_benchmark_domain(self):
-        for scenario in self:
-            try:
-                # Searched as the user who writes it: nobody may ask by a benchmark what they may not read.
-                self.env["res.partner"].search(scenario._benchmark_domain(), limit=1)
-            except Exception as error:
-                raise ValidationError(
-                    self.env._("The conditions under “Known to be poor” can't be used: %s", error)
-                ) from error
+    def _condition_fields(self):
+        return {**super()._condition_fields(), "benchmark_domain": "res.partner"}
 
     def _benchmark_domain(self):
         """The conditions of the benchmark; nobody when there are none."""
         self.ensure_one()
-        domain = parse_domain(self.env, self.benchmark_domain)
+        domain = self._conditions("benchmark_domain")
         return Domain.FALSE if domain.is_true() else domain
 
     # CRUD

@@ -157,6 +157,9 @@ class ProgramScenario(models.Model):
         # Two people who apply at once do so one after the other.
         self.env.cr.execute("SELECT id FROM g2p_program WHERE id = %s FOR UPDATE", [self.program_id.id])
         self._check_apply()
+        self._bulk_check("apply_to_program")
+        # The program's own steps decide by one set of settings, from the first row to the last.
+        self.program_id._bulk_check("settings")
         differences = self._differences()
         rescore = self._pmt_settings(self.sandbox_id) and self._pmt_settings(self.sandbox_id) != self._pmt_settings(
             self.program_id

@@ -1,6 +1,7 @@
 """The step *Simulate*: what the settings of the scenario would lead to, chunk by chunk, without touching the program."""
 
-from odoo import fields, models
+from odoo import api, fields, models
+from odoo.exceptions import AccessError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
@@ -26,11 +27,26 @@ class ProgramScenario(models.Model):
             "others": (_("Would not get it"), "skipped"),
         }
 
+    def _bulk_parents(self):
+        return [*super()._bulk_parents(), self.program_id]
+
+    @api.model
+    def _bulk_relies_on(self):
+        return {**super()._bulk_relies_on(), "simulate": (), "apply_to_program": ("simulate",)}
+
     def action_simulate(self):
         """Button: count who would get what under these settings, as of now. The program stays as it is."""
         self.ensure_one()
         self.program_id._check_can(GROUP_MANAGER)
         self.check_access("write")
+        if self.env.user.g2p_area_ids:
+            raise AccessError(
+                self.env._(
+                    "A simulation counts everybody whom the program may reach, and you see some areas only. Ask a program "
+                    "manager who sees all areas to simulate “%s”, or preview eligibility, which counts your areas.",
+                    self.name,
+                )
+            )
         return self._bulk_start("simulate", params={"settings": self._fingerprint()})._notification()
 
     def _bulk_before_simulate(self, operation):

@@ -6,6 +6,7 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
+from odoo.addons.g2p_bulk.tests.statements import counting_statements
 from odoo.addons.g2p_programs.tests.common import ProgramsCase
 
 
@@ -291,9 +292,9 @@ class TestSimulation(ProgramsCase):
         operation = scenario.operation_ids.sudo()[:1]
 
         def cost(high):
-            start = self.env.cr.sql_log_count
-            scenario.sudo()._bulk_chunk_simulate(operation, 0, high)
-            return self.env.cr.sql_log_count - start
+            with counting_statements(self.env.cr) as count:
+                scenario.sudo()._bulk_chunk_simulate(operation, 0, high)
+            return count.statements
 
         cost(self.people[1].id)  # fills the caches
         few = cost(self.people[1].id)

@@ -21,6 +21,7 @@ class BankAccountDeduplicationManager(models.Model):
     _name = "g2p.deduplication.manager.bank_account"
     _description = "Deduplication by bank account"
     _inherit = "g2p.base.deduplication.manager"
+    _only_a_sign = True
 
     def _collision_keys(self, people):
         return SQL(
@@ -35,6 +36,9 @@ class BankAccountDeduplicationManager(models.Model):
             """,
             people,
         )
+
+    def _looks_at(self):
+        return self.env._("account")
 
     def _reason(self):
         return self.env._("The same bank account")

@@ -350,6 +350,10 @@ class FuzzyDeduplicationManager(models.Model):
     _name = "g2p.deduplication.manager.fuzzy"
     _description = "Deduplication by similar name and date of birth"
     _inherit = ["g2p.base.deduplication.manager", "g2p.deduplication.fuzzy.mixin"]
+    _only_a_sign = True
+
+    def _looks_at(self):
+        return self.env._("similar name")
 
     def _collision_pairs(self, people):
         return self._fuzzy_pairs(people)

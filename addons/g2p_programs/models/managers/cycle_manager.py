@@ -8,6 +8,18 @@ from dateutil.relativedelta import relativedelta
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 
+# How long a period is by the program's disbursement frequency.
+FREQUENCY_INTERVALS = {
+    "Daily": ("daily", 1),
+    "Weekly": ("weekly", 1),
+    "Fortnightly": ("weekly", 2),
+    "Monthly": ("monthly", 1),
+    "BiMonthly": ("monthly", 2),
+    "Quarterly": ("monthly", 3),
+    "SemiAnnually": ("monthly", 6),
+    "Annually": ("yearly", 1),
+}
+RECURRENCE_FIELDS = {"one_time", "rrule_type", "cycle_duration"}
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -65,10 +77,14 @@ class BaseCycleManager(models.AbstractModel):
     def _next_period(self, after=None):
         """The period that follows a date.
 
-        :param date after: the last day of the previous cycle; None for the first cycle, which starts today.
+        :param date after: the last day of the previous cycle; None for the first cycle.
         :return: (first day, last day)
         """
         raise NotImplementedError  # pragma: no cover - abstract contract
+
+    def _full_period_days(self, start, end):
+        """How many days the full period has whose last part is `start` to `end`; as many as those where it is no part."""
+        return (end - start).days + 1
 
 
 class CycleRecurrenceMixin(models.AbstractModel):
@@ -117,19 +133,33 @@ class CycleRecurrenceMixin(models.AbstractModel):
         default="1",
     )
 
+    by_weekday = fields.Boolean(compute="_compute_by_day")
+    by_month = fields.Boolean(compute="_compute_by_day")
+    short_first_cycle = fields.Boolean(
+        "The first cycle starts at once",
+        help="The first cycle starts on the day it is created and ends before the day of the rule: it is short, and pays its "
+        "days' part of the amounts. Otherwise the first cycle waits for the day of the rule and pays in full.",
+    )
+
     @api.constrains("rrule_type", "month_by", "weekday", "byday")
     def _check_recurrence(self):
         for record in self:
             if record.rrule_type == "monthly" and record.month_by == "day" and not (record.weekday and record.byday):
                 raise ValidationError(self.env._("Say which weekday of the month cycles begin on."))
 
-    def _next_occurrence(self, start):
-        """The first occurrence of the recurrence after the day `start`."""
-        self.ensure_one()
-        if self.rrule_type == "daily":
-            return start + relativedelta(days=self.cycle_duration)
-        if self.rrule_type == "yearly":
-            return start + relativedelta(years=self.cycle_duration)
+    @api.depends("one_time", "rrule_type", "cycle_duration")
+    def _compute_by_day(self):
+        """Which day can be chosen on which cycles begin."""
+        for record in self:
+            unit = record.rrule_type
+            record.by_weekday = unit == "weekly" and not record.one_time
+            record.by_month = unit == "monthly" and not record.one_time
+
+    def _rule(self, start, interval):
+        """The days on which cycles begin, weekly or monthly, from `start` on.
+
+        :return rrule: of midnights
+        """
         if self.rrule_type == "weekly":
             frequency = rrule.WEEKLY
             days = [number for number, name in enumerate(WEEKDAYS) if self[name]]
@@ -142,10 +172,35 @@ class CycleRecurrenceMixin(models.AbstractModel):
                 # The last of the days 28 to `day` that the month has: 31 gives 30 April, and 28 or 29 February.
                 days = list(range(28, self.day + 1)) if self.day > 28 else self.day
                 options = {"bymonthday": days, "bysetpos": -1}
-        rule = rrule.rrule(
-            frequency, dtstart=fields.Datetime.to_datetime(start), interval=self.cycle_duration, **options
-        )
-        return rule.after(fields.Datetime.to_datetime(start)).date()
+        return rrule.rrule(frequency, dtstart=fields.Datetime.to_datetime(start), interval=interval, **options)
+
+    def _first_occurrence(self, day):
+        """The first day of the rule, `day` or later. Any day is one, where periods are counted in days or years."""
+        if self.rrule_type in ("daily", "yearly"):
+            return day
+        return self._rule(day, 1).after(fields.Datetime.to_datetime(day), inc=True).date()
+
+    def _next_occurrence(self, start):
+        """The first occurrence of the recurrence after the day `start`."""
+        self.ensure_one()
+        unit, number = self.rrule_type, self.cycle_duration
+        if unit == "daily":
+            return start + relativedelta(days=number)
+        if unit == "yearly":
+            return start + relativedelta(years=number)
+        return self._rule(start, number).after(fields.Datetime.to_datetime(start)).date()
+
+    def _previous_occurrence(self, day):
+        """The day of the rule on which the full period began that ends before `day`, itself a day of the rule."""
+        unit, number = self.rrule_type, self.cycle_duration
+        if unit == "weekly":
+            begin = day - relativedelta(weeks=number)
+            begin -= relativedelta(days=begin.weekday())
+            if not any(self[name] for name in WEEKDAYS):
+                begin = day - relativedelta(weeks=number)
+        else:
+            begin = day - relativedelta(months=number, day=1)
+        return self._rule(begin, number).before(fields.Datetime.to_datetime(day)).date()
 
 
 class DefaultCycleManager(models.Model):
@@ -153,9 +208,63 @@ class DefaultCycleManager(models.Model):
     _description = "Cycle manager (default)"
     _inherit = ["g2p.base.cycle.manager", "g2p.cycle.recurrence.mixin"]
 
+    # The recurrence and the program's disbursement frequency are one fact, shown in two places: whichever is changed, the
+    # other follows. A recurrence that no frequency has a name for is "on demand".
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        programs = self.env["g2p.program"].browse([vals.get("program_id") for vals in vals_list])
+        told = [bool(RECURRENCE_FIELDS & set(vals)) for vals in vals_list]
+        for program, vals, said in zip(programs, vals_list, told, strict=True):
+            if not said and program:
+                vals.update(self._recurrence_of(program.disbursement_frequency))
+        managers = super().create(vals_list)
+        for manager, said in zip(managers, told, strict=True):
+            if said:
+                manager._tell_frequency()
+        return managers
+
+    def write(self, vals):
+        result = super().write(vals)
+        if RECURRENCE_FIELDS & set(vals) and not self.env.context.get("g2p_frequency_known"):
+            for manager in self:
+                manager._tell_frequency()
+        return result
+
+    @api.model
+    def _recurrence_of(self, frequency):
+        """The values of a recurrence that a frequency stands for; none for "on demand"."""
+        if frequency not in FREQUENCY_INTERVALS:
+            return {}
+        unit, number = FREQUENCY_INTERVALS[frequency]
+        return {"one_time": False, "rrule_type": unit, "cycle_duration": number}
+
+    def _tell_frequency(self):
+        frequency = "OnDemand"
+        if not self.one_time:
+            intervals = {interval: name for name, interval in FREQUENCY_INTERVALS.items()}
+            frequency = intervals.get((self.rrule_type, self.cycle_duration), frequency)
+        if self.program_id.disbursement_frequency != frequency:
+            # sudo: who may change the recurrence was checked by the write above, and this is the same fact
+            self.program_id.definition_id.sudo().with_context(
+                g2p_frequency_known=True
+            ).disbursement_frequency = frequency
+
     def _next_period(self, after=None):
         self.ensure_one()
         start = after + timedelta(days=1) if after else fields.Date.context_today(self)
         if self.one_time:
             return start, start
-        return start, self._next_occurrence(start) - timedelta(days=1)
+        if after:
+            return start, self._next_occurrence(start) - timedelta(days=1)
+        first = self._first_occurrence(start)
+        if first > start and self.short_first_cycle:
+            return start, first - timedelta(days=1)
+        return first, self._next_occurrence(first) - timedelta(days=1)
+
+    def _full_period_days(self, start, end):
+        self.ensure_one()
+        following = end + timedelta(days=1)
+        if self.one_time or self._first_occurrence(start) == start or self._first_occurrence(following) != following:
+            return super()._full_period_days(start, end)
+        return max((following - self._previous_occurrence(following)).days, (following - start).days)

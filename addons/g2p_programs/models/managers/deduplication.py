@@ -1,6 +1,7 @@
 """Deduplication managers answer: which members collide? Each gives keys that members share, or pairs."""
 
 from odoo import api, fields, models
+from odoo.exceptions import ValidationError
 from odoo.tools import SQL
 
 
@@ -32,6 +33,42 @@ class BaseDeduplicationManager(models.AbstractModel):
     _inherit = "g2p.manager.source.mixin"
     _manager_reference = "g2p.deduplication.manager"
 
+    # Of whom this type can find anything at all: in a program for others it would answer "no duplicates" for ever.
+    _target_types = ("group", "individual")
+    # Whether what it finds is only a sign: spouses share a phone, and namesakes exist.
+    _only_a_sign = False
+
+    needs_decision = fields.Boolean(
+        "An officer decides",
+        default=lambda self: self._only_a_sign,
+        help="Who is found is shown as a set of duplicates, and nobody is marked until an officer has chosen who stays. "
+        "Otherwise the program's rule chooses, and the others are marked at once.",
+    )
+
+    @api.constrains("program_id")
+    def _check_can_match(self):
+        for manager in self:
+            if refusal := manager._cannot_match():
+                raise ValidationError(refusal)
+
+    def _cannot_match(self):
+        """Why this manager can find nobody in its program, in words, and what to do; False when it can."""
+        self.ensure_one()
+        if self.program_id.target_type in self._target_types:
+            return False
+        labels = dict(self.program_id.definition_id._fields["target_type"]._description_selection(self.env))
+        return self.env._(
+            "“%(manager)s” looks for %(by)s, which no two members of a program of this target type (%(target)s) can have "
+            "in common: it would find nobody. Compare by ID, phone, account or similar name instead.",
+            manager=self.name,
+            by=self._looks_at(),
+            target=labels.get(self.program_id.target_type, "").lower(),
+        )
+
+    def _looks_at(self):
+        """By what this manager compares, in one or two words, as in: no duplicates by ID, phone."""
+        raise NotImplementedError  # pragma: no cover - abstract contract
+
     def _collision_keys(self, people):
         """Registrants that share a key are duplicates of each other.
 
@@ -59,6 +96,7 @@ class DefaultDeduplicationManager(models.Model):
     _name = "g2p.deduplication.manager.default"
     _description = "Deduplication by shared member"
     _inherit = "g2p.base.deduplication.manager"
+    _target_types = ("group",)
 
     def _collision_keys(self, people):
         return SQL(
@@ -77,6 +115,9 @@ class DefaultDeduplicationManager(models.Model):
             people=people,
         )
 
+    def _looks_at(self):
+        return self.env._("shared member")
+
     def _reason(self):
         return self.env._("The same person is in several groups")
 
@@ -89,6 +130,24 @@ class IDDocumentDeduplicationManager(models.Model):
     _inherit = "g2p.base.deduplication.manager"
 
     supported_id_document_types = fields.Many2many("g2p.id.type", string="ID types", help="Empty means all types.")
+
+    @api.constrains("program_id", "supported_id_document_types")
+    def _check_can_match(self):
+        return super()._check_can_match()
+
+    def _cannot_match(self):
+        """Nobody of an individual program has an ID of a type that only groups have. Members of groups count for theirs."""
+        refusal = super()._cannot_match()
+        if refusal or self.program_id.target_type == "group" or not self.supported_id_document_types:
+            return refusal
+        if any(kind.target_type != "group" for kind in self.supported_id_document_types):
+            return False
+        return self.env._(
+            "“%(manager)s” compares IDs of these types only: %(types)s. Individuals can't have them, so it would find nobody. "
+            "Choose types that individuals have, or none for all types.",
+            manager=self.name,
+            types=", ".join(self.supported_id_document_types.mapped("name")),
+        )
 
     def _collision_keys(self, people):
         return SQL(
@@ -110,6 +169,11 @@ class IDDocumentDeduplicationManager(models.Model):
             else SQL("TRUE"),
         )
 
+    def _looks_at(self):
+        if self.supported_id_document_types:
+            return self.env._("ID (%s)", ", ".join(self.supported_id_document_types.mapped("name")))
+        return self.env._("ID")
+
     def _reason(self):
         return self.env._("The same ID document")
 
@@ -120,6 +184,7 @@ class PhoneNumberDeduplicationManager(models.Model):
     _name = "g2p.deduplication.manager.phone_number"
     _description = "Deduplication by phone number"
     _inherit = "g2p.base.deduplication.manager"
+    _only_a_sign = True
 
     def _collision_keys(self, people):
         return SQL(
@@ -132,6 +197,9 @@ class PhoneNumberDeduplicationManager(models.Model):
             """,
             people,
         )
+
+    def _looks_at(self):
+        return self.env._("phone")
 
     def _reason(self):
         return self.env._("The same phone number")

@@ -5,11 +5,9 @@ the program's base set does not qualify. The program combines the managers' answ
 """
 
 from odoo import api, fields, models
-from odoo.exceptions import ValidationError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from ..domain import parse_domain
 from ..explain import DomainExplanation
 from ..kleene import decided, three_valued
 
@@ -45,7 +43,7 @@ class BaseEligibilityManager(models.AbstractModel):
 
     _name = "g2p.program_membership.manager"
     _description = "Eligibility manager"
-    _inherit = "g2p.manager.source.mixin"
+    _inherit = ["g2p.manager.source.mixin", "g2p.condition.mixin"]
     _manager_reference = "g2p.eligibility.manager"
 
     _reason_code = "not_eligible"
@@ -53,47 +51,43 @@ class BaseEligibilityManager(models.AbstractModel):
     eligibility_domain = fields.Char(
         string="Registrants matching", default="[]", help="Conditions on the registrant; empty means everybody."
     )
-    matching_count = fields.Integer(compute="_compute_matching_count", string="Registrants who match")
+    matching_count = fields.Integer(
+        compute="_compute_matching_count",
+        string="Number who match",
+        help="Of the registrants whom you may see. 0 also stands for a number so small that it is not told to you.",
+    )
     unknown_count = fields.Integer(
         compute="_compute_matching_count",
-        string="Data missing",
+        string="Number whose data is missing",
+        help="Registrants of whom nobody can tell, because data that the conditions ask for is missing.",
+    )
+    matching_told = fields.Char("Registrants who match", compute="_compute_matching_count")
+    unknown_told = fields.Char(
+        "Data missing",
+        compute="_compute_matching_count",
         help="Registrants of whom nobody can tell, because data that the conditions ask for is missing.",
     )
 
-    @api.constrains("eligibility_domain")
-    def _check_eligibility_domain(self):
-        for manager in self:
-            manager._check_conditions(manager.name, self.env["res.partner"], manager.eligibility_domain)
-
-    def _check_conditions(self, name, model, conditions):
-        """Refuse conditions that can't be used, in one sentence.
-
-        :param str conditions: as people write them, for records of `model`.
-        """
-        try:
-            domain = self._parse(conditions)
-            # Searched as the user who writes it: nobody may ask by a rule what they may not read.
-            model.search(domain, limit=1)
-            three_valued(domain, model.sudo())  # sudo: nothing is read, the domain is only taken apart
-        except Exception as error:
-            raise ValidationError(
-                self.env._("The conditions of “%(name)s” can't be used: %(error)s", name=name, error=error)
-            ) from error
-
-    def _parse(self, conditions):
-        return parse_domain(self.env, conditions)
+    def _condition_fields(self):
+        return {**super()._condition_fields(), "eligibility_domain": "res.partner"}
 
     @api.depends("eligibility_domain", "program_id")
+    @api.depends_context("uid")
     def _compute_matching_count(self):
         for manager in self:
-            manager.matching_count = manager.unknown_count = 0
-            if manager.program_id:
-                manager.matching_count = manager._count(manager._eligible_registrants())
-                manager.unknown_count = manager._count(manager._unknown_registrants())
+            matching = unknown = 0
+            if manager.program_id and not manager.conditions_problem:
+                matching = manager._count(manager._eligible_registrants())
+                unknown = manager._count(manager._unknown_registrants())
+            manager.matching_count, manager.matching_told = self.env.user._g2p_told(matching)
+            manager.unknown_count, manager.unknown_told = self.env.user._g2p_told(unknown)
 
     def _count(self, registrants):
-        [[count]] = self.env.execute_query(SQL("SELECT COUNT(*) FROM (%s) AS registrants", registrants))
-        return count
+        """How many of these registrants there are, among those whom a user limited to areas may see.
+
+        :param SQL registrants: a column `registrant_id`.
+        """
+        return self.env.user._g2p_count(registrants)
 
     # The sets
 
@@ -151,7 +145,7 @@ class BaseEligibilityManager(models.AbstractModel):
     def _registrant_domain(self):
         """The conditions as a domain on res.partner."""
         self.ensure_one()
-        return parse_domain(self.env, self.eligibility_domain)
+        return self._conditions("eligibility_domain")
 
     def _registrant_verdict(self):
         """The conditions as a pair of domains: of whom they are certainly true, and of whom they may be."""
@@ -177,7 +171,7 @@ class BaseEligibilityManager(models.AbstractModel):
 
     def _or_conditions(self, reason):
         """The reason of a kind that asks one more thing: who is left out may miss that, or the conditions."""
-        if parse_domain(self.env, self.eligibility_domain).is_true():
+        if self._conditions("eligibility_domain").is_true():
             return reason
         return self.env._(
             "%(reason)s, or does not meet the conditions of “%(manager)s”", reason=reason, manager=self.name

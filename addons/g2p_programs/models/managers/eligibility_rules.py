@@ -111,6 +111,7 @@ class EligibilityRuleDefinition(models.Model):
 
     _name = "g2p.eligibility.rule.definition"
     _description = "Eligibility rule"
+    _inherit = "g2p.condition.mixin"
     _order = "manager_id, rule_number, id"
     _rec_name = "mnemonic"
 
@@ -142,9 +143,14 @@ class EligibilityRuleDefinition(models.Model):
         selection="_selection_target_registry", string="Registry", required=True, default="res.partner"
     )
     domain = fields.Char("Conditions", required=True, default="[]")
-    matching_count = fields.Integer("Registrants", compute="_compute_counts", help="Registrants of this rule alone.")
-    running_count = fields.Integer("So far", compute="_compute_counts", help="Registrants after this rule.")
-    unknown_count = fields.Integer("Data missing", compute="_compute_counts")
+    matching_count = fields.Integer(
+        "Number who match", compute="_compute_counts", help="Registrants of this rule alone."
+    )
+    running_count = fields.Integer("Number so far", compute="_compute_counts", help="Registrants after this rule.")
+    unknown_count = fields.Integer("Number whose data is missing", compute="_compute_counts")
+    matching_told = fields.Char("Registrants", compute="_compute_counts", help="Registrants of this rule alone.")
+    running_told = fields.Char("So far", compute="_compute_counts", help="Registrants after this rule.")
+    unknown_told = fields.Char("Data missing", compute="_compute_counts")
 
     @api.model
     def _selection_target_registry(self):
@@ -163,21 +169,27 @@ class EligibilityRuleDefinition(models.Model):
             rule.is_first = rule == rule.manager_id.rule_ids.sorted("rule_number")[:1]
 
     @api.depends("domain", "set_operator", "rule_number", "target_registry", "manager_id.rule_ids.domain")
+    @api.depends_context("uid")
     def _compute_counts(self):
+        told = self.env.user._g2p_told
         for rule in self:
-            rule.matching_count = rule.running_count = rule.unknown_count = 0
-            manager = rule.manager_id._origin
-            if not rule._origin or not manager.program_id:
-                continue
-            saved = rule._origin
-            rule.matching_count = manager._count(saved._certain_registrants())
-            rule.unknown_count = manager._count(saved._possible_registrants()) - rule.matching_count
-            rule.running_count = manager._count(manager._folded(None, None, saved.rule_number)[0])
+            saved, manager = rule._origin, rule.manager_id._origin
+            matching = running = possible = 0
+            if saved and manager.program_id and not any(manager.rule_ids.mapped("conditions_problem")):
+                matching = manager._count(saved._certain_registrants())
+                possible = manager._count(saved._possible_registrants())
+                running = manager._count(manager._folded(None, None, saved.rule_number)[0])
+            rule.matching_count, rule.matching_told = told(matching)
+            rule.unknown_count, rule.unknown_told = told(possible - matching)
+            rule.running_count, rule.running_told = told(running)
 
-    @api.constrains("domain", "target_registry")
-    def _check_domain(self):
-        for rule in self:
-            rule.manager_id._check_conditions(rule.mnemonic, self.env[rule.target_registry], rule.domain)
+    def _condition_fields(self):
+        return {**super()._condition_fields(), "domain": "target_registry"}
+
+    def _known_model(self, model):
+        if model not in dict(self._selection_target_registry()):
+            raise ValueError(self.env._("there is no registry “%s”", model))
+        return model
 
     @api.model
     def _free_mnemonic(self, mnemonic):
@@ -201,7 +213,7 @@ class EligibilityRuleDefinition(models.Model):
 
     def _parsed(self):
         self.ensure_one()
-        return self.manager_id._parse(self.domain)
+        return self._conditions("domain")
 
     def _verdict(self):
         domain = self._parsed()

@@ -128,6 +128,12 @@ class BaseEntitlementManager(models.AbstractModel):
         if self.transfer_fee_amt:
             self.transfer_fee_pct = 0
 
+    def _check_fits_target(self):
+        """Refuse settings that mean nothing for whom the program is; extended by types that have such."""
+
+    def _check_ready(self):
+        """Refuse to prepare what would be nothing for everybody; extended by each type."""
+
     # The contract
 
     def _entitlement_lines(self, members, low, high):
@@ -186,7 +192,14 @@ class BaseEntitlementManager(models.AbstractModel):
         :return SQL: the columns of `_entitlement_lines`.
         """
         line = self._benefit_line()
-        amount = round_sql(self.currency_id, SQL("LEAST(raw.amount, raw.cap, %s::numeric)", self._maximum(line)))
+        amount = SQL("LEAST(raw.amount, raw.cap, %s::numeric)", self._maximum(line))
+        # Of a cycle that is short on purpose the days' part, multiplied first: the division is rounded once, to money.
+        days, full_days = self.env.context.get("g2p_part_of_period") or (0, 0)
+        part = SQL("NULL::jsonb")
+        if days:
+            amount = SQL("%s * %s::numeric / %s::numeric", amount, days, full_days)
+            part = SQL("jsonb_build_object('days', %s::integer, 'full_days', %s::integer)", days, full_days)
+        amount = round_sql(self.currency_id, amount)
         if self.transfer_fee_pct:
             fee = round_sql(self.currency_id, SQL("due.amount * %s / 100", decimal(self.transfer_fee_pct)))
             fee_terms = SQL(
@@ -199,7 +212,8 @@ class BaseEntitlementManager(models.AbstractModel):
             """
             SELECT priced.registrant_id, %(benefit)s::integer AS benefit_code_id, priced.item_id,
                    priced.amount, priced.fee,
-                   jsonb_strip_nulls(priced.terms || jsonb_build_object('cap', priced.cap, 'max_quantity', %(maximum)s::numeric))
+                   jsonb_strip_nulls(priced.terms || jsonb_build_object('cap', priced.cap, 'max_quantity', %(maximum)s::numeric,
+                                                                       'part_of_period', %(part)s))
                    || CASE WHEN priced.fee > 0 THEN %(fee_terms)s ELSE '{}'::jsonb END AS computation
               FROM (
                     SELECT due.*, %(fee)s AS fee
@@ -211,6 +225,7 @@ class BaseEntitlementManager(models.AbstractModel):
             """,
             benefit=line.benefit_code_id.id or None,
             maximum=self._maximum(line),
+            part=part,
             fee_terms=fee_terms,
             fee=fee,
             amount=amount,
@@ -300,7 +315,9 @@ class BaseEntitlementManager(models.AbstractModel):
                 low=low,
                 high=high,
                 range=cycle.program_id._range_sql("membership", low, high),
-                lines=self._entitlement_lines(self._members(cycle, low, high), low, high),
+                lines=self.with_context(g2p_part_of_period=cycle._part_of_period())._entitlement_lines(
+                    self._members(cycle, low, high), low, high
+                ),
                 program=cycle.program_id.id,
                 is_cash=self._is_cash,
                 currency=cycle.currency_id.id,

@@ -1,5 +1,5 @@
 from odoo import api, fields, models
-from odoo.exceptions import ValidationError
+from odoo.exceptions import UserError, ValidationError
 from odoo.tools import SQL
 
 from ..money import decimal
@@ -36,6 +36,33 @@ class DefaultEntitlementManager(models.Model):
                 raise ValidationError(
                     self.env._("The fee is a part of the amount: it can't be more than the amount per cycle.")
                 )
+
+    @api.constrains("program_id", "amount_per_individual_in_group", "max_individual_in_group")
+    def _check_fits_target(self):
+        for manager in self:
+            if manager.program_id.target_type == "individual" and (
+                manager.amount_per_individual_in_group or manager.max_individual_in_group
+            ):
+                raise ValidationError(
+                    self.env._(
+                        "%s is for individuals: an amount per member, or a number of members, counts in programs for groups "
+                        "only. Set the amount per cycle instead.",
+                        manager.program_id.name,
+                    )
+                )
+        return super()._check_fits_target()
+
+    def _check_ready(self):
+        if not (self.amount_per_cycle or self.amount_per_individual_in_group):
+            raise UserError(
+                self.env._(
+                    "%(program)s pays nothing yet: set the amount per cycle in its entitlement manager “%(manager)s”, then "
+                    "prepare.",
+                    program=self.program_id.name,
+                    manager=self.name,
+                )
+            )
+        return super()._check_ready()
 
     def _entitlement_lines(self, members, low, high):
         self.ensure_one()

@@ -4,7 +4,7 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from ..domain import parse_domain
+from ...tools import blocks
 
 DEFAULT_BATCH_SIZE = 500
 
@@ -31,6 +31,11 @@ class BasePaymentManager(models.AbstractModel):
     # Whether somebody pays by hand and records it (a cash desk), without an account.
     _is_cash_desk = False
 
+    no_account_policy = fields.Selection(
+        related="program_id.no_account_policy",
+        readonly=False,
+        help="What happens to beneficiaries who have no account, and whose household's recipient or head has none.",
+    )
     create_batch = fields.Boolean(
         "Create batches", default=True, help="Otherwise payments are prepared without a batch and put into one by hand."
     )
@@ -45,24 +50,25 @@ class BasePaymentManager(models.AbstractModel):
 
     def _payment_lines(self, cycle, low, high):
         """What is to be paid: approved cash entitlements of the cycle within their validity that have no payment, or
-        failed ones only, of beneficiaries who are neither disabled nor archived, with `low < registrant id <= high`.
+        failed ones only, and that nothing blocks, with `low < registrant id <= high`.
 
-        :return SQL: columns `entitlement_id`, `account_id` and `account_number` (NULL: none is known) and `batch_tag_id`.
+        :return SQL: columns `entitlement_id`, `payout` (to an account, or at the desk), `account_id`, `account_number`,
+            `account_holder`, `bank_name` (NULL at the desk) and `batch_tag_id`.
         """
         self.ensure_one()
         return SQL(
             """
             SELECT due.entitlement_id,
-                   COALESCE(own.id, head.id) AS account_id,
-                   COALESCE(own.acc_number, head.acc_number) AS account_number,
+                   CASE WHEN %(desk)s OR payee.account_id IS NULL THEN 'desk' ELSE 'account' END AS payout,
+                   payee.account_id, payee.account_number, payee.account_holder, payee.bank_name,
                    %(tag)s AS batch_tag_id
               FROM (%(due)s) AS due
-              LEFT JOIN res_partner_bank AS own ON own.partner_id = due.partner_id AND own.is_primary AND own.active
-              LEFT JOIN LATERAL (%(head)s) AS head ON own.id IS NULL
+              LEFT JOIN LATERAL (%(payee)s) AS payee ON NOT %(desk)s
             """,
+            desk=self._is_cash_desk,
             tag=self._batch_tag_sql(cycle, low, high),
             due=self._payable_entitlements(cycle, low, high),
-            head=self._head_account(),
+            payee=self.env["g2p.entitlement"]._payee("due"),
         )
 
     def _payable_entitlements(self, cycle, low, high):
@@ -70,43 +76,26 @@ class BasePaymentManager(models.AbstractModel):
         today = fields.Date.context_today(self)
         return SQL(
             """
-            SELECT entitlement.id AS entitlement_id, entitlement.partner_id
-              FROM g2p_entitlement AS entitlement
-              JOIN res_partner AS beneficiary
-                ON beneficiary.id = entitlement.partner_id AND beneficiary.active AND beneficiary.disabled IS NULL
-             WHERE entitlement.cycle_id = %(cycle)s AND entitlement.state = 'approved'
-               AND entitlement.is_cash_entitlement
-               AND entitlement.valid_from <= %(today)s AND entitlement.valid_until >= %(today)s
+            SELECT t.id AS entitlement_id, t.partner_id
+              FROM g2p_entitlement AS t
+             WHERE t.cycle_id = %(cycle)s AND %(payable)s AND NOT %(blocked)s
+               AND t.valid_from <= %(today)s AND t.valid_until >= %(today)s
                AND %(range)s
-               AND NOT EXISTS (
-                    SELECT FROM g2p_payment AS live
-                     WHERE live.entitlement_id = entitlement.id AND live.status IS DISTINCT FROM 'failed'
-                   )
             """,
             cycle=cycle.id,
+            payable=cycle._payable(),
+            blocked=self.env["g2p.entitlement"]._blocked_sql(blocks.PREPARE),
             today=today,
-            range=cycle.program_id._range_sql("entitlement", low, high),
+            range=cycle.program_id._range_sql("t", low, high),
         )
 
-    def _head_account(self):
-        """The primary account of the group's Head, one row at most, by `due.partner_id`."""
-        head = self.env.ref("g2p_registry_base.group_membership_kind_head", raise_if_not_found=False)
-        if self.program_id.target_type != "group" or not head:
-            return SQL("SELECT NULL::integer AS id, NULL::varchar AS acc_number WHERE FALSE")
-        return SQL(
-            """
-            SELECT account.id, account.acc_number
-              FROM g2p_group_membership AS link
-              JOIN g2p_group_membership_g2p_group_membership_kind_rel AS role
-                ON role.g2p_group_membership_id = link.id AND role.g2p_group_membership_kind_id = %s
-              JOIN res_partner_bank AS account
-                ON account.partner_id = link.individual AND account.is_primary AND account.active
-             WHERE link."group" = due.partner_id AND (link.ended_date IS NULL OR link.ended_date > %s)
-             ORDER BY account.id
-             LIMIT 1
-            """,
-            head.id,
-            fields.Datetime.now(),
+    @api.model
+    def _cash_desk_models(self):
+        """The types of managers that pay everybody by hand."""
+        return sorted(
+            name
+            for name, model in self.env.registry.items()
+            if issubclass(model, self.env.registry["g2p.base.program.payment.manager"]) and model._is_cash_desk
         )
 
     def _batch_tag_sql(self, cycle, low, high):
@@ -121,7 +110,7 @@ class BasePaymentManager(models.AbstractModel):
         entitlements = self.env["g2p.entitlement"].sudo().with_context(active_test=False)
         cases = []
         for tag in self.batch_tag_ids.sorted(lambda tag: (tag.order, tag.id)):
-            domain = parse_domain(self.env, tag.domain)
+            domain = tag._conditions("domain")
             if domain.is_true():
                 return SQL("CASE %s ELSE %s END", SQL(" ").join(cases), tag.id) if cases else SQL("%s", tag.id)
             matching = entitlements._search(conditions & domain).subselect()
@@ -149,22 +138,23 @@ class BasePaymentManager(models.AbstractModel):
             batches = SQL(
                 """
                 slice AS MATERIALIZED (
-                    SELECT line.batch_tag_id, line.slice, gen_random_uuid()::varchar AS name,
+                    SELECT line.batch_tag_id, line.payout, line.slice, gen_random_uuid()::varchar AS name,
                            COUNT(*) AS payments, SUM(line.amount) AS amount, MIN(line.partner_id) AS first_partner_id
                       FROM line
-                     GROUP BY line.batch_tag_id, line.slice
+                     GROUP BY line.batch_tag_id, line.payout, line.slice
                 ), batch AS (
                     INSERT INTO g2p_payment_batch
-                           (name, cycle_id, program_id, company_id, tag_id, first_partner_id,
+                           (name, cycle_id, program_id, company_id, tag_id, payout, first_partner_id,
                             batch_has_started, batch_has_completed,
                             stats_issued_transactions, stats_issued_amount, stats_sent_transactions, stats_sent_amount,
                             stats_paid_transactions, stats_paid_amount, stats_failed_transactions, stats_failed_amount,
                             stats_datetime, create_uid, write_uid, create_date, write_date)
-                    SELECT slice.name, %(cycle)s, %(program)s, %(company)s, slice.batch_tag_id, slice.first_partner_id,
+                    SELECT slice.name, %(cycle)s, %(program)s, %(company)s, slice.batch_tag_id, slice.payout,
+                           slice.first_partner_id,
                            FALSE, FALSE, slice.payments, slice.amount, 0, 0, 0, 0, 0, 0,
                            %(now)s, %(uid)s, %(uid)s, %(now)s, %(now)s
                       FROM slice
-                     ORDER BY slice.batch_tag_id, slice.slice
+                     ORDER BY slice.batch_tag_id, slice.payout, slice.slice
                  RETURNING id, name
                 ),
                 """,
@@ -177,7 +167,8 @@ class BasePaymentManager(models.AbstractModel):
             batch_id = SQL("batch.id")
             batch_join = SQL(
                 """
-                JOIN slice ON slice.batch_tag_id IS NOT DISTINCT FROM line.batch_tag_id AND slice.slice = line.slice
+                JOIN slice ON slice.batch_tag_id IS NOT DISTINCT FROM line.batch_tag_id AND slice.payout = line.payout
+                          AND slice.slice = line.slice
                 JOIN batch ON batch.name = slice.name
                 """
             )
@@ -196,30 +187,34 @@ class BasePaymentManager(models.AbstractModel):
                 ), line AS MATERIALIZED (
                     SELECT due.*,
                            (row_number() OVER (
-                                PARTITION BY due.batch_tag_id ORDER BY due.partner_id, due.entitlement_id
+                                PARTITION BY due.batch_tag_id, due.payout ORDER BY due.partner_id, due.entitlement_id
                             ) - 1) / COALESCE(NULLIF(tag.max_batch_size, 0), %(default_size)s) AS slice
                       FROM due
                       LEFT JOIN g2p_payment_batch_tag AS tag ON tag.id = due.batch_tag_id
                 ), %(batches)s
                 inserted AS (
                     INSERT INTO g2p_payment
-                           (name, entitlement_id, cycle_id, program_id, partner_id, batch_id, account_id, account_number,
-                            state, status_is_final, amount_issued, amount_paid, payment_fee, currency_id, issuance_date,
+                           (name, entitlement_id, cycle_id, program_id, partner_id, batch_id, payout,
+                            account_id, account_number, account_holder, bank_name,
+                            beneficiary_name, collector_name, alternate_name, state, status_is_final, amount_issued, amount_paid, payment_fee, currency_id, issuance_date,
                             attempt, create_uid, write_uid, create_date, write_date)
                     SELECT gen_random_uuid(), line.entitlement_id, %(cycle)s, %(program)s, line.partner_id, %(batch_id)s,
-                           line.account_id, line.account_number, 'issued', FALSE, line.amount, 0, line.fee,
+                           line.payout, line.account_id, line.account_number, line.account_holder, line.bank_name,
+                           beneficiary.name, collector.collector_name, collector.alternate_name, 'issued', FALSE, line.amount, 0, line.fee,
                            line.currency_id, %(now)s,
                            1 + (SELECT COUNT(*) FROM g2p_payment AS failed WHERE failed.entitlement_id = line.entitlement_id),
                            %(uid)s, %(uid)s, %(now)s, %(now)s
                       FROM line
+                      JOIN res_partner AS beneficiary ON beneficiary.id = line.partner_id
+                      LEFT JOIN LATERAL (%(collector)s) AS collector ON TRUE
                       %(batch_join)s
                      ORDER BY line.partner_id, line.entitlement_id
                         ON CONFLICT DO NOTHING
-                 RETURNING id, account_number
+                 RETURNING id, payout
                 ), logged AS (
                     %(history)s
                 )
-                SELECT COUNT(*) FILTER (WHERE account_number IS NOT NULL), COUNT(*) FILTER (WHERE account_number IS NULL)
+                SELECT COUNT(*) FILTER (WHERE payout = 'account'), COUNT(*) FILTER (WHERE payout = 'desk')
                   FROM inserted
                 """,
                 default_size=DEFAULT_BATCH_SIZE,
@@ -231,18 +226,19 @@ class BasePaymentManager(models.AbstractModel):
                 batch_id=batch_id,
                 now=now,
                 uid=uid,
+                collector=self.env["g2p.entitlement"]._collector("line"),
                 batch_join=batch_join,
                 history=payment._history_sql(
                     SQL("SELECT id, NULL::varchar, 'issued', NULL::varchar FROM inserted"), operation
                 ),
             )
         )
-        with_account, without_account = self.env.cr.fetchone()
+        to_account, at_desk = self.env.cr.fetchone()
         payment.invalidate_model(flush=False)
         self.env["g2p.payment.batch"].invalidate_model(flush=False)
         if self._is_cash_desk:
-            return {"prepared": with_account + without_account}
-        return {"prepared": with_account, "no_account": without_account}
+            return {"prepared": at_desk}
+        return {"prepared": to_account, "desk": at_desk}
 
     # Sending
 

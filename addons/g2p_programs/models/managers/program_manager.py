@@ -66,14 +66,17 @@ class DefaultProgramManager(models.Model):
         # The program's row is locked: two people who press the button at once get one cycle after the other.
         self.env.cr.execute("SELECT id FROM g2p_program WHERE id = %s FOR UPDATE", [program.id])
         last = self.env["g2p.cycle"].search([("program_id", "=", program.id)], order="sequence DESC", limit=1)
-        start, end = program.get_manager(program.MANAGER_CYCLE)._next_period(last.end_date)
+        cycle_manager = program.get_manager(program.MANAGER_CYCLE)
+        start, end = cycle_manager._next_period(last.end_date)
         sequence = (last.sequence or 0) + 1
+        days, full_days = (end - start).days + 1, 0 if last else cycle_manager._full_period_days(start, end)
         return self.env["g2p.cycle"].create(
             {
                 "name": self.env._("Cycle %s", sequence),
                 "program_id": program.id,
                 "start_date": start,
                 "end_date": end,
-                "auto_approve_entitlements": program.get_manager(program.MANAGER_CYCLE).auto_approve_entitlements,
+                "auto_approve_entitlements": cycle_manager.auto_approve_entitlements,
+                **({"full_period_days": full_days} if full_days > days else {}),
             }
         )

@@ -1,0 +1,124 @@
+import contextlib
+
+from odoo import api, models
+from odoo.fields import Domain
+
+from ..tools import changes
+
+
+class ChangeMixin(models.AbstractModel):
+    """A model whose changes are on record, whoever makes them and by whatever way: a trigger writes them.
+
+    One line is enough: ``_inherit = ["g2p.change.mixin"]`` watches every stored field that people set. Big tables name theirs.
+    """
+
+    _name = "g2p.change.mixin"
+    _description = "Changes on Record"
+
+    # Names of the fields that are watched. None: every stored field that isn't computed. What classes that extend the
+    # model name is added, so a plug-in names its own fields only.
+    _watched_fields = None
+    # {field: why its changes needn't be on record}
+    _unwatched_fields = {}
+    # Fields of which only a digest is kept. Binary fields are always kept so.
+    _secret_fields = ()
+    # Whether new records are on record too: by default where all fields are watched. Never for what is imported in millions.
+    _watched_create = None
+    # The way to the record on which changes are shown and by which they are read: "partner_id", "manager_id.program_id".
+    # The first step is the parent. None: the record itself.
+    _changes_on = None
+    # SQL over "row", the row that changes: only such rows are watched ("row.is_registrant").
+    _changes_where = None
+    # Whether rows of this model are people, whom areas hide from some of those who see all changes.
+    _changes_personal = False
+
+    @api.model
+    def _watched(self):
+        """The watched fields, as fields of this model that have a column or a relation table."""
+        declared = [
+            vars(base)["_watched_fields"]
+            for base in type(self).__mro__
+            if vars(base).get("_watched_fields") is not None
+        ]
+        unwatched = self._all_unwatched()
+        if declared:
+            names = {name for names in declared for name in names} - unwatched.keys()
+            return [self._fields[name] for name in sorted(names)]
+        return [
+            field
+            for name, field in sorted(self._fields.items())
+            if name not in unwatched and changes.is_business(field)
+        ]
+
+    @api.model
+    def _all_unwatched(self):
+        reasons = {}
+        for base in reversed(type(self).__mro__):
+            reasons.update(vars(base).get("_unwatched_fields") or {})
+        return reasons
+
+    @api.model
+    def _watches_create(self):
+        if self._watched_create is not None:
+            return self._watched_create
+        return not any(vars(base).get("_watched_fields") is not None for base in type(self).__mro__)
+
+    @api.model
+    def _changes_owner_model(self):
+        model = self
+        for name in (self._changes_on or "").split(".") if self._changes_on else ():
+            model = self.env[model._fields[name].comodel_name]
+        return model._name
+
+    # CRUD: updates say who by write_uid; for deletions and links the trigger reads a setting of the transaction
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        names = {name for vals in vals_list for name in vals}
+        with self._changes_said(names):
+            return super().create(vals_list)
+
+    def write(self, vals):
+        with self._changes_said(vals):
+            return super().write(vals)
+
+    def unlink(self):
+        with self.env["g2p.change.history"]._because(self.env.context.get("g2p_reason")):
+            return super().unlink()
+
+    def _changes_said(self, names):
+        """Tell the triggers who and why, where a row itself can't: links of many2many fields, and a reason in the context."""
+        history = self.env["g2p.change.history"]
+        reason = self.env.context.get("g2p_reason")
+        links = {
+            self._fields[name].relation
+            for name in names
+            if name in self._fields and self._fields[name].type == "many2many"
+        }
+        if reason or links & history._watched_relations():
+            return history._because(reason)
+        return contextlib.nullcontext()
+
+    # Actions
+
+    def _change_records(self):
+        """Recordsets whose changes, with all that belongs to them, are shown as those of ``self``."""
+        return [self]
+
+    def action_view_changes(self):
+        """The changes of these records and of what belongs to them: accounts of a registrant, rules of a program."""
+        self.check_access("read")
+        domain = Domain.OR(
+            Domain.OR(
+                Domain(f"{side}_model", "=", records._name) & Domain(f"{side}_id", "in", records.ids)
+                for side in ("res", "parent", "owner")
+            )
+            for records in self._change_records()
+        )
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Changes"),
+            "res_model": "g2p.change.history",
+            "view_mode": "list",
+            "domain": list(domain),
+        }

@@ -1,0 +1,142 @@
+import { onWillStart } from "@odoo/owl";
+import { DomainSelector } from "@web/core/domain_selector/domain_selector";
+import { getDomainDisplayedOperators } from "@web/core/domain_selector/domain_selector_operator_editor";
+import { getDefaultCondition } from "@web/core/domain_selector/utils";
+import { DomainSelectorDialog } from "@web/core/domain_selector_dialog/domain_selector_dialog";
+import { _t } from "@web/core/l10n/translation";
+import { rpc } from "@web/core/network/rpc";
+import { registry } from "@web/core/registry";
+import { domainFromTree } from "@web/core/tree_editor/domain_from_tree";
+import { getOperatorEditorInfo } from "@web/core/tree_editor/tree_editor_operator_editor";
+import { useService } from "@web/core/utils/hooks";
+import { DomainField, domainField } from "@web/views/fields/domain/domain_field";
+
+const NUMBERS = ["integer", "float", "monetary"];
+let offered;
+
+/** {model: fields that conditions may use}; asked of the server once, it refuses all others anyway. */
+function loadOffered(orm) {
+    offered ||= orm.silent.call("g2p.condition.catalogue", "offered", []).catch((error) => {
+        offered = undefined;
+        throw error;
+    });
+    return offered;
+}
+
+function defaultCondition(fieldDefs, names) {
+    const known = Object.fromEntries(
+        names.filter((name) => name in fieldDefs).map((name) => [name, fieldDefs[name]])
+    );
+    const first = ["gender", "state", "name"].find((name) => name in known);
+    return getDefaultCondition(first ? { [first]: known[first] } : known);
+}
+
+/** Which comparisons a field has: "at least" and "at most" for numbers; of lists of records, whether there are any. */
+function operatorsOf(fieldDef) {
+    if (NUMBERS.includes(fieldDef?.type) && !fieldDef.is_property) {
+        return [">=", "<=", "=", "!=", "between", ">", "<"];
+    }
+    if (fieldDef?.type === "one2many") {
+        return ["set", "not set"];
+    }
+    return getDomainDisplayedOperators(fieldDef);
+}
+
+/** Odoo's editor of conditions, with the fields that mean something in conditions and no others. */
+export class ConditionsSelector extends DomainSelector {
+    setup() {
+        super.setup();
+        const orm = useService("orm");
+        this.offered = {};
+        onWillStart(async () => {
+            this.offered = await loadOffered(orm);
+        });
+    }
+
+    getShowArchivedCheckBox() {
+        return false;
+    }
+
+    getDefaultCondition(fieldDefs) {
+        return defaultCondition(fieldDefs, this.offered[this.props.resModel] || Object.keys(fieldDefs));
+    }
+
+    getDefaultOperator(fieldDef) {
+        return operatorsOf(fieldDef)[0];
+    }
+
+    getOperatorEditorInfo(fieldDef) {
+        return getOperatorEditorInfo(operatorsOf(fieldDef), fieldDef);
+    }
+
+    getPathEditorInfo(resModel, condition) {
+        const info = super.getPathEditorInfo(resModel, condition);
+        return {
+            ...info,
+            extractProps: (params) => ({
+                ...info.extractProps(params),
+                isDebugMode: false,
+                filter: (fieldDef, path, model) =>
+                    fieldDef.type !== "separator" &&
+                    (fieldDef.is_property || (this.offered[model] || []).includes(fieldDef.name)),
+            }),
+        };
+    }
+}
+
+export class ConditionsDialog extends DomainSelectorDialog {
+    static components = { ...DomainSelectorDialog.components, DomainSelector: ConditionsSelector };
+
+    get dialogTitle() {
+        return this.props.title || _t("Conditions");
+    }
+}
+
+/** A field that holds conditions: the server counts whom they fit, so the widget counts nothing. */
+export class ConditionsField extends DomainField {
+    static template = "g2p_registry_base.ConditionsField";
+    static components = { DomainSelector: ConditionsSelector };
+
+    async addCondition() {
+        const resModel = this.getResModel();
+        const [names, fieldDefs] = await Promise.all([
+            loadOffered(this.orm),
+            this.env.services.field.loadFields(resModel),
+        ]);
+        this.update(domainFromTree(defaultCondition(fieldDefs, names[resModel] || Object.keys(fieldDefs))));
+        this.state.folded = false;
+    }
+
+    async checkProps(props = this.props) {
+        const resModel = this.getResModel(props);
+        const domain = resModel ? this.getEvaluatedDomain(props) : { isInvalid: true };
+        this.updateState({
+            isValid: !domain.isInvalid && (await rpc("/web/domain/validate", { model: resModel, domain })),
+            recordCount: 0,
+            hasLimitedCount: false,
+        });
+    }
+
+    getEvaluatedDomain(props = this.props) {
+        // Days relative to today are the usual case: no warning about them.
+        this.lastDomainChecked = this.getDomain(props);
+        return super.getEvaluatedDomain(props);
+    }
+
+    onEditDialogBtnClick() {
+        this.addDialog(ConditionsDialog, {
+            resModel: this.getResModel(),
+            domain: this.getDomain(),
+            isDebugMode: !!this.env.debug,
+            onConfirm: this.update.bind(this),
+        });
+    }
+}
+
+export const conditionsField = {
+    ...domainField,
+    component: ConditionsField,
+    displayName: _t("Conditions"),
+};
+
+registry.category("fields").add("g2p_conditions", conditionsField);
