@@ -11,7 +11,7 @@ from odoo.orm.identifiers import NewId
 RELATIONAL = ("many2one", "many2one_reference", "reference", "one2many", "many2many")
 SHARED_COMODELS = ("res.company", "res.users")
 # The system's own vocabulary, the same for everybody: a label of it tells of nobody.
-OPEN_COMODELS = ("ir.model", "ir.model.fields", "res.groups")
+OPEN_COMODELS = ("ir.model", "ir.model.fields", "properties.base.definition", "res.groups")
 
 
 class Guard(NamedTuple):

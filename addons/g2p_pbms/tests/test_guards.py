@@ -16,6 +16,8 @@ from odoo.addons.g2p_programs.models.constants import MANAGER_FIELDS, SINGLE_MAN
 from .test_attacks import REFUSED, AttackCase
 
 ROLES = ("admin", "registrar", "validator", "approver", "manager", "finance", "support", "auditor")
+# Programs of this number and above are for groups.
+GROUPS = 100
 # Who is nobody's user: their labels must not be told.
 SECRET = "HIDDEN"
 # Models whose records make no sense in this world: rows that only steps write, and Odoo's users.
@@ -189,8 +191,12 @@ FACTS = {
     },
     "g2p.program": lambda world, number: {
         "name": f"{world.name} Program {number}",
-        "target_type": "individual",
+        "target_type": "group" if number >= GROUPS else "individual",
         "company_id": world.company.id,
+    },
+    # Individuals have no members in common.
+    "g2p.deduplication.manager.default": lambda world, number: {
+        "program_id": world.record("g2p.program", number + GROUPS).id
     },
     "g2p.cycle": lambda world, number: {
         "name": f"{world.name} Cycle {number}",
