@@ -27,6 +27,7 @@
             "g2p_bulk/static/src/**/*",
         ],
     },
+    "post_load": "post_load",
     "uninstall_hook": "uninstall_hook",
     "installable": True,
 }

@@ -39,6 +39,7 @@
         "views/g2p_eligibility_managers_views.xml",
         "views/g2p_eligibility_views.xml",
         "views/g2p_eligibility_preview_views.xml",
+        "views/g2p_entitlement_preview_views.xml",
         "views/g2p_cycle_views.xml",
         "views/g2p_cycle_membership_views.xml",
         "views/g2p_counters_views.xml",

@@ -2,7 +2,7 @@
     "name": "G2P Registry",
     "summary": "Registrants: individuals, groups, members, IDs, phones, areas, accounts, and their import",
     "description": "Individuals, groups, members, IDs, phones, relationships, areas and accounts, and files of them.",
-    "version": "19.0.1.0.0",
+    "version": "19.0.1.1.0",
     "category": "G2P PBMS",
     "author": "G2P PBMS contributors",
     "license": "LGPL-3",

@@ -1,5 +1,7 @@
 from . import guard
 from . import ir_rule
+from . import base
+from . import ir_logging
 from . import change_history
 from . import change_mixin
 from . import state_history

@@ -38,36 +38,110 @@ class CashEntitlementManager(models.Model):
             if not manager.entitlement_item_ids:
                 raise ValidationError(self.env._("%s needs at least one item: say what is paid.", manager.name))
 
+    def _check_ready(self):
+        for item in self.entitlement_item_ids:
+            item._figure("multiplier")
+            item._conditions("condition")
+        return super()._check_ready()
+
     def _entitlement_lines(self, members, low, high):
         self.ensure_one()
         if not self.entitlement_item_ids:
             raise UserError(self.env._("%s has no items: add one before you prepare entitlements.", self.name))
         items = self.entitlement_item_ids.sorted(lambda item: (item.sequence, item.id))
-        matches = SQL(" UNION ALL ").join(
-            item._matches(members, position, low, high) for position, item in enumerate(items, 1)
-        )
+        judged = self._judged(items, members, low, high)
         if self.evaluate_one_item:
-            matches = SQL(
+            # The first that may be met decides: if nobody can tell about it, nobody can tell the amount.
+            unknown = SQL("judged.possible AND (NOT judged.certain OR judged.number IS NULL)")
+            judged = SQL(
                 """
-                SELECT DISTINCT ON (match.registrant_id) match.*
-                  FROM (%s) AS match
-                 ORDER BY match.registrant_id, match.position
+                SELECT DISTINCT ON (tried.registrant_id) tried.*
+                  FROM (%s) AS tried
+                 ORDER BY tried.registrant_id, NOT tried.possible, tried.position
                 """,
-                matches,
+                judged,
+            )
+        else:
+            # What may be met, but is nothing either way, leaves nothing open.
+            unknown = SQL(
+                "judged.possible AND (NOT judged.certain OR judged.number IS NULL) AND judged.number IS DISTINCT FROM 0"
             )
         return self._priced_lines(
             SQL(
                 """
-                SELECT match.registrant_id, 0 AS item_id, SUM(match.amount * match.multiplier) AS amount,
-                       jsonb_build_object('items', jsonb_agg(
-                            jsonb_build_object('item', match.name, 'amount', match.amount, 'multiplier', match.multiplier)
-                            ORDER BY match.position
-                       )) AS terms,
-                       %(cap)s::numeric AS cap
-                  FROM (%(matches)s) AS match
-                 GROUP BY match.registrant_id
+                SELECT told.registrant_id, 0 AS item_id,
+                       COALESCE(SUM(told.amount * told.number) FILTER (WHERE told.certain), 0) AS amount,
+                       CASE WHEN bool_or(told.certain) THEN
+                            jsonb_build_object('items', jsonb_agg(
+                                jsonb_build_object('item', told.name, 'amount', told.amount, 'multiplier', told.number,
+                                                   'of', told.figure)
+                                ORDER BY told.position
+                            ) FILTER (WHERE told.certain))
+                            ELSE jsonb_build_object('not_met', to_jsonb(%(names)s::text[])) END AS terms,
+                       %(cap)s::numeric AS cap,
+                       string_agg(DISTINCT CASE WHEN told.unknown AND NOT told.certain THEN told.condition_words
+                                                WHEN told.unknown THEN told.number_words END, ', ') AS missing
+                  FROM (SELECT judged.*, %(unknown)s AS unknown FROM (%(judged)s) AS judged) AS told
+                 GROUP BY told.registrant_id
                 """,
+                names=items.mapped("name"),
                 cap=decimal(self.max_amount) or None,
-                matches=matches,
+                unknown=unknown,
+                judged=judged,
             )
+        )
+
+    def _judged(self, items, members, low, high):
+        """What each item says of each member.
+
+        :return SQL: columns `registrant_id`, `position`, `name`, `figure` (its key), `amount`, `certain` and `possible`
+            (whether the condition is met), `number` (NULL: not known), `condition_words` and `number_words` (which data may
+            be missing).
+        """
+        catalogue = self.env["g2p.condition.catalogue"].sudo()  # sudo: as the figures of the items
+        asked, rows, figures = [], [], []
+        for position, item in enumerate(items, 1):
+            certain, possible, number = (SQL.identifier(f"{name}_{position}") for name in ("sure", "maybe", "number"))
+            sure, maybe = item._verdict(low, high)
+            figure = item._figure("multiplier")
+            counted = item._counted_sql(figure, item.max_multiplier)
+            if figure:
+                figures.append(figure)
+                if item.if_missing == "nothing":
+                    counted = SQL("COALESCE(%s, 0)", counted)
+            asked += [SQL("%s AS %s", sure, certain), SQL("%s AS %s", counted, number)]
+            if maybe:
+                asked.append(SQL("%s AS %s", maybe, possible))
+            rows.append(
+                SQL(
+                    "(%s, %s::text, %s::text, %s::numeric, asked.%s, %s, asked.%s, %s::text, %s::text)",
+                    position,
+                    item.name,
+                    figure.key if figure else None,
+                    decimal(item.amount),
+                    certain,
+                    SQL("asked.%s OR asked.%s", certain, possible) if maybe else SQL("asked.%s", certain),
+                    number,
+                    *item._missing_words(),
+                )
+            )
+        # OFFSET 0 keeps the planner from asking a set again at each place where its answer is used.
+        return SQL(
+            """
+            SELECT asked.registrant_id, item.*
+              FROM (
+                    SELECT member.registrant_id, %(asked)s
+                      FROM (%(members)s) AS member
+                      JOIN res_partner AS registrant ON registrant.id = member.registrant_id AND %(range)s
+                      %(joins)s
+                    OFFSET 0
+                   ) AS asked
+             CROSS JOIN LATERAL (VALUES %(rows)s)
+                AS item (position, name, figure, amount, certain, possible, number, condition_words, number_words)
+            """,
+            asked=SQL(", ").join(asked),
+            members=members,
+            range=self._registrant_range(low, high),
+            joins=catalogue._figure_joins(figures, self.program_id, low, high),
+            rows=SQL(", ").join(rows),
         )

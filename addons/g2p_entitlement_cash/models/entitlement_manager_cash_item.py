@@ -3,9 +3,9 @@ from odoo.exceptions import ValidationError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from odoo.addons.g2p_programs.models.money import decimal
-
-NUMBERS = ("integer", "float", "monetary")
+from odoo.addons.g2p_programs.models.explain import DomainExplanation
+from odoo.addons.g2p_programs.models.kleene import three_valued
+from odoo.addons.g2p_registry_base.models.res_partner_indicator import INDICATORS
 
 
 class CashEntitlementItem(models.Model):
@@ -13,7 +13,7 @@ class CashEntitlementItem(models.Model):
 
     _name = "g2p.program.entitlement.manager.cash.item"
     _description = "Item of a cash entitlement"
-    _inherit = "g2p.condition.mixin"
+    _inherit = ["g2p.condition.mixin", "g2p.figure.mixin"]
     _order = "sequence, id"
 
     _amount_not_negative = models.Constraint("CHECK (amount >= 0)", "The amount of an item can't be negative.")
@@ -30,80 +30,93 @@ class CashEntitlementItem(models.Model):
     name = fields.Char(required=True)
     amount = fields.Monetary(required=True)
     condition = fields.Char("Who gets it", default="[]", help="Conditions on the beneficiary. Empty: everybody.")
-    # An item goes with its field: paying its amount once, to everybody, would be wrong in the other direction.
+    multiplier = fields.Selection(
+        selection="_selection_figure",
+        string="Multiplied by",
+        help="A number that is known of the beneficiary, such as the children of a household. 0 or less: the item pays nothing.",
+    )
     multiplier_field = fields.Many2one(
         "ir.model.fields",
-        "Multiplied by",
-        domain=[("model", "=", "res.partner"), ("ttype", "in", NUMBERS), ("store", "=", True)],
-        ondelete="cascade",
-        help="A number kept with the beneficiary. Missing, 0 or less: the item pays nothing.",
+        "Field of the registrant",
+        compute="_compute_multiplier_field",
+        inverse="_inverse_multiplier_field",
+        compute_sudo=True,
+        help="The same as “Multiplied by”, for clients that name a field of the registrant.",
     )
     max_multiplier = fields.Integer("Maximum of the number", default=0, help="0 means no maximum.")
+    if_missing = fields.Selection(
+        [("wait", "No entitlement until it is known"), ("nothing", "The item pays nothing")],
+        "If data is missing",
+        required=True,
+        default="wait",
+        help="When nobody can tell whether somebody meets the condition, or what the number is.",
+    )
 
     def _condition_fields(self):
         return {**super()._condition_fields(), "condition": "res.partner"}
 
-    @api.constrains("multiplier_field")
-    def _check_multiplier_field(self):
+    def _figure_fields(self):
+        return (*super()._figure_fields(), "multiplier")
+
+    @api.depends("multiplier")
+    def _compute_multiplier_field(self):
+        fields_ = self.env["ir.model.fields"]
+        names = {column: name for name, column in INDICATORS.items()} | {"size": "z_ind_grp_num_individuals"}
+        for item in self:
+            source, _colon, name = (item.multiplier or "").partition(":")
+            name = names.get(name) if source == "household" else name if source == "registrant" else None
+            item.multiplier_field = (
+                fields_._get("res.partner", {"age": "age_in_years"}.get(name, name)) if name else False
+            )
+
+    def _inverse_multiplier_field(self):
         for item in self:
             # sudo: what a field is, is no secret; its values are read by the step only
             chosen = item.multiplier_field.sudo()
-            if not chosen:
-                continue
-            field = self.env["res.partner"]._fields.get(chosen.name)
-            if chosen.model != "res.partner" or not field or field.type not in NUMBERS or not item._is_column(field):
-                raise ValidationError(
-                    self.env._("%s is no number that is kept with each registrant.", chosen.field_description)
-                )
+            item.multiplier = item._key_of_field(chosen) if chosen else False
 
     @api.model
-    def _is_column(self, field):
-        return bool(field.store and field.column_type and not field.company_dependent)
+    def _key_of_field(self, chosen):
+        """The key of the figure that a field of the registrant shows."""
+        name = chosen.name
+        if name in INDICATORS or name == "z_ind_grp_num_individuals":
+            key = f"household:{INDICATORS.get(name, 'size')}"
+        else:
+            key = f"registrant:{'age' if name == 'age_in_years' else name}"
+        if chosen.model != "res.partner" or key not in dict(self._selection_figure()):
+            raise ValidationError(self.env._("%s is no number that is known of registrants.", chosen.field_description))
+        return key
 
-    def _condition_domain(self):
-        self.ensure_one()
-        return self._conditions("condition")
+    # What it says of each beneficiary
 
-    def _matches(self, members, position, low, high):
-        """The members who meet the condition.
+    def _verdict(self, low, high):
+        """Whether the condition is met.
 
-        :return SQL: columns `registrant_id`, `position`, `name`, `amount`, `multiplier` (1 without a field; never below 0).
+        :return: (certain, possible): conditions on `registrant.id`, true or false; possible is None where it can always
+            be decided.
         """
         self.ensure_one()
-        domain = self._condition_domain()
-        # The range is said of the registrants too, so that no more of them are read than a chunk has.
-        condition = SQL(
-            "%s AND %s",
-            SQL("registrant.id > %s", low) if low is not None else SQL("TRUE"),
-            SQL("registrant.id <= %s", high) if high is not None else SQL("TRUE"),
-        )
-        if not domain.is_true():
+        domain = self._conditions("condition")
+        if domain.is_true():
+            return SQL("TRUE"), None
+        # sudo: the condition is a rule of the program over its members, whatever the user who prepares may see
+        partners = self.env["res.partner"].sudo().with_context(active_test=False)
+        sides = three_valued(domain, partners)
+
+        def among(side):
             if low is not None:
-                domain &= Domain("id", ">", low)
+                side &= Domain("id", ">", low)
             if high is not None:
-                domain &= Domain("id", "<=", high)
-            # sudo: the condition is a rule of the program over its members, whatever the user who prepares may see
-            partners = self.env["res.partner"].sudo().with_context(active_test=False)
-            condition = SQL("%s AND registrant.id IN %s", condition, partners._search(domain).subselect())
-        multiplier = SQL("1::numeric")
-        if self.multiplier_field:
-            # sudo: the name of a field
-            column = SQL.identifier("registrant", self.multiplier_field.sudo().name)
-            multiplier = SQL("GREATEST(COALESCE(%s, 0)::numeric, 0)", column)
-            if self.max_multiplier:
-                multiplier = SQL("LEAST(%s, %s)", multiplier, self.max_multiplier)
-        return SQL(
-            """
-            SELECT member.registrant_id, %(position)s AS position, %(name)s::varchar AS name,
-                   %(amount)s::numeric AS amount, %(multiplier)s AS multiplier
-              FROM (%(members)s) AS member
-              JOIN res_partner AS registrant ON registrant.id = member.registrant_id
-             WHERE %(condition)s
-            """,
-            position=position,
-            name=self.name,
-            amount=decimal(self.amount),
-            multiplier=multiplier,
-            members=members,
-            condition=condition,
-        )
+                side &= Domain("id", "<=", high)
+            return SQL("registrant.id IN %s", partners._search(side).subselect())
+
+        waits = not sides.is_decided and self.if_missing == "wait"
+        return among(sides.certain), among(sides.possible) if waits else None
+
+    def _missing_words(self):
+        """(what the condition asks that may be missing, what the number is)"""
+        self.ensure_one()
+        partners = self.env["res.partner"].sudo()  # sudo: labels only
+        labels = DomainExplanation(self._conditions("condition"), partners).missing_labels()
+        figure = self._figure("multiplier")
+        return ", ".join(labels) or self.name, figure.label if figure else self.name

@@ -1,3 +1,4 @@
+import json
 from decimal import ROUND_HALF_UP, Decimal
 
 from hypothesis import HealthCheck, given, settings
@@ -15,7 +16,15 @@ CENT = Decimal("0.01")
 people = st.lists(st.tuples(st.sampled_from(PLACES), st.one_of(st.none(), st.integers(-2, 6))), min_size=1, max_size=6)
 cents = st.integers(0, 20_000).map(lambda number: Decimal(number) / 100)
 items = st.lists(
-    st.tuples(cents, st.sampled_from([*PLACES, "everybody"]), st.booleans(), st.integers(0, 4)), min_size=1, max_size=4
+    st.tuples(
+        cents,
+        st.sampled_from([*PLACES, "everybody"]),
+        st.booleans(),
+        st.integers(0, 4),
+        st.sampled_from(["wait", "nothing"]),
+    ),
+    min_size=1,
+    max_size=4,
 )
 terms = st.fixed_dictionaries(
     {
@@ -26,20 +35,44 @@ terms = st.fixed_dictionaries(
 )
 
 
+def judged(place, number, rule):
+    """(is the condition met, how often does the amount count); None: nobody can tell."""
+    _amount, condition, multiplied, maximum, if_missing = rule
+    met = True if condition == "everybody" else (place is None if condition is None else place and place == condition)
+    times = number if multiplied else 1
+    if times is not None:
+        times = max(times, 0)
+        times = min(times, maximum) if multiplied and maximum else times
+    if if_missing == "nothing":
+        return bool(met), times or 0
+    return met, times
+
+
+def total_of(place, number, rules, first_only):
+    """The amount, before limits; None: nobody can tell."""
+    total = Decimal(0)
+    for rule in rules:
+        met, times = judged(place, number, rule)
+        if met is False:
+            continue
+        if first_only:
+            return rule[0] * times if met and times is not None else None
+        if times == 0:
+            continue
+        if met is None or times is None:
+            return None
+        total += rule[0] * times
+    return total
+
+
 def expected(world, rules, settings_):
-    """Amount and fee of each person, by the words of the specification, one person at a time."""
+    """Amount and fee of each person, by the words of the specification, one person at a time; None: data is missing."""
     result = {}
     for person, (place, number) in enumerate(world):
-        total = Decimal(0)
-        for amount, condition, multiplied, maximum in rules:
-            if condition != "everybody" and place != condition:
-                continue
-            multiplier = max(number or 0, 0) if multiplied else 1
-            if multiplied and maximum:
-                multiplier = min(multiplier, maximum)
-            total += amount * multiplier
-            if settings_["evaluate_one_item"]:
-                break
+        total = total_of(place, number, rules, settings_["evaluate_one_item"])
+        if total is None:
+            result[person] = None
+            continue
         if settings_["max_amount"]:
             total = min(total, settings_["max_amount"])
         total = total.quantize(CENT, ROUND_HALF_UP)
@@ -58,14 +91,19 @@ class TestAgainstBruteForce(ProgramsCase):
         super().setUpClass()
         cls.grant = cls.program()
         cls.grant.entitlement_managers.unlink()
-        cls.number = cls.env["ir.model.fields"]._get("res.partner", "color")
+        schema = cls.env["g2p.registrant.schema"].search([("target_type", "=", "individual")], limit=1)
+        schema = schema or schema.create({"target_type": "individual"})
+        schema.attributes_definition = [
+            *schema.attributes_definition,
+            {"name": "camels", "string": "Camels", "type": "integer"},
+        ]
         cls.persons = [cls.individual(f"Person {number}") for number in range(6)]
         for person in cls.persons:
             cls.member(cls.grant, person, "enrolled")
         cls.grant.with_user(cls.manager).create_new_cycle()
         cls.cycle = cls.grant.cycle_ids
 
-    @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(people, items, terms)
     def test_amounts(self, world, rules, settings_):
         with self.env.cr.savepoint() as savepoint:
@@ -73,20 +111,21 @@ class TestAgainstBruteForce(ProgramsCase):
             self.env.flush_all()
             for person, (place, number) in zip(self.persons, world, strict=False):
                 self.env.cr.execute(
-                    "UPDATE res_partner SET birth_place = %s, color = %s WHERE id = %s", [place, number, person.id]
+                    "UPDATE res_partner SET birth_place = %s, registrant_attributes = %s WHERE id = %s",
+                    [place, json.dumps({} if number is None else {"camels": number}), person.id],
                 )
             inside = [person.id for person, _facts in zip(self.persons, world, strict=False)]
             low, high = min(inside) - 1, max(inside)
             members = manager._members(self.cycle, low, high)
             self.env.cr.execute(
                 SQL(
-                    "SELECT registrant_id, amount::text, fee::text FROM (%s) AS line WHERE amount > 0",
+                    "SELECT registrant_id, amount::text, fee::text, missing FROM (%s) AS line WHERE amount > 0 OR missing <> ''",
                     manager._entitlement_lines(members, low, high),
                 )
             )
             got = {
-                inside.index(registrant): (Decimal(amount), Decimal(fee))
-                for registrant, amount, fee in self.env.cr.fetchall()
+                inside.index(registrant): None if missing else (Decimal(amount), Decimal(fee))
+                for registrant, amount, fee, missing in self.env.cr.fetchall()
             }
             savepoint.rollback()
         self.env.invalidate_all()
@@ -112,11 +151,12 @@ class TestAgainstBruteForce(ProgramsCase):
                             "sequence": position,
                             "amount": float(amount),
                             "condition": condition(place),
-                            "multiplier_field": self.number.id if multiplied else False,
+                            "multiplier": "attribute:camels" if multiplied else False,
                             "max_multiplier": maximum,
+                            "if_missing": if_missing,
                         }
                     )
-                    for position, (amount, place, multiplied, maximum) in enumerate(rules)
+                    for position, (amount, place, multiplied, maximum, if_missing) in enumerate(rules)
                 ],
             }
         )

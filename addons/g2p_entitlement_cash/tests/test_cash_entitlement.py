@@ -1,6 +1,6 @@
 from odoo import Command
-from odoo.exceptions import UserError, ValidationError
-from odoo.tests import tagged
+from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.tests import Form, tagged
 from odoo.tools import SQL
 
 from odoo.addons.g2p_entitlement_cash.hooks import uninstall_hook
@@ -51,8 +51,26 @@ class TestCashEntitlement(ProgramsCase):
             for entitlement in self.env["g2p.entitlement"].search([("cycle_id", "=", cycle.id)])
         }
 
+    def reason(self, person):
+        return self.member_of(person).reason
+
+    def told(self, person):
+        return self.member_of(person).computation_text
+
+    def member_of(self, person):
+        members = self.cycle.cycle_membership_ids
+        members.invalidate_recordset()
+        return members.filtered(lambda member: member.partner_id == person)
+
     def test_items_add_up_where_their_condition_is_met(self):
         self.cash_manager({"amount": 50}, {"amount": 7, "condition": "[('birth_place', '=', 'Adama')]"})
+        self.assertEqual(self.prepared(), {self.earner: (57, 0), self.idle: (57, 0)})
+        self.assertEqual(self.reason(self.unknown), "Data missing: Birth place")
+
+    def test_an_item_may_pay_nothing_where_data_is_missing(self):
+        self.cash_manager(
+            {"amount": 50}, {"amount": 7, "condition": "[('birth_place', '=', 'Adama')]", "if_missing": "nothing"}
+        )
         self.assertEqual(self.prepared(), {self.earner: (57, 0), self.idle: (57, 0), self.unknown: (50, 0)})
 
     def test_the_first_match_is_the_only_one(self):
@@ -61,14 +79,26 @@ class TestCashEntitlement(ProgramsCase):
             {"amount": 50, "sequence": 2},
             evaluate_one_item=True,
         )
-        self.assertEqual(self.prepared(), {self.earner: (7, 0), self.idle: (7, 0), self.unknown: (50, 0)})
+        self.assertEqual(self.prepared(), {self.earner: (7, 0), self.idle: (7, 0)})
+        self.assertEqual(self.reason(self.unknown), "Data missing: Birth place", "the second item is not tried instead")
 
-    def test_a_multiplier_that_is_missing_or_zero_pays_nothing_and_the_reason_is_told(self):
-        self.cash_manager({"amount": 3, "multiplier_field": self.number.id, "max_multiplier": 4})
+    def test_a_number_that_is_zero_pays_nothing_and_one_that_is_missing_is_told(self):
+        self.cash_manager({"amount": 3, "multiplier": "registrant:income", "max_multiplier": 4})
         self.assertEqual(self.prepared(), {self.earner: (12, 0)})
-        self.assertEqual(self.operation(self.cycle, "prepare").counts, {"prepared": 1, "no_amount": 2})
-        reasons = {member.partner_id: member.reason for member in self.cycle.cycle_membership_ids}
-        self.assertEqual(reasons[self.unknown], "Nothing is due")
+        self.assertEqual(
+            self.operation(self.cycle, "prepare").counts, {"prepared": 1, "no_amount": 1, "data_missing": 1}
+        )
+        self.assertEqual(self.reason(self.unknown), "Data missing: Income")
+        self.assertEqual(self.reason(self.idle), "Nothing is due")
+        self.assertEqual(self.told(self.idle), "Nothing is due: 0 × 3 (income) = 0")
+        # Known the next time: the reason goes
+        self.unknown.income = 2
+        self.env.flush_all()
+        self.cycle.prepare_entitlement()
+        member = self.cycle.cycle_membership_ids.filtered(lambda member: member.partner_id == self.unknown)
+        self.assertFalse(member.reason or member.computation)
+        entitlement = self.env["g2p.entitlement"].search([("cycle_id", "=", self.cycle.id), ("initial_amount", "=", 6)])
+        self.assertEqual(entitlement.partner_id, self.unknown)
 
     def test_without_a_maximum_the_number_counts_as_it_is(self):
         self.cash_manager({"amount": 3, "multiplier_field": self.number.id})
@@ -77,7 +107,7 @@ class TestCashEntitlement(ProgramsCase):
     def test_the_maximum_is_a_cap_and_raises_nobody(self):
         self.cash_manager(
             {"amount": 50},
-            {"amount": 7, "condition": "[('birth_place', '=', 'Adama')]"},
+            {"amount": 7, "condition": "[('birth_place', '=', 'Adama')]", "if_missing": "nothing"},
             max_amount=52,
             transfer_fee_pct=2,
         )
@@ -88,24 +118,31 @@ class TestCashEntitlement(ProgramsCase):
         self.assertEqual(self.prepared(), dict.fromkeys(self.people, (50, 5)))
 
     def test_who_meets_no_condition_is_due_nothing(self):
-        self.cash_manager({"amount": 50, "condition": "[('birth_place', '=', 'Nowhere')]"})
+        self.cash_manager({"amount": 50, "condition": "[('birth_place', '=', 'Nowhere')]", "name": "From Nowhere"})
         self.assertEqual(self.prepared(), {})
-        self.assertEqual(self.operation(self.cycle, "prepare").counts, {"no_amount": 3})
+        self.assertEqual(self.operation(self.cycle, "prepare").counts, {"no_amount": 2, "data_missing": 1})
+        self.assertEqual(self.told(self.earner), "Nothing is due: none of these applies: From Nowhere")
 
     def test_the_terms_are_kept_with_the_entitlement(self):
         self.cash_manager({"amount": 3, "multiplier_field": self.number.id, "max_multiplier": 4, "name": "Per birr"})
         self.prepared()
         entitlement = self.env["g2p.entitlement"].search([("cycle_id", "=", self.cycle.id)])
-        self.assertEqual(entitlement.computation, {"items": [{"item": "Per birr", "amount": 3, "multiplier": 4}]})
-        self.assertEqual(entitlement.computation_text, "Per birr: 3 × 4")
+        self.assertEqual(
+            entitlement.computation,
+            {"items": [{"item": "Per birr", "amount": 3, "multiplier": 4, "of": "registrant:income"}]},
+        )
+        self.assertEqual(entitlement.computation_text, "4 × 3 (income) = 12")
 
     def test_settings_that_cannot_work_are_refused(self):
         with self.assertRaisesRegex(ValidationError, "can't be used"):
             self.cash_manager({"amount": 1, "condition": "[('nothing', '=', 1)]"})
-        with self.assertRaisesRegex(ValidationError, "no number"):
-            self.cash_manager(
-                {"amount": 1, "multiplier_field": self.env["ir.model.fields"]._get("res.partner", "name").id}
-            )
+        for name in ("name", "color"):
+            with self.assertRaisesRegex(ValidationError, "no number"):
+                self.cash_manager(
+                    {"amount": 1, "multiplier_field": self.env["ir.model.fields"]._get("res.partner", name).id}
+                )
+        with self.assertRaisesRegex(ValidationError, "has no figure “Household: Children”"):
+            self.cash_manager({"amount": 1, "multiplier": "household:children"})
         manager = self.cash_manager({"amount": 1})
         with self.assertRaisesRegex(ValidationError, "at least one item"):
             manager.entitlement_item_ids = [Command.clear()]
@@ -135,6 +172,34 @@ class TestCashEntitlement(ProgramsCase):
         self.assertEqual(manager._name, "g2p.program.entitlement.manager.cash")
         self.assertEqual((manager.max_amount, manager.entitlement_item_ids.amount), (90, 40))
         self.assertEqual(len(program.entitlement_managers), 1)
+
+    def test_a_program_manager_opens_the_settings(self):
+        """The list of numbers to choose from needs no right to read what fields there are."""
+        manager = self.cash_manager({"amount": 3, "multiplier_field": self.number.id})
+        item = manager.entitlement_item_ids.with_user(self.manager)
+        [values] = item.read()
+        self.assertEqual(values["multiplier"], "registrant:income")
+        self.assertEqual(values["multiplier_field"][0], self.number.id)
+        self.assertIn("registrant:age", values["allowed_figures"])
+        self.assertNotIn("household:children", values["allowed_figures"])
+        with Form(manager.with_user(self.manager)) as form, form.entitlement_item_ids.edit(0) as line:
+            line.multiplier = "registrant:age"
+        self.assertEqual(item.multiplier_field.sudo().name, "age_in_years")
+
+    def test_the_preview_gives_what_the_step_gives(self):
+        manager = self.cash_manager(
+            {"amount": 50}, {"amount": 3, "multiplier": "registrant:income"}, transfer_fee_pct=2
+        )
+        action = manager.with_user(self.manager).action_preview_amounts()
+        preview = self.env["g2p.entitlement.preview"].with_user(self.manager).browse(action["res_id"])
+        self.assertEqual((preview.members, preview.given, preview.missing, preview.nothing), (3, 2, 1, 0))
+        self.assertEqual((preview.amount, preview.missing_words), (130, "Income"))
+        self.assertIn("50 (Item) + 10 × 3 (income) = 80, less 2 % fee (1.60): 78.40 is paid out", preview.sample_html)
+        self.assertIn("Data missing: Income", preview.sample_html)
+        self.assertEqual(self.prepared(), {self.earner: (80, 1.6), self.idle: (50, 1)})
+        for role in ("validator", "finance", "registrar", "auditor"):
+            with self.assertRaises(AccessError):
+                manager.with_user(self.users[role]).action_preview_amounts()
 
     def test_a_copied_program_has_its_own_items(self):
         manager = self.cash_manager({"amount": 3})

@@ -34,7 +34,7 @@ class ProgramCreateWizard(models.TransientModel):
                             "name": item.name,
                             "amount": item.amount,
                             "condition": item.condition,
-                            "multiplier_field": item.multiplier_field.id,
+                            "multiplier": item.multiplier,
                             "max_multiplier": item.max_multiplier,
                         }
                     )
@@ -49,11 +49,18 @@ class ProgramCreateWizardCashItem(models.TransientModel):
 
     _name = "g2p.program.create.wizard.cash.item"
     _description = "Item of a cash entitlement, in the program wizard"
-    _inherit = "g2p.condition.mixin"
+    _inherit = ["g2p.condition.mixin", "g2p.figure.mixin"]
     _order = "sequence, id"
 
     def _condition_fields(self):
         return {**super()._condition_fields(), "condition": "res.partner"}
+
+    def _figure_fields(self):
+        return (*super()._figure_fields(), "multiplier")
+
+    def _figure_program(self):
+        """The program that is going to be made: the wizard knows its target type and company."""
+        return self.wizard_id
 
     wizard_id = fields.Many2one("g2p.program.create.wizard", required=True, ondelete="cascade")
     currency_id = fields.Many2one(related="wizard_id.currency_id")
@@ -61,10 +68,5 @@ class ProgramCreateWizardCashItem(models.TransientModel):
     name = fields.Char(required=True)
     amount = fields.Monetary(required=True)
     condition = fields.Char("Who gets it", default="[]")
-    multiplier_field = fields.Many2one(
-        "ir.model.fields",
-        "Multiplied by",
-        domain=[("model", "=", "res.partner"), ("ttype", "in", ("integer", "float", "monetary")), ("store", "=", True)],
-        ondelete="cascade",
-    )
+    multiplier = fields.Selection(selection="_selection_figure", string="Multiplied by")
     max_multiplier = fields.Integer("Maximum of the number")

@@ -1,5 +1,6 @@
 from . import test_blocks
 from . import test_attacks
+from . import test_blank_names
 from . import test_attacks_targeting
 from . import test_counters
 from . import test_matrix

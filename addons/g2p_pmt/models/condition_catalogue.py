@@ -20,7 +20,9 @@ class ConditionCatalogue(models.AbstractModel):
         return [*super()._figure_sources(), ("pmt", self.env._("Proxy means test"))]
 
     def _pmt_figures(self, program):
-        if not self.env["g2p.pmt.score"].has_access("read") or (program and not program.pmt_config):
+        if not self.env["g2p.pmt.score"].has_access("read") or (
+            program and (program._name != "g2p.program" or not program.pmt_config)
+        ):
             return []
         return [Figure("pmt", "score", self.env._("Score"), SQL("pmt.score::numeric"))]
 

@@ -9,6 +9,9 @@ import re
 from odoo import models
 from odoo.exceptions import UserError
 
+from odoo.addons.g2p_bulk.tools import table_file
+from odoo.addons.g2p_bulk.tools.table_file import Cell, FileError
+
 COLUMNS = [
     "record",
     "variable",
@@ -27,6 +30,7 @@ INTERCEPTS = {"_cons", "cons", "(intercept)", "intercept", "constant", "const"}
 TRANSFORMED = re.compile(r"^(?P<transform>log|ln|sqrt)\((?P<name>.+)\)$|^(?P<square>.+)\^2$", re.IGNORECASE)
 MAX_TERMS = 500
 MAX_BYTES = 1_000_000
+MAX_ROWS = 20_000
 
 
 class PMTModel(models.Model):
@@ -250,25 +254,30 @@ class PMTReader:
 
     # Whole files
 
-    def read(self, content):
-        """Values for g2p.pmt.model from the bytes of a file: JSON, CSV of a model, or CSV of coefficients."""
+    def read(self, content, filename=""):
+        """Values for g2p.pmt.model from the bytes of a file: JSON, or a table (CSV, XLSX) of a model or of coefficients."""
         _ = self.env._
         if len(content) > MAX_BYTES:
             self.refuse(_("The file is larger than a model can be (1 MB)."))
-        try:
-            text = content.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            self.refuse(_("The file is not text in UTF-8."))
-        if "\x00" in text or "\\u0000" in text:
-            self.refuse(_("The file holds a character that is no text (NUL)."))
-        if text.lstrip().startswith("{"):
+        if content.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
+            try:
+                text = content.decode("utf-8-sig")
+            except UnicodeDecodeError:
+                self.refuse(_("The file is not text in UTF-8."))
+            if "\x00" in text or "\\u0000" in text:
+                self.refuse(_("The file holds a character that is no text (NUL)."))
             return self.read_json(text)
+        rows = []
         try:
-            rows = [
-                row for row in csv.reader(io.StringIO(text), self.dialect(text)) if any(cell.strip() for cell in row)
-            ]
-        except csv.Error as error:
-            self.refuse(_("The file is no CSV: %s", error))
+            for number, row in table_file.read_rows(io.BytesIO(content), filename):
+                for cell in row:
+                    if isinstance(cell, Cell) and cell.problem != "fraction":
+                        self.refuse(_("Line %(row)s: a cell %(reason)s.", row=number, reason=cell.reason(self.env)))
+                rows.append(row)
+                if len(rows) > MAX_ROWS:
+                    self.refuse(_("The file has more rows than a model can have."))
+        except FileError as error:
+            raise error.for_user(self.env) from error
         header = [cell.strip().casefold() for cell in rows[0]] if rows else []
         if header[:1] == ["record"]:
             return self.read_csv(rows)
@@ -277,16 +286,6 @@ class PMTReader:
         return self.refuse(
             _("The first line must be “term,coefficient” (a regression) or “%s” (a model).", ",".join(COLUMNS))
         )
-
-    @staticmethod
-    def dialect(text):
-        first = text.partition("\n")[0]
-
-        class Dialect(csv.excel):
-            delimiter = ";" if first.count(";") > first.count(",") else "," if "," in first else "\t"
-            strict = True
-
-        return Dialect
 
     def read_json(self, text):
         _ = self.env._

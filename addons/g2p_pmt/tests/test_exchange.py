@@ -107,7 +107,7 @@ class TestExchange(PMTCase):
         good = {"format": "g2p.pmt.model", "terms": [{"variable": "application:children", "weight": 1}]}
         for content, words in (
             ("", "Choose a file"),
-            (b"\xff\xfe", "not text in UTF-8"),
+            (b"{\xff\xfe", "not text in UTF-8"),
             ("x" * 1_000_001, "larger than a model"),
             ("a,b\n1,2\n", "The first line must be"),
             (head, "has no terms"),
@@ -121,7 +121,7 @@ class TestExchange(PMTCase):
             (head + "roof=straw,1\n", "Line 2: “straw” is no choice of “Roof”"),
             (head + "roof=thatch,1\nroof=thatch,2\n", "Line 3: “roof=thatch” is there already"),
             (head + "_cons,1\nintercept,2\n", "Line 3: the intercept is there already"),
-            (head + 'children,"1\n', "is no CSV"),
+            (head + 'children,"1\n', "From row 2 on the file can.t be read as CSV"),
             ("record,colour\n", "the column “colour” is not known"),
             ("record,variable,number\nthing,,1\n", "Line 2: “thing” is not known"),
             ("record,variable,value,number\npoints,application:roof,thatch,1\n", "Line 2: no term"),

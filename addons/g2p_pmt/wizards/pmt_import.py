@@ -30,7 +30,7 @@ class PMTImport(models.TransientModel):
             content = base64.b64decode(self.file, validate=True)
         except binascii.Error as error:
             raise UserError(self.env._("The file could not be read: choose it again.")) from error
-        model = self.env["g2p.pmt.model"].create(PMTReader(self.program_id).read(content))
+        model = self.env["g2p.pmt.model"].create(PMTReader(self.program_id).read(content, self.file_name or ""))
         return {
             "type": "ir.actions.act_window",
             "res_model": model._name,

@@ -1,5 +1,6 @@
 from . import constants
 from . import condition_catalogue
+from . import figure_mixin
 from . import counters_mixin
 from . import benefit_codes
 from . import program_definition

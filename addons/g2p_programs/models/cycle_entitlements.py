@@ -150,6 +150,7 @@ class Cycle(models.Model):
             "named": (_("Without an entitlement, the reason is noted"), "done"),
             "already_prepared": (_("Prepared already"), "skipped"),
             "no_amount": (_("Nothing is due"), "skipped"),
+            "data_missing": (_("Data missing: nobody can tell the amount"), "skipped"),
             "fee_too_high": (_("Fee higher than the amount"), "failed"),
             "fund_shortage": (_("Left out, the fund is short"), "failed"),
             "own_preparation": (_("Prepared by the approver themself"), "skipped"),

@@ -1,6 +1,8 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+from ..tools.amount_words import AmountWords
+
 
 class CycleMembership(models.Model):
     """A registrant in a cycle: a copy of the program's enrolled members, frozen once the cycle leaves draft."""
@@ -11,7 +13,7 @@ class CycleMembership(models.Model):
     _order = "id desc"
     _rec_name = "partner_id"
 
-    _protected_fields = ("state", "reason")
+    _protected_fields = ("state", "reason", "computation")
 
     _cycle_partner_uniq = models.Constraint("UNIQUE (cycle_id, partner_id)", "The registrant is in the cycle already.")
     _cycle_latest = models.Index("(cycle_id, id)")
@@ -38,9 +40,18 @@ class CycleMembership(models.Model):
         readonly=True,
     )
     reason = fields.Char(readonly=True, help="Why the member is left out of this cycle.")
+    computation = fields.Json(readonly=True, copy=False, help="The terms from which nothing came.")
+    computation_text = fields.Char("How it was computed", compute="_compute_computation_text")
 
     def _search_program_id(self, operator, value):
         return [("cycle_id.program_id", operator, value)]
+
+    @api.depends("computation")
+    @api.depends_context("lang")
+    def _compute_computation_text(self):
+        words = AmountWords(self.env)
+        for membership in self:
+            membership.computation_text = words.tell(membership.computation, membership.program_id.target_type)
 
     @api.depends("partner_id", "cycle_id")
     def _compute_display_name(self):

@@ -5,6 +5,7 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tools import SQL
 
 from ..tools import blocks
+from ..tools.amount_words import AmountWords
 from .fund import FINANCE
 
 # Money is reserved for these: approved, and sent to who pays it out.
@@ -206,22 +207,15 @@ class Entitlement(models.Model):
         for entitlement in self:
             entitlement.balance = entitlement.initial_amount - entitlement.transfer_fee
 
-    @api.depends("computation")
+    @api.depends("computation", "amount_set_by")
+    @api.depends_context("lang")
     def _compute_computation_text(self):
+        words = AmountWords(self.env)
         for entitlement in self:
-            terms = dict(entitlement.computation or {})
-            part = terms.pop("part_of_period", None)
-            items = [
-                f"{item['item']}: {plain(item['amount'])} × {plain(item['multiplier'])}"
-                for item in terms.pop("items", [])
-            ]
-            entitlement.computation_text = ", ".join(
-                [
-                    *items,
-                    *(f"{term.replace('_', ' ')}: {plain(value)}" for term, value in terms.items()),
-                    *([self.env._("for %(days)s of %(full_days)s days of a full period", **part)] if part else []),
-                ]
-            )
+            told = words.tell(entitlement.computation, entitlement.program_id.target_type)
+            if told and entitlement.amount_set_by:
+                told = self.env._("%s. The amount was edited since.", told)
+            entitlement.computation_text = told
 
     @api.depends("payment_ids.status")
     def _compute_payment(self):
@@ -835,12 +829,3 @@ class Entitlement(models.Model):
             # A step that works on the cycle, or waits to be resumed, comes first: tomorrow is another day.
             if not cycle._bulk_refusal("expire"):
                 cycle._bulk_start("expire")
-
-
-def plain(value):
-    """A number of the computation as people write it.
-
-    >>> plain(100.0), plain(3.2), plain(5)
-    ('100', '3.2', '5')
-    """
-    return str(value).removesuffix(".0")

@@ -1,4 +1,4 @@
-from odoo import api, models
+from odoo import models
 from odoo.exceptions import AccessError
 
 CHANGE = "g2p.membership.change"
@@ -6,14 +6,6 @@ CHANGE = "g2p.membership.change"
 
 class IrAttachment(models.Model):
     _inherit = "ir.attachment"
-
-    @api.model
-    def _index(self, bin_data, file_type, checksum=None):
-        """Files of payments are not indexed: the index would hold their lines a second time, for everybody's search,
-        and making it takes several times the file's size in memory."""
-        if self.env.context.get("g2p_no_text_index"):
-            return None
-        return super()._index(bin_data, file_type, checksum=checksum)
 
     # Documents of changes of members: on them somebody was put out of a program, so they stay as they were.
 

@@ -1,4 +1,8 @@
 import base64
+import io
+from datetime import date, datetime
+
+import openpyxl
 
 from odoo import fields
 from odoo.exceptions import AccessError, UserError
@@ -168,11 +172,9 @@ class TestMoneyReconciliation(MoneyCase):
         record = (
             self.env["g2p.payment.reconciliation"]
             .with_user(self.finance)
-            .create({"file": base64.b64encode(lines.encode() + b"\nxx\xe9,paid,1,,\n"), "filename": "bank.csv"})
+            .create({"file": base64.b64encode(lines.encode() + b"\nxx\x81,paid,1,,\n"), "filename": "bank.csv"})
         )
-        with self.assertRaisesRegex(
-            UserError, "^The file is no UTF-8 text: save it as CSV UTF-8 and upload it again.$"
-        ):
+        with self.assertRaisesRegex(UserError, "^The file can't be read in this encoding. Choose another one"):
             record.action_check()
         self.assertEqual((record.state, record.lines_count, self.staged()), ("draft", 0, 0))
         self.assertFalse(record.line_ids)
@@ -287,11 +289,74 @@ class TestMoneyReconciliation(MoneyCase):
         with self.assertRaisesRegex(UserError, "no column for: reference"):
             self.upload("a,b,c", header="one,status,amount")
         record = self.env["g2p.payment.reconciliation"].with_user(self.finance).create({"filename": "bank.csv"})
-        with self.assertRaisesRegex(UserError, "Choose a CSV file"):
+        with self.assertRaisesRegex(UserError, "Choose a CSV or XLSX file"):
             record.action_check()
         record.file = base64.b64encode("Référence,é".encode("latin-1"))
-        with self.assertRaisesRegex(UserError, "UTF-8"):
+        with self.assertRaisesRegex(UserError, "no column for: status, amount"):
             record.action_check()
+
+    def upload_bytes(self, content, filename, **values):
+        record = (
+            self.env["g2p.payment.reconciliation"]
+            .with_user(self.finance)
+            .create({"file": base64.b64encode(content), "filename": filename, **values})
+        )
+        record.action_check()
+        return record
+
+    def test_a_workbook_and_other_encodings_are_read(self):
+        book = openpyxl.Workbook()
+        book.active.append(["Payment reference", "Status", "Amount", "Value date", "Reason"])
+        book.active.append([self.large_payment.name, "paid", 156.8, datetime(2024, 3, 1, 10, 30), ""])
+        book.active.append([self.small_payment.name, "paid", "=100+17.6", date(2024, 3, 1), ""])
+        book.active.append([self.empty_payment.name, "rejeté", 98, date(2024, 3, 1), ""])
+        stream = io.BytesIO()
+        book.save(stream)
+        record = self.upload_bytes(stream.getvalue(), "bank.xlsx")
+        self.assertEqual(self.outcomes(record), ["matched", "bad", "bad"])
+        lines = record.line_ids.sorted("row_number")
+        self.assertEqual(str(lines[0].date), "2024-03-01 10:30:00")
+        self.assertIn("Amount is a formula without a stored value", lines[1].note)
+        content = f"Référence;Statut;State;Montant\n{self.large_payment.name};é;paid;156,8\n"
+        for encoding in ("utf-8", "utf-16", "cp1252"):
+            record = self.upload_bytes(content.encode(encoding), "bank.csv", amount_column="Montant", encoding="auto")
+            self.assertEqual(self.outcomes(record), ["matched"])
+
+    def test_all_that_is_wrong_with_a_line_is_said_at_once(self):
+        record = self.upload(",perhaps,much,soon,")
+        self.assertEqual(
+            record.line_ids.note,
+            "The payment reference is missing; Status “perhaps” is neither paid nor failed; Date “soon” is no date, or in the "
+            "future; Amount “much” is no amount",
+        )
+
+    def test_of_two_columns_that_fit_the_chosen_one_is_read(self):
+        header = "Reference,Payment reference,Status,Amount"
+        line = f"their-1,{self.large_payment.name},paid,156.80"
+        with self.assertRaisesRegex(UserError, "Two columns may be the reference: “Reference” and “Payment reference”"):
+            self.upload(line, header=header)
+        record = self.upload(line, header=header, reference_column="Payment reference")
+        self.assertEqual(self.outcomes(record), ["matched"])
+        record.reference_column = "Reference"
+        self.assertEqual(record.state, "draft", "another choice has to be read again")
+
+    def test_amounts_with_decimal_commas_and_thousands(self):
+        self.cr.execute("UPDATE g2p_payment SET amount_issued = 1234 WHERE id = %s", [self.large_payment.id])
+        self.env.invalidate_all()
+        header = "Reference;Status;Amount"
+        for amount, outcome in (
+            ("1.234", "matched"),
+            ("1,234", "matched"),
+            ("1234,56", "amount_mismatch"),
+            ("1.234,00", "matched"),
+        ):
+            record = self.upload(f"{self.large_payment.name};paid;{amount}", header=header)
+            self.assertEqual(self.outcomes(record), [outcome], amount)
+        record = self.upload(
+            f"{self.large_payment.name};paid;1,234", f"{self.small_payment.name};paid;117,60", header=header
+        )
+        self.assertEqual(self.outcomes(record), ["amount_mismatch", "matched"], "the other amount proves the comma")
+        self.assertEqual(record.line_ids.sorted("row_number").mapped("amount"), [1.234, 117.6])
 
     def test_the_outcome_is_downloaded_without_formulas(self):
         record = self.upload("=HYPERLINK(1),paid,1,2024-03-01,+1", self.line(self.large_payment))

@@ -11,3 +11,4 @@ from . import eligibility_explanation
 from . import eligibility_list_load
 from . import eligibility_manager_add
 from . import eligibility_preview
+from . import entitlement_preview

@@ -1,29 +1,25 @@
 import base64
 import binascii
 import io
+import re
 
 from odoo import fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
-from odoo.addons.g2p_registry_base import import_file
-from odoo.addons.g2p_registry_base.import_file import FileError, RowSource, copy_text
+from odoo.addons.g2p_bulk.tools import table_file
+from odoo.addons.g2p_bulk.tools.table_file import Cell, FileError, copy_text
 
 from ..models.constants import GROUP_MANAGER
 
 # What a column may be called, in lower case without spaces and signs.
 COLUMNS = {
-    "idtype": "id_type",
-    "typeofid": "id_type",
-    "id": "value",
-    "idvalue": "value",
-    "idnumber": "value",
-    "value": "value",
-    "registrant": "reference",
-    "registrantid": "reference",
-    "reference": "reference",
-    "ref": "reference",
+    "id_type": {"idtype", "typeofid"},
+    "value": {"id", "idvalue", "idnumber", "value"},
+    "reference": {"registrant", "registrantid", "reference", "ref"},
 }
+
+SHORTENED = re.compile(r"\d([.,]\d+)?[eE]\+?\d{1,2}")  # what a spreadsheet makes of a long number
 
 
 class EligibilityListLoad(models.TransientModel):
@@ -35,7 +31,7 @@ class EligibilityListLoad(models.TransientModel):
     manager_id = fields.Many2one("g2p.program_membership.manager.list", required=True, ondelete="cascade")
     file = fields.Binary("CSV or XLSX file", attachment=False)
     file_name = fields.Char()
-    encoding = fields.Selection(import_file.ENCODINGS, required=True, default="utf-8")
+    encoding = fields.Selection([table_file.AUTO, *table_file.ENCODINGS], required=True, default="auto")
     id_type_id = fields.Many2one(
         "g2p.id.type", "ID type of all lines", help="Used where the file has no column with the type."
     )
@@ -87,16 +83,12 @@ class EligibilityListLoad(models.TransientModel):
 
     def _copy_lines(self, stream):
         """Replace the lines of the list by those of the file, in one COPY."""
-        rows = import_file.read_rows(stream, self.file_name, self.encoding)
+        rows = table_file.read_rows(stream, self.file_name, self.encoding)
         try:
             header = next(rows, (0, []))[1]
+            places = table_file.find_columns(header, COLUMNS)
         except FileError as error:
-            raise UserError(self.env._(error.template, **error.values)) from error
-        places = {}
-        for place, title in enumerate(header):
-            target = COLUMNS.get("".join(filter(str.isalnum, title.lower())))
-            if target and target not in places:
-                places[target] = place
+            raise error.for_user(self.env) from error
         if ("value" in places) == ("reference" in places):
             raise UserError(
                 self.env._(
@@ -109,14 +101,11 @@ class EligibilityListLoad(models.TransientModel):
         self.env.cr.execute(SQL("DELETE FROM g2p_eligibility_list_line WHERE manager_id = %s", self.manager_id.id))
         # Nothing may be read from the database while COPY runs.
         default_type = self.id_type_id.name if "value" in places else None
-        source = RowSource(self._lines(rows, places, self.manager_id.id, default_type))
-        self.env.cr.copy_expert(
-            "COPY g2p_eligibility_list_line (manager_id, row_number, id_type, value) FROM STDIN", source, size=1 << 18
+        table_file.copy_rows(
+            self.env,
+            "COPY g2p_eligibility_list_line (manager_id, row_number, id_type, value, problem) FROM STDIN",
+            self._lines(rows, places, self.manager_id.id, default_type),
         )
-        if isinstance(source.error, FileError):
-            raise UserError(self.env._(source.error.template, **source.error.values)) from source.error
-        if source.error:
-            raise source.error
         self.env.cr.execute("ANALYZE g2p_eligibility_list_line")
 
     def _lines(self, rows, places, manager_id, default_type):
@@ -126,14 +115,17 @@ class EligibilityListLoad(models.TransientModel):
 
         def cell(cells, place):
             text = cells[place] if place is not None and place < len(cells) else ""
-            return " ".join(import_file.storable(text).split()) or None
+            return " ".join(table_file.storable(text).split()) or None
 
         for number, cells in rows:
             id_type = cell(cells, type_place) or default_type
             if "value" in places:
                 id_type = id_type or ""
             value = cell(cells, value_place)
-            yield f"{manager_id}\t{number}\t{copy_text(id_type)}\t{copy_text(value)}\n"
+            # a number that a spreadsheet has rounded may be somebody else's
+            is_shortened = Cell in map(type, cells[value_place : value_place + 1]) or SHORTENED.fullmatch(value or "")
+            problem = "shortened" if is_shortened else None
+            yield f"{manager_id}\t{number}\t{copy_text(id_type)}\t{copy_text(value)}\t{copy_text(problem)}\n"
 
     def _find_registrants(self):
         """One statement: the registrant of each line, or why there is none.
@@ -148,7 +140,9 @@ class EligibilityListLoad(models.TransientModel):
                     SELECT line.id AS line_id, document.partner_id
                       FROM g2p_eligibility_list_line AS line
                       JOIN g2p_id_type AS type ON lower(type.name) = lower(line.id_type)
-                      JOIN g2p_reg_id AS document ON document.id_type = type.id AND document.value = line.value
+                      JOIN g2p_reg_id AS document ON document.id_type = type.id
+                           AND document.value_key = CASE WHEN type.case_sensitive THEN line.value
+                                                         ELSE upper(line.value COLLATE "und-x-icu") END
                      WHERE line.manager_id = %(manager)s AND COALESCE(document.status, 'valid') <> 'invalid'
                      UNION
                     SELECT line.id, registrant.id
@@ -171,8 +165,9 @@ class EligibilityListLoad(models.TransientModel):
                      GROUP BY named.line_id
                 )
                 UPDATE g2p_eligibility_list_line AS line
-                   SET partner_id = CASE WHEN found.reachable = 1 THEN found.partner_id END,
-                       problem = CASE WHEN line.value IS NULL THEN 'empty'
+                   SET partner_id = CASE WHEN found.reachable = 1 AND line.problem IS NULL THEN found.partner_id END,
+                       problem = CASE WHEN line.problem IS NOT NULL THEN line.problem
+                                      WHEN line.value IS NULL THEN 'empty'
                                       WHEN line.id_type IS NOT NULL AND NOT EXISTS (
                                             SELECT FROM g2p_id_type AS type WHERE lower(type.name) = lower(line.id_type)
                                            ) THEN 'type'

@@ -4,10 +4,18 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 
+from odoo.addons.g2p_bulk.tools import table_file
+from odoo.addons.g2p_registry_base.models.area_file import PeopleFile
+
 from ..models import csv_text
 from ..models.fund import FINANCE
 from .payment_reconciliation_line import OUTCOMES
 
+# {column of the payer's file: the field in which somebody says which it is}
+COLUMN_CHOICES = {
+    column: f"{column}_column" for column in ("reference", "status", "amount", "date", "bank_reference", "reason")
+}
+OPTIONS = ("encoding", "decimal_mark", *COLUMN_CHOICES.values())
 COUNTS = tuple(f"{outcome}_count" for outcome, _label in OUTCOMES)
 
 
@@ -16,7 +24,7 @@ class PaymentReconciliation(models.Model):
 
     _name = "g2p.payment.reconciliation"
     _description = "Payment reconciliation"
-    _inherit = ["g2p.state.mixin", "g2p.bulk.mixin"]
+    _inherit = ["g2p.state.mixin", "g2p.bulk.mixin", "g2p.area.file.mixin"]
     _order = "id desc"
 
     _protected_fields = ("state", "checksum", "lines_count", "matched_amount", *COUNTS)
@@ -30,8 +38,18 @@ class PaymentReconciliation(models.Model):
         help="Only payments of this cycle are matched. Empty: of any cycle of the company.",
         ondelete="restrict",
     )
-    file = fields.Binary("CSV file", attachment=True, copy=False)
+    file = PeopleFile("CSV or XLSX file", copy=False)
     filename = fields.Char(copy=False)
+    encoding = fields.Selection([table_file.AUTO, *table_file.ENCODINGS], required=True, default="auto")
+    decimal_mark = fields.Selection(
+        [(".", "Point, as in 1234.56"), (",", "Comma, as in 1234,56")], help="Empty: found from the amounts."
+    )
+    reference_column = fields.Char("Column of the payment reference", help="Empty: found by its name.")
+    status_column = fields.Char("Column of the status", help="Empty: found by its name.")
+    amount_column = fields.Char("Column of the amount", help="Empty: found by its name.")
+    date_column = fields.Char("Column of the date", help="Empty: found by its name.")
+    bank_reference_column = fields.Char("Column of the bank reference", help="Empty: found by its name.")
+    reason_column = fields.Char("Column of the reason", help="Empty: found by its name.")
     checksum = fields.Char("SHA-256", readonly=True, copy=False, index=True)
     same_file_id = fields.Many2one(
         "g2p.payment.reconciliation", "Same file as", compute="_compute_same_file_id", help="Read before."
@@ -101,22 +119,18 @@ class PaymentReconciliation(models.Model):
 
     # CRUD
 
-    @api.model_create_multi
-    def create(self, vals_list):
-        return super(PaymentReconciliation, self._without_text_index()).create(vals_list).with_env(self.env)
-
     def write(self, vals):
         if "company_id" in vals and any(record.company_id.id != vals["company_id"] for record in self):
             raise UserError(self.env._("A reconciliation stays in its company: upload the file as a new one."))
-        if {"file", "cycle_id"} & set(vals):
+        if {"file", "cycle_id", *OPTIONS} & set(vals):
             if any(record.state == "applied" for record in self):
                 raise UserError(self.env._("This file was applied: upload another one as a new reconciliation."))
             for record in self:
                 record._check_idle()
-        if "file" in vals and not self.env.su and any(record.state != "draft" for record in self):
+        if {"file", *OPTIONS} & set(vals) and not self.env.su and any(record.state != "draft" for record in self):
             self._check_can()
             self.sudo().write({"state": "draft"})  # sudo: the role was checked; another file has to be read again
-        return super(PaymentReconciliation, self._without_text_index()).write(vals)
+        return super().write(vals)
 
     def unlink(self):
         self.env.cr.execute(
@@ -129,10 +143,6 @@ class PaymentReconciliation(models.Model):
         if any(record.state == "applied" for record in self):
             raise UserError(self.env._("A reconciliation that was applied is evidence: it stays."))
 
-    def _without_text_index(self):
-        """A payer's file is kept, but its text is not put into the index of attachments a second time."""
-        return self.with_context(g2p_no_text_index=True)
-
     # Buttons
 
     def action_check(self):
@@ -142,7 +152,7 @@ class PaymentReconciliation(models.Model):
         if self.state == "applied":
             raise UserError(self.env._("This file was applied already."))
         if not self._attachment():
-            raise UserError(self.env._("Choose a CSV file first."))
+            raise UserError(self.env._("Choose a CSV or XLSX file first."))
         self._check_idle()
         return self._bulk_start("match")._notification()
 

@@ -6,12 +6,13 @@ from odoo import api, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
-from odoo.addons.g2p_registry_base.import_file import RowSource, copy_text, sha256
+from odoo.addons.g2p_bulk.tools import decimal_text, table_file
+from odoo.addons.g2p_bulk.tools.table_file import copy_text
 
 from ..tools import blocks
-from .payment_reconciliation import COUNTS
+from .payment_reconciliation import COLUMN_CHOICES, COUNTS
 from .payment_reconciliation_line import OUTCOMES
-from .reconciliation_file import parse_file
+from .reconciliation_file import PayerFile
 
 # What was read and not matched yet. No model: nobody but these steps reads or writes it, and it is empty in between.
 STAGED = """
@@ -26,10 +27,14 @@ CREATE TABLE IF NOT EXISTS g2p_payment_reconciliation_staged (
     reason varchar,
     error varchar,
     repeated varchar,
+    amount_decimal numeric,
+    doubt varchar,
     PRIMARY KEY (reconciliation_id, row_number)
-)
+);
+ALTER TABLE g2p_payment_reconciliation_staged ADD COLUMN IF NOT EXISTS amount_decimal numeric;
+ALTER TABLE g2p_payment_reconciliation_staged ADD COLUMN IF NOT EXISTS doubt varchar;
 """
-COLUMNS = ("row", "reference", "status", "amount", "date", "bank_reference", "reason", "error")
+COLUMNS = ("row", "reference", "status", "amount", "date", "bank_reference", "reason", "error", "decimal", "doubt")
 
 
 class PaymentReconciliation(models.Model):
@@ -102,20 +107,20 @@ class PaymentReconciliation(models.Model):
         execute(SQL("DELETE FROM g2p_payment_reconciliation_line WHERE reconciliation_id = %s", self.id))
         execute(SQL("DELETE FROM g2p_payment_reconciliation_staged WHERE reconciliation_id = %s", self.id))
         with self._open_file() as stream:
-            checksum = sha256(stream)
-            source = RowSource(self._staged_rows(parse_file(self.env, stream)))
-            self.env.cr.copy_expert(
+            checksum = table_file.sha256(stream)
+            chosen = {column: self[name] for column, name in COLUMN_CHOICES.items()}
+            payer_file = PayerFile(self.env, stream, self.filename, self.encoding, chosen)
+            count = table_file.copy_rows(
+                self.env,
                 """
                 COPY g2p_payment_reconciliation_staged
-                     (reconciliation_id, row_number, reference, status, amount, date, bank_reference, reason, error)
+                     (reconciliation_id, row_number, reference, status, amount, date, bank_reference, reason, error,
+                      amount_decimal, doubt)
                 FROM STDIN
                 """,
-                source,
-                size=1 << 18,
+                self._staged_rows(payer_file),
             )
-            if source.error:
-                raise source.error
-            count = self.env.cr.rowcount
+        self._settle_amounts(payer_file.amounts)
         if count >= 1_000:
             execute("ANALYZE g2p_payment_reconciliation_staged")
         self._mark_repeated()
@@ -125,7 +130,7 @@ class PaymentReconciliation(models.Model):
         """The file as a binary stream; it is never wholly in memory where attachments are files."""
         attachment = self._attachment()
         if not attachment:
-            raise UserError(self.env._("Choose a CSV file first."))
+            raise UserError(self.env._("Choose a CSV or XLSX file first."))
         if attachment.store_fname:
             return open(attachment._full_path(attachment.store_fname), "rb")
         return io.BytesIO(attachment.raw or b"")
@@ -134,6 +139,40 @@ class PaymentReconciliation(models.Model):
         """Lines of COPY's text format."""
         for row in rows:
             yield f"{self.id}\t" + "\t".join([copy_text(row[column]) for column in COLUMNS]) + "\n"
+
+    def _settle_amounts(self, amounts):
+        """What may be two numbers is told by the decimal mark: the chosen one, or the one that other amounts prove.
+
+        :param decimal_text.Column amounts: what the amounts of the file say
+        """
+        if not amounts.sample:
+            return
+        mark = self.decimal_mark or amounts.mark
+        if not mark and self._decimal_places() >= 3:
+            raise UserError(
+                self.env._(
+                    "“%(value)s” may be two amounts, and no other amount of the file tells which. Choose the decimal mark.",
+                    value=amounts.sample[:50],
+                )
+            )
+        # without a mark these are whole: no money of these currencies has three decimals
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE g2p_payment_reconciliation_staged SET amount = amount_decimal
+                 WHERE reconciliation_id = %s AND doubt = %s
+                """,
+                self.id,
+                mark or decimal_text.WHOLE,
+            )
+        )
+
+    def _decimal_places(self):
+        """The most decimals that a payment of this company may have."""
+        # sudo: a number of the configuration
+        programs = self.env["g2p.program"].sudo().search([("company_id", "=", self.company_id.id)])
+        currencies = self.company_id.currency_id | programs.currency_id
+        return max(currencies.mapped("decimal_places"), default=2)
 
     def _mark_repeated(self):
         """References that stand on several lines: the first counts, unless the lines contradict each other."""
@@ -208,7 +247,7 @@ class PaymentReconciliation(models.Model):
                               JOIN g2p_program AS program
                                 ON program.id = payment.program_id AND program.company_id = %(company)s
                               JOIN g2p_entitlement AS t ON t.id = payment.entitlement_id
-                             WHERE payment.name = taken.reference
+                             WHERE payment.name = taken.reference AND %(areas)s
                              LIMIT 1
                            ) AS payment ON TRUE
                      ORDER BY taken.row_number
@@ -223,12 +262,25 @@ class PaymentReconciliation(models.Model):
                 elsewhere=self.env._("Belongs to another cycle"),
                 contradicting=self.env._("The lines with this reference contradict each other"),
                 company=self.company_id.id,
+                areas=self._payments_of_areas(),
                 cycle=SQL("payment.cycle_id = %s", self.cycle_id.id) if self.cycle_id else SQL("TRUE"),
             )
         )
         counts = dict(self.env.cr.fetchall())
         self.env["g2p.payment.reconciliation.line"].invalidate_model(flush=False)
         return counts
+
+    def _payments_of_areas(self):
+        """Over `payment`: the payments of people whom the user who brought the file may see. Others are not in the file's reach, and
+        nothing says that they exist."""
+        # sudo: the user's own areas
+        user = self.create_uid.sudo()
+        if not user.g2p_area_ids:
+            return SQL("TRUE")
+        return SQL(
+            "EXISTS (SELECT FROM res_partner AS person WHERE person.id = payment.partner_id AND person.area_id = ANY(%s))",
+            user.g2p_allowed_area_ids.ids,
+        )
 
     def _bulk_finish_match(self, operation):
         if operation.state == "done":

@@ -36,6 +36,9 @@ from . import res_users
 from . import res_config_settings
 
 # Files of registrants.
+from . import area_file
+from . import ir_attachment
+from . import ir_binary
 from . import import_mapping
 from . import registrant_import
 from . import registrant_import_line

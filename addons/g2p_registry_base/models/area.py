@@ -1,6 +1,8 @@
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
+from odoo.addons.g2p_bulk.tools.blanks import same_name
+
 
 class AreaKind(models.Model):
     """A level of the administrative hierarchy: country, region, district …"""
@@ -9,7 +11,7 @@ class AreaKind(models.Model):
     _description = "Area Kind"
     _order = "sequence, name, id"
 
-    _name_unique = models.UniqueIndex("(lower(name))", "An area kind with this name exists already.")
+    _name_unique = models.UniqueIndex(same_name("name"), "An area kind with this name exists already.")
 
     name = fields.Char(required=True)
     sequence = fields.Integer(default=10, help="Lower comes first: the widest areas.")

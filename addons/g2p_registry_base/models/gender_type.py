@@ -1,6 +1,8 @@
 from odoo import api, fields, models, tools
 from odoo.exceptions import UserError
 
+from odoo.addons.g2p_bulk.tools.blanks import same_name
+
 
 class GenderType(models.Model):
     """A choice of the field *gender*; registrants hold its value, people read its code."""
@@ -10,8 +12,8 @@ class GenderType(models.Model):
     _order = "id"
     _rec_name = "code"
 
-    _code_unique = models.UniqueIndex("(lower(code))", "A gender type with this code exists already.")
-    _value_unique = models.UniqueIndex("(lower(value))", "A gender type with this value exists already.")
+    _code_unique = models.UniqueIndex(same_name("code"), "A gender type with this code exists already.")
+    _value_unique = models.UniqueIndex(same_name("value"), "A gender type with this value exists already.")
 
     code = fields.Char(required=True, help="What people read, such as “Female”.")
     value = fields.Char(required=True, help="What is stored and exchanged, such as “female”.")

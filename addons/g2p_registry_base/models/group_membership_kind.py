@@ -1,6 +1,8 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+from odoo.addons.g2p_bulk.tools.blanks import same_name
+
 
 class GroupMembershipKind(models.Model):
     """A role of a member in a group. A unique one has at most one holder in a group at a time."""
@@ -9,7 +11,7 @@ class GroupMembershipKind(models.Model):
     _description = "Group Membership Kind"
     _order = "name, id"
 
-    _name_unique = models.UniqueIndex("(lower(name))", "A membership kind with this name exists already.")
+    _name_unique = models.UniqueIndex(same_name("name"), "A membership kind with this name exists already.")
 
     name = fields.Char(required=True)
     is_unique = fields.Boolean(string="Only one per group")

@@ -8,7 +8,7 @@ from odoo import fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL, mute_logger
 
-from .import_staging import ACCOUNTS, COLLATION
+from .import_staging import ACCOUNTS, COLLATION, GOOD
 
 # kept as the file has them, or as the check has found them
 TEXTS = ("address", "email", "civil_status", "occupation", "birth_place", "gender", "disability")
@@ -132,22 +132,26 @@ class RegistrantImport(models.Model):
             if name not in OWN_COLUMNS
         }
 
-    def _refuse_before_birth(self, rows):
-        self.env.cr.execute(
+    def _refuse_before_birth(self, rows, seen=GOOD):
+        if not self._columns("registration_date") and self.existing_policy != "update":
+            return  # registered today, and the check takes no birth of tomorrow
+        self._refuse_found(
             SQL(
                 """
-                UPDATE g2p_registrant_import_line line
-                SET state = 'refused', column_name = %s, reason = %s
-                FROM g2p_registrant_import_line this
-                LEFT JOIN res_partner partner ON partner.id = this.partner_id
-                WHERE line.id = this.id AND %s AND line.state = 'ok' AND line.data ?| ARRAY['birthdate', 'registration_date']
+                SELECT line.id AS line_id, %(column)s::text AS column_name, %(reason)s::text AS reason
+                FROM g2p_registrant_import_line line
+                LEFT JOIN res_partner partner ON partner.id = line.partner_id
+                WHERE %(rows)s AND %(seen)s AND line.data ?| ARRAY['birthdate', 'registration_date']
+                    -- a day that has not come is refused for that
+                    AND (line.state = 'ok' OR (line.data->>'birthdate')::date <= %(today)s::date)
                     AND COALESCE((line.data->>'birthdate')::date, partner.birthdate)
-                        > COALESCE((line.data->>'registration_date')::date, partner.registration_date, %s::date)
+                        > COALESCE((line.data->>'registration_date')::date, partner.registration_date, %(today)s::date)
                 """,
-                self._label("registration_date"),
-                self.env._("Nobody can be registered before their birth."),
-                rows,
-                fields.Date.context_today(self),
+                column=self._label("registration_date"),
+                reason=self.env._("Nobody can be registered before their birth."),
+                rows=rows,
+                seen=seen,
+                today=fields.Date.context_today(self),
             )
         )
 
@@ -179,10 +183,10 @@ class RegistrantImport(models.Model):
         model = next((m for m in self.env.values() if m._table == error.diag.table_name and not m._abstract), self)
         self.env.cr.execute(
             SQL(
-                "UPDATE g2p_registrant_import_line line SET state = 'refused', column_name = NULL, reason = %s "
-                "WHERE %s AND line.state = 'ok'",
-                model._sql_error_to_message(error),
-                rows,
+                "UPDATE g2p_registrant_import_line line SET state = 'refused', column_name = NULL, reason = %(why)s, "
+                "problems = jsonb_build_array(jsonb_build_array(NULL, %(why)s::text)) WHERE %(rows)s AND line.state = 'ok'",
+                why=model._sql_error_to_message(error),
+                rows=rows,
             )
         )
 
@@ -538,12 +542,14 @@ class RegistrantImport(models.Model):
                 SELECT min(grp.id) AS id
                 FROM g2p_reg_id reg
                 JOIN res_partner grp ON grp.id = reg.partner_id AND grp.is_registrant AND grp.is_group
-                WHERE reg.id_type = %s AND reg.value = home.number AND COALESCE(grp.company_id, %s) = %s
+                WHERE reg.id_type = %s AND reg.value_key = %s AND COALESCE(grp.company_id, %s) = %s %s
                 HAVING count(*) = 1
                 """,
                 id_type,
+                self.env["g2p.id.type"].browse(id_type)._key_sql(SQL("home.number")),
                 self.company_id.id,
                 self.company_id.id,
+                SQL("AND grp.area_id = ANY(%s)", self._allowed_area_ids()) if self._areas() else SQL(),
             )
             if id_type
             else SQL("SELECT NULL::integer AS id")

@@ -1,6 +1,9 @@
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
+from odoo.addons.g2p_bulk.tools import table_file
+from odoo.addons.g2p_bulk.tools.blanks import same_name
+
 from .. import import_file
 
 # What a column of a file may become.
@@ -43,14 +46,15 @@ class RegistrantImportMapping(models.Model):
     _description = "Registrant Import Mapping"
     _order = "name, id"
 
-    _name_unique = models.UniqueIndex("(lower(name))", "A mapping with this name exists already.")
+    _name_unique = models.UniqueIndex(same_name("name"), "A mapping with this name exists already.")
 
     name = fields.Char(required=True)
     target_type = fields.Selection(
         [("individual", "Individuals"), ("group", "Groups")], string="Imports", default="individual", required=True
     )
-    encoding = fields.Selection(import_file.ENCODINGS, default="utf-8", required=True)
+    encoding = fields.Selection([*table_file.ENCODINGS, table_file.AUTO], default="utf-8", required=True)
     date_format = fields.Selection(import_file.DATE_FORMATS, string="Date format", default="%Y-%m-%d", required=True)
+    decimal_mark = fields.Selection(import_file.DECIMAL_MARKS, help="Empty: found from the values of each column.")
     delimiter = fields.Selection(
         [(",", "Comma"), (";", "Semicolon"), ("\t", "Tab"), ("|", "Vertical bar")],
         help="What stands between the cells of a CSV file; empty: found from the first row.",
@@ -104,6 +108,9 @@ class RegistrantImportMappingLine(models.Model):
     date_format = fields.Selection(
         import_file.DATE_FORMATS, string="Date format", help="How this column writes dates; empty: as the whole file."
     )
+
+    def _target_label(self):
+        return dict(self._fields["target"]._description_selection(self.env))[self.target]
 
     @api.constrains("target", "id_type_id")
     def _check_id_type(self):

@@ -5,13 +5,18 @@ from odoo import fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
+from odoo.addons.g2p_bulk.tools import decimal_text, table_file
+from odoo.addons.g2p_bulk.tools.table_file import Cell, FileError, copy_text
+
 from .. import import_file
-from ..import_file import FileError, RowSource, copy_text
 
 NAME_TARGETS = ("full_name", "family_name", "given_name")  # the columns that hold a registrant's name
 DATES = ("birthdate", "registration_date")
+IDENTIFIERS = ("id", "group_id", "household", "phone", "account_number", "wallet_number", "area_code")
+SHORTENED = r"^[0-9]([.,][0-9]+)?[eE]\+?[0-9]{1,2}$"  # what a spreadsheet makes of a long number in a CSV file
 ACCOUNTS = {"account_number": "bank", "wallet_number": "mobile_wallet"}
 FORMULA = SQL("('=', '+', '-', '@')")
+GOOD = SQL("line.state = 'ok'")
 VALUE = "\x01"  # stands for the cell's own text while a reason is translated
 COLLATION = SQL('COLLATE "und-x-icu"')  # capitals of every script, whatever the database's own collation knows
 # How each date format splits into year, month, day.
@@ -37,33 +42,36 @@ class RegistrantImport(models.Model):
         execute = self.env.cr.execute
         execute("DELETE FROM g2p_registrant_import_line WHERE import_id = %s", [self.id])
         with self._open_file() as stream:
-            digest = import_file.sha256(stream)
-            rows = import_file.read_rows(stream, self.name, self.encoding, self.mapping_id.delimiter)
+            digest = table_file.sha256(stream)
+            rows = table_file.read_rows(stream, self._file_name(), self.encoding, self.mapping_id.delimiter)
             try:
                 header = [cell.strip() for cell in next(rows, (0, []))[1]]
             except FileError as error:
-                raise self._file_error(error) from error
+                raise error.for_user(self.env) from error
             layout = self._layout(header)
-            source = RowSource(self._copied_rows(rows, header))
-            self.env.cr.copy_expert(
-                "COPY g2p_registrant_import_line (import_id, row_number, unit, state, column_name, reason, raw, data) "
-                "FROM STDIN",
-                source,
-                size=1 << 18,
+            numbers = {column["position"]: decimal_text.Column() for column in layout if self._is_number(column)}
+            table_file.copy_rows(
+                self.env,
+                "COPY g2p_registrant_import_line (import_id, row_number, unit, state, problems, column_name, reason, raw, "
+                "data) FROM STDIN",
+                self._copied_rows(rows, header, layout, numbers),
             )
-            if isinstance(source.error, FileError):
-                raise self._file_error(source.error) from source.error
-            if source.error:
-                raise source.error
+        for column in layout:
+            if found := numbers.get(column["position"]):
+                column["mark"] = self._decimal_mark(column, found)
         execute("ANALYZE g2p_registrant_import_line")
         self.write({"state": "draft", "header": header, "layout": layout, "file_hash": digest})
 
-    def _copied_rows(self, rows, header):
-        """Lines for COPY: the cells as they stand, and cleaned where that differs. What no column may hold is refused."""
+    def _copied_rows(self, rows, header, layout, numbers):
+        """Lines for COPY: the cells as they stand, and cleaned where that differs. What no column may hold is refused.
+
+        :param numbers: {position: decimal_text.Column}, which is given the values of the column.
+        """
         encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
         width = len(header)
+        used = {column["position"]: column["target"] in IDENTIFIERS for column in layout}
         for number, cells in rows:
-            column = reason = None
+            column = reason = problems = None
             if any(map(str.strip, cells[width:])):
                 reason = self.env._("has more cells than the first row")
             elif problem := import_file.unreadable_cell(cells[:width]):
@@ -71,15 +79,53 @@ class RegistrantImport(models.Model):
                 # the templates are listed for translators in _reasons()
                 reason = self.env._(error.template, **error.values)
             if reason:
-                raw, data, state = encode([import_file.storable(cell) for cell in cells]), None, "refused"
+                problems = encode([[column, reason]])
+                raw, data, state = encode([table_file.storable(cell) for cell in cells]), None, "refused"
             else:
                 cells = cells[:width]
-                cleaned = import_file.clean(cells)
+                if Cell in map(type, cells) and (found := self._cell_problems(cells, header, used)):
+                    problems = encode(found)
+                for position, finder in numbers.items():
+                    # a number of a workbook has no mark that could be in doubt
+                    if position < len(cells) and type(cells[position]) is str:
+                        finder.add(cells[position])
+                cleaned = table_file.clean(cells)
                 raw, data, state = encode(cells), None if cleaned == cells else encode(cleaned), "staged"
             yield (
-                f"{self.id}\t{number}\t{number}\t{state}\t{copy_text(column)}\t{copy_text(reason)}\t"
-                f"{copy_text(raw)}\t{copy_text(data)}\n"
+                f"{self.id}\t{number}\t{number}\t{state}\t{copy_text(problems)}\t{copy_text(column)}\t"
+                f"{copy_text(reason)}\t{copy_text(raw)}\t{copy_text(data)}\n"
             )
+
+    def _cell_problems(self, cells, header, used):
+        """[[column, reason]] of what a workbook holds that is not what somebody typed, in the columns that are used."""
+        return [
+            [header[position], cell.reason(self.env)]
+            for position, cell in enumerate(cells)
+            if isinstance(cell, Cell) and position in used and (cell.problem != "fraction" or used[position])
+        ]
+
+    def _is_number(self, column):
+        return column["target"] == "income"
+
+    def _decimal_mark(self, column, found):
+        """The decimal mark of a column: as chosen, as its values prove it, or as its meaning has it.
+
+        :param decimal_text.Column found: the values of the column
+        """
+        if self.decimal_mark or not found.sample:
+            return self.decimal_mark or found.mark
+        if not found.is_open:
+            return found.mark
+        if column["target"] == "income" and self.company_id.currency_id.decimal_places < 3:
+            return decimal_text.WHOLE  # no money of this currency has three decimals
+        raise UserError(
+            self.env._(
+                "Column “%(column)s”: %(value)s may be two numbers, and no other value of the column tells which. Choose the "
+                "decimal mark.",
+                column=column["column"],
+                value=found.sample[:50],
+            )
+        )
 
     def _layout(self, header):
         """What each used column of the file becomes, in the mapping's order."""
@@ -99,6 +145,7 @@ class RegistrantImport(models.Model):
         if not set(NAME_TARGETS) & targets:
             raise UserError(self.env._("No column of the file holds names. Choose a mapping, or name the columns."))
         self._check_layout(lines, targets)
+        self._check_once(lines)
         return [
             {
                 "position": header.index(line.column.strip()),
@@ -110,6 +157,23 @@ class RegistrantImport(models.Model):
             }
             for line in lines
         ]
+
+    def _check_once(self, lines):
+        """Two columns for what a registrant has once: nobody guesses which of them is meant."""
+        several = ("id", "phone", "account_number", "wallet_number", "info")
+        for _target, same in lines.filtered(lambda line: line.target not in several).grouped(self._line_target).items():
+            if len(same) > 1:
+                raise UserError(
+                    self.env._(
+                        "Two columns may be “%(target)s”: “%(first)s” and “%(second)s”. Choose a mapping that says which it is.",
+                        target=same[0]._target_label(),
+                        first=same[0].column,
+                        second=same[1].column,
+                    )
+                )
+
+    def _line_target(self, line):
+        return line.target
 
     def _check_layout(self, lines, targets):
         ids = lines.filtered(lambda line: line.target == "id")
@@ -147,8 +211,11 @@ class RegistrantImport(models.Model):
         rows = SQL("line.import_id = %s AND line.row_number > %s AND line.row_number <= %s", self.id, low, high)
         self.env.cr.execute(self._check_sql(rows))
         total = self.env.cr.rowcount
-        self._refuse_by_pattern(rows)
-        self._refuse_known_ids(rows)
+        # all that is wrong with a row is said at once: rows that are refused already are looked at too
+        seen = SQL("line.state IN ('ok', 'refused')")
+        self._refuse_by_pattern(rows, seen)
+        self._refuse_known_ids(rows, seen)
+        self._refuse_before_birth(rows, seen)
         [[good, skipped]] = self.env.execute_query(
             SQL(
                 "SELECT count(*) FILTER (WHERE state = 'ok'), count(*) FILTER (WHERE state = 'skipped') "
@@ -170,17 +237,23 @@ class RegistrantImport(models.Model):
     def _check_sql(self, rows):
         """One statement: the cells, the dates and names they hold, the first problem, the values."""
         joins, extra = [], []
-        problems = []
+        problems = {}  # {column: [(condition, reason)]}, of which the first of each column is told
         values = [SQL("'name', %s", self._name_sql())]
         for column in self.layout:
             cell = SQL(f"c{int(column['position'])}")
             name = column["column"]
             if not self.mapping_id and column["target"] in ("area_code", "kind"):
                 name = self._label(column["target"])
+            mine = problems.setdefault(name, [])
             if column["required"]:
-                problems.append((SQL("%s IS NULL", cell), name, self._reason(self.env._("is empty"))))
+                mine.append((SQL("%s IS NULL", cell), self._reason(self.env._("is empty"))))
+            if column["target"] in IDENTIFIERS:
+                reason = self.env._("is a number that a spreadsheet has shortened: %(value)s", value=VALUE)
+                # most values are told by the first, cheap test
+                short = SQL("position('E+' IN upper(%s)) > 0 AND %s ~ %s", cell, cell, SHORTENED)
+                mine.append((short, self._reason(reason, cell)))
             found = getattr(self, f"_check_{column['target']}", self._check_text)(column, cell, joins, extra)
-            problems += [(condition, name, self._reason(reason, cell)) for condition, reason in found["problems"]]
+            mine += [(condition, self._reason(reason, cell)) for condition, reason in found["problems"]]
             values += found.get("values", [])
         info = [SQL("%s::text, %s", c["column"], SQL(f"c{int(c['position'])}")) for c in self._columns("info")]
         if info:
@@ -188,12 +261,13 @@ class RegistrantImport(models.Model):
         names = self._columns(*NAME_TARGETS)
         nameless = SQL(" AND ").join(SQL("%s IS NULL", SQL(f"c{int(c['position'])}")) for c in names)
         reason = self._reason(self.env._("is empty: a registrant needs a name"))
-        problems.append((nameless, names[0]["column"], reason))
+        problems[names[0]["column"]].append((nameless, reason))
         area = self._columns("area_code")
         if not area and self._areas():
             reason = self._reason(self.env._("is outside the areas you work in"))
             column = self._label("area_code")
-            problems += [(SQL("TRUE"), column, reason)] if len(self._areas()) != 1 else []
+            if len(self._areas()) != 1:
+                problems.setdefault(column, []).append((SQL("TRUE"), reason))
         area_id = SQL("area.id") if area else SQL("NULL::integer")
         if len(self._areas()) == 1:
             area_id = SQL("COALESCE(%s, %s)", area_id, self._areas().id)
@@ -204,28 +278,80 @@ class RegistrantImport(models.Model):
         return SQL(
             """
             WITH cells AS MATERIALIZED (
-                SELECT line.id, %(cells)s FROM g2p_registrant_import_line line WHERE %(rows)s AND line.state = 'staged'
+                SELECT line.id, line.problems AS kept, %(cells)s FROM g2p_registrant_import_line line WHERE %(rows)s AND line.state = 'staged'
             ), found AS MATERIALIZED (
                 SELECT cells.*, %(extra)s %(area_id)s AS area_id FROM cells %(joins)s
             ), checked AS MATERIALIZED (
-                SELECT id, area_id, CASE %(problems)s END AS problem, jsonb_strip_nulls(%(values)s) AS data FROM found
+                SELECT id, area_id, kept, ARRAY[%(problems)s]::text[] AS reasons, jsonb_strip_nulls(%(values)s) AS data
+                FROM found
+            ), told AS MATERIALIZED (
+                SELECT id, area_id, data,
+                    CASE WHEN kept IS NOT NULL OR num_nonnulls(VARIADIC reasons) > 0 THEN (
+                        SELECT COALESCE(kept, '[]') || COALESCE(
+                            jsonb_agg(jsonb_build_array(name, reason) ORDER BY place)
+                                FILTER (WHERE reason IS NOT NULL AND NOT COALESCE(kept @> jsonb_build_array(
+                                    jsonb_build_array(name)), FALSE)), '[]')
+                        FROM unnest(%(names)s::text[], reasons) WITH ORDINALITY AS told (name, reason, place)
+                    ) END AS problems
+                FROM checked
             )
             UPDATE g2p_registrant_import_line line
-            SET state = CASE WHEN problem IS NULL THEN 'ok' ELSE 'refused' END, column_name = problem[1],
-                reason = problem[2], data = checked.data, area_id = checked.area_id
-            FROM checked
-            WHERE line.id = checked.id
+            SET state = CASE WHEN told.problems IS NULL THEN 'ok' ELSE 'refused' END, problems = told.problems, %(words)s,
+                data = told.data, area_id = told.area_id
+            FROM told
+            WHERE line.id = told.id
             """,
             cells=cells,
             rows=rows,
             extra=SQL("").join(SQL("%s, ", item) for item in extra),
             area_id=area_id,
             joins=SQL(" ").join(joins),
-            problems=SQL(" ").join(
-                SQL("WHEN %s THEN ARRAY[%s::text, %s]", condition, name, reason) for condition, name, reason in problems
+            problems=SQL(", ").join(
+                SQL("CASE %s END", SQL(" ").join(SQL("WHEN %s THEN %s", *case) for case in cases))
+                if cases
+                else SQL("NULL")
+                for cases in problems.values()
             ),
+            names=list(problems),
+            words=self._words_sql(SQL("told.problems")),
             # a function takes a hundred arguments, and a file may have more columns
             values=SQL(" || ").join(SQL("jsonb_build_object(%s)", value) for value in values),
+        )
+
+    def _words_sql(self, problems):
+        """Assignments of what a person reads: of one problem its column and its reason, of several all of them."""
+        return SQL(
+            """
+            column_name = CASE WHEN %(problems)s IS NOT NULL THEN
+                (SELECT string_agg(item->>0, ', ') FROM jsonb_array_elements(%(problems)s) item) END,
+            reason = CASE WHEN jsonb_array_length(%(problems)s) = 1 THEN %(problems)s->0->>1
+                WHEN %(problems)s IS NOT NULL THEN
+                (SELECT string_agg(concat_ws(': ', item->>0, item->>1), '; ') FROM jsonb_array_elements(%(problems)s) item) END
+            """,
+            problems=problems,
+        )
+
+    def _refuse_found(self, found):
+        """Refuse rows for one more reason each.
+
+        :param SQL found: line_id, column_name, reason; one row for each line
+        """
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE g2p_registrant_import_line line
+                SET state = 'refused', problems = more.problems, %s
+                FROM (
+                    SELECT found.line_id, COALESCE(this.problems, '[]')
+                        || jsonb_build_array(jsonb_build_array(found.column_name, found.reason)) AS problems
+                    FROM (%s) AS found
+                    JOIN g2p_registrant_import_line this ON this.id = found.line_id
+                ) AS more
+                WHERE line.id = more.line_id
+                """,
+                self._words_sql(SQL("more.problems")),
+                found,
+            )
         )
 
     def _reason(self, text, cell=None):
@@ -263,12 +389,20 @@ class RegistrantImport(models.Model):
     def _check_birthdate(self, column, cell, joins, extra):
         """A date in the column's format (or ISO, as spreadsheets give it) that has come already."""
         date = SQL(f"d{int(column['position'])}")
+        # spreadsheets and forms give the time of a day too
+        day = SQL(
+            r"CASE WHEN position(':' IN %s) > 0 "
+            r"THEN regexp_replace(%s, '[ T][0-9]{1,2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?Z?$', '') ELSE %s END",
+            cell,
+            cell,
+            cell,
+        )
         forms = [DATE_PARTS[column["date_format"]], DATE_PARTS["%Y-%m-%d"]]
         parts = SQL(" ").join(
             SQL(
                 "WHEN %(cell)s ~ %(form)s THEN ARRAY[split_part(%(cell)s, %(mark)s, %(year)s), "
                 "split_part(%(cell)s, %(mark)s, %(month)s), split_part(%(cell)s, %(mark)s, %(day)s)]::integer[]",
-                cell=cell,
+                cell=SQL("day.text"),
                 form=form,
                 mark=mark,
                 year=order[0],
@@ -285,11 +419,12 @@ class RegistrantImport(models.Model):
                         CASE WHEN part[3] <= extract(day FROM make_date(part[1], part[2], 1) + interval '1 month -1 day')
                         THEN make_date(part[1], part[2], part[3]) END
                     END AS %(date)s
-                    FROM (SELECT CASE %(parts)s END AS part OFFSET 0) AS split
+                    FROM (SELECT CASE %(parts)s END AS part FROM (SELECT %(text)s AS text) AS day OFFSET 0) AS split
                     OFFSET 0
                 ) AS %(alias)s ON TRUE
                 """,
                 date=date,
+                text=day,
                 parts=parts,
                 alias=SQL(f"date_{int(column['position'])}"),
             )
@@ -312,14 +447,15 @@ class RegistrantImport(models.Model):
     _check_registration_date = _check_birthdate
 
     def _check_income(self, column, cell, joins, extra):
-        number = SQL("replace(replace(%s, ',', ''), ' ', '')", cell)
+        number = decimal_text.number_sql(cell, column.get("mark"))
         return {
             "problems": [
                 (
-                    SQL(r"%s !~ '^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})?$'", number),
+                    SQL("%s IS NOT NULL AND %s IS NULL", cell, number),
                     self.env._("is not a number: %(value)s", value=VALUE),
                 ),
-                (SQL("left(%s, 1) = '-'", number), self.env._("is negative: %(value)s", value=VALUE)),
+                (SQL("left(%s, 1) = '-'", cell), self.env._("is negative: %(value)s", value=VALUE)),
+                (SQL("(%s)::numeric > 1e12", number), self.env._("is too large: %(value)s", value=VALUE)),
             ],
             "values": [SQL("'income', %s", number)],
         }
@@ -455,12 +591,12 @@ class RegistrantImport(models.Model):
                     SELECT min(grp.id) AS group_id
                     FROM g2p_reg_id reg
                     JOIN res_partner grp ON grp.id = reg.partner_id AND grp.is_registrant AND grp.is_group
-                    WHERE reg.id_type = %s AND reg.value = %s AND COALESCE(grp.company_id, %s) = %s %s
+                    WHERE reg.id_type = %s AND reg.value_key = %s AND COALESCE(grp.company_id, %s) = %s %s
                     HAVING count(*) = 1
                 ) AS grouped ON TRUE
                 """,
                 column["id_type"],
-                cell,
+                self.env["g2p.id.type"].browse(column["id_type"])._key_sql(cell),
                 self.company_id.id,
                 self.company_id.id,
                 SQL("AND grp.area_id = ANY(%s)", self._allowed_area_ids()) if limits else SQL(),
@@ -529,7 +665,7 @@ class RegistrantImport(models.Model):
 
     # -- IDs
 
-    def _refuse_by_pattern(self, rows):
+    def _refuse_by_pattern(self, rows, seen):
         """Patterns that PostgreSQL may read in another way than the registry does are matched here, on the distinct
         values of the chunk."""
         for column in self._columns("id"):
@@ -539,22 +675,23 @@ class RegistrantImport(models.Model):
             key = f"id_{id_type.id}"
             values = self.env.execute_query(
                 SQL(
-                    "SELECT DISTINCT line.data->>%s FROM g2p_registrant_import_line line "
-                    "WHERE %s AND line.state = 'ok' AND line.data ? %s",
+                    "SELECT DISTINCT line.data->>%s FROM g2p_registrant_import_line line WHERE %s AND %s AND line.data ? %s",
                     key,
                     rows,
+                    seen,
                     key,
                 )
             )
             pattern = re.compile(id_type.id_validation)
             if wrong := [value for (value,) in values if not pattern.fullmatch(value)]:
-                self.env.cr.execute(
+                self._refuse_found(
                     SQL(
-                        "UPDATE g2p_registrant_import_line line SET state = 'refused', column_name = %s, reason = %s "
-                        "WHERE %s AND line.state = 'ok' AND line.data->>%s = ANY(%s)",
+                        "SELECT line.id AS line_id, %s::text AS column_name, %s AS reason "
+                        "FROM g2p_registrant_import_line line WHERE %s AND %s AND line.data->>%s = ANY(%s)",
                         column["column"],
                         self._reason(self._pattern_reason(id_type), SQL("line.data->>%s", key)),
                         rows,
+                        seen,
                         key,
                         wrong,
                     )
@@ -565,46 +702,61 @@ class RegistrantImport(models.Model):
         unique = self.env["g2p.id.type"].browse([column["id_type"] for column in columns]).filtered("is_unique").ids
         return [column for column in columns if column["id_type"] in unique]
 
-    def _staged_ids(self, rows):
-        """(line_id, row_number, id_type, value, column_name) of the IDs of good rows whose type is unique."""
+    def _staged_ids(self, rows, seen=GOOD):
+        """(line_id, row_number, state, id_type, value, column_name) of the IDs of rows whose type is unique."""
         values = SQL(", ").join(
-            SQL("(%s, line.data->>%s, %s)", column["id_type"], f"id_{column['id_type']}", column["column"])
+            SQL(
+                "(%s, %s, line.data->>%s, %s)",
+                column["id_type"],
+                self.env["g2p.id.type"].browse(column["id_type"]).case_sensitive,
+                f"id_{column['id_type']}",
+                column["column"],
+            )
             for column in self._unique_id_columns()
         )
         return SQL(
             """
-            SELECT line.id AS line_id, line.row_number, item.id_type, item.value, item.column_name
+            SELECT line.id AS line_id, line.row_number, line.state, item.id_type, item.value, item.column_name,
+                CASE WHEN item.case_sensitive THEN item.value ELSE upper(item.value %s) END AS value_key
             FROM g2p_registrant_import_line line
-            CROSS JOIN LATERAL (VALUES %s) AS item (id_type, value, column_name)
-            WHERE %s AND line.state = 'ok' AND item.value IS NOT NULL
+            CROSS JOIN LATERAL (VALUES %s) AS item (id_type, case_sensitive, value, column_name)
+            WHERE %s AND %s AND item.value IS NOT NULL
             """,
+            COLLATION,
             values,
             rows,
+            seen,
         )
 
-    def _refuse_known_ids(self, rows):
+    def _refuse_known_ids(self, rows, seen=GOOD):
         """Rows of somebody who is registered: refused, skipped, or tied to the registrant they update."""
         if not self._unique_id_columns():
             return
         text = self.env._("is the ID of a registrant already: %(value)s", value=VALUE)
         reason = self._reason(text, SQL("known.value"))
         if self.existing_policy != "update":
+            known = SQL(
+                """
+                SELECT DISTINCT ON (staged.line_id) staged.line_id, staged.state, staged.column_name, staged.value
+                FROM (%s) staged
+                JOIN g2p_reg_id ON g2p_reg_id.id_type = staged.id_type AND g2p_reg_id.value_key = staged.value_key
+                ORDER BY staged.line_id
+                """,
+                self._staged_ids(rows, seen),
+            )
+            if self.existing_policy == "report":
+                self._refuse_found(SQL("SELECT line_id, column_name, %s AS reason FROM (%s) AS known", reason, known))
+                return
             self.env.cr.execute(
                 SQL(
                     """
                     UPDATE g2p_registrant_import_line line
-                    SET state = %s, column_name = known.column_name, reason = %s
-                    FROM (
-                        SELECT DISTINCT ON (staged.line_id) staged.*
-                        FROM (%s) staged
-                        JOIN g2p_reg_id ON g2p_reg_id.id_type = staged.id_type AND g2p_reg_id.value = staged.value
-                        ORDER BY staged.line_id
-                    ) known
-                    WHERE line.id = known.line_id
+                    SET state = 'skipped', column_name = known.column_name, reason = %s
+                    FROM (%s) AS known
+                    WHERE line.id = known.line_id AND known.state = 'ok'
                     """,
-                    "skipped" if self.existing_policy == "skip" else "refused",
                     reason,
-                    self._staged_ids(rows),
+                    known,
                 )
             )
             return
@@ -617,14 +769,18 @@ class RegistrantImport(models.Model):
                         partner.is_registrant AND COALESCE(partner.is_group, FALSE) = %(is_group)s
                             AND COALESCE(partner.company_id, %(company)s) = %(company)s %(area)s AS may_write
                     FROM (%(staged)s) staged
-                    JOIN g2p_reg_id reg ON reg.id_type = staged.id_type AND reg.value = staged.value
+                    JOIN g2p_reg_id reg ON reg.id_type = staged.id_type AND reg.value_key = staged.value_key
                     JOIN res_partner partner ON partner.id = reg.partner_id
                 ), matched AS MATERIALIZED (
-                    SELECT line.id, (SELECT partner_id FROM found WHERE found.line_id = line.id AND is_match) AS partner_id
+                    SELECT line.id, line.problems,
+                        (SELECT partner_id FROM found WHERE found.line_id = line.id AND is_match) AS partner_id
                     FROM g2p_registrant_import_line line
-                    WHERE %(rows)s AND line.state = 'ok'
+                    WHERE %(rows)s AND %(seen)s
                 ), known AS MATERIALIZED (
-                    SELECT matched.id, matched.partner_id, other.column_name, other.value, other.may_write
+                    SELECT matched.id, matched.partner_id, other.value,
+                        CASE WHEN other.value IS NOT NULL THEN COALESCE(matched.problems, '[]') || jsonb_build_array(
+                            jsonb_build_array(other.column_name, CASE WHEN other.may_write THEN %(taken)s ELSE %(closed)s END)
+                        ) ELSE matched.problems END AS problems
                     FROM matched
                     LEFT JOIN LATERAL (
                         SELECT found.column_name, found.value, found.may_write
@@ -636,10 +792,9 @@ class RegistrantImport(models.Model):
                     ) AS other ON TRUE
                 )
                 UPDATE g2p_registrant_import_line line
-                SET partner_id = CASE WHEN known.value IS NULL THEN known.partner_id END,
-                    state = CASE WHEN known.value IS NULL THEN 'ok' ELSE 'refused' END,
-                    column_name = known.column_name,
-                    reason = CASE WHEN known.value IS NULL THEN NULL WHEN known.may_write THEN %(taken)s ELSE %(closed)s END
+                SET partner_id = CASE WHEN known.problems IS NULL THEN known.partner_id END,
+                    state = CASE WHEN known.problems IS NULL THEN 'ok' ELSE 'refused' END,
+                    problems = known.problems, %(words)s
                 FROM known
                 WHERE line.id = known.id
                     AND (known.value IS NOT NULL OR line.partner_id IS DISTINCT FROM known.partner_id)
@@ -648,12 +803,14 @@ class RegistrantImport(models.Model):
                 is_group=self.target_type == "group",
                 company=self.company_id.id,
                 area=SQL("AND partner.area_id = ANY(%s)", self._allowed_area_ids()) if limits else SQL(),
-                staged=self._staged_ids(rows),
+                staged=self._staged_ids(rows, seen),
                 rows=rows,
-                taken=reason,
+                seen=seen,
+                words=self._words_sql(SQL("known.problems")),
+                taken=self._reason(text, SQL("other.value")),
                 closed=self._reason(
                     self.env._("is the ID of a registrant that this import may not change: %(value)s", value=VALUE),
-                    SQL("known.value"),
+                    SQL("other.value"),
                 ),
             )
         )
@@ -662,25 +819,20 @@ class RegistrantImport(models.Model):
         """Of good rows with the same ID, the first stays."""
         if not self._unique_id_columns():
             return
-        self.env.cr.execute(
+        self._refuse_found(
             SQL(
                 """
                 WITH staged AS MATERIALIZED (%s), repeated AS MATERIALIZED (
-                    SELECT id_type, value, min(row_number) AS first_row
+                    SELECT id_type, value_key, min(row_number) AS first_row
                     FROM staged
-                    GROUP BY id_type, value
+                    GROUP BY id_type, value_key
                     HAVING count(*) > 1
                 )
-                UPDATE g2p_registrant_import_line line
-                SET state = 'refused', column_name = later.column_name, reason = format(%s, later.first_row)
-                FROM (
-                    SELECT DISTINCT ON (line_id) line_id, column_name, first_row
-                    FROM staged
-                    JOIN repeated USING (id_type, value)
-                    WHERE row_number > first_row
-                    ORDER BY line_id, first_row
-                ) later
-                WHERE line.id = later.line_id
+                SELECT DISTINCT ON (line_id) line_id, column_name, format(%s, first_row) AS reason
+                FROM staged
+                JOIN repeated USING (id_type, value_key)
+                WHERE row_number > first_row
+                ORDER BY line_id, first_row
                 """,
                 self._staged_ids(SQL("line.import_id = %s", self.id)),
                 self.env._("is the same ID as in row %s"),
@@ -715,11 +867,10 @@ class RegistrantImport(models.Model):
         )
         if not self._columns("role"):
             return
-        self.env.cr.execute(
+        self._refuse_found(
             SQL(
                 """
-                UPDATE g2p_registrant_import_line line
-                SET state = 'refused', column_name = %s, reason = format(%s, twice.first_row)
+                SELECT id AS line_id, %s::text AS column_name, format(%s, first_row) AS reason
                 FROM (
                     SELECT line.id, line.row_number,
                         min(row_number) OVER (PARTITION BY data->>'household', data->>'role') AS first_row
@@ -727,7 +878,7 @@ class RegistrantImport(models.Model):
                     JOIN g2p_group_membership_kind kind ON kind.id = (line.data->>'role')::integer AND kind.is_unique
                     WHERE line.import_id = %s AND line.state = 'ok' AND line.data ? 'household'
                 ) twice
-                WHERE line.id = twice.id AND twice.row_number > twice.first_row
+                WHERE row_number > first_row
                 """,
                 self._label("role"),
                 self.env._("only one in a household may have this role, and row %s has it"),

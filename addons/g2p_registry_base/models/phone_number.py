@@ -31,8 +31,11 @@ class PhoneNumber(models.Model):
     phone_no = fields.Char(string="Phone number", required=True)
     country_id = fields.Many2one(
         "res.country",
-        default=lambda self: self.env.company.country_id,
-        help="The country a number without an international prefix belongs to.",
+        compute="_compute_country_id",
+        store=True,
+        readonly=False,
+        precompute=True,
+        help="The country a number without an international prefix belongs to: that of the registrant's company.",
     )
     phone_sanitized = fields.Char(
         string="International number", compute="_compute_phone_sanitized", store=True, precompute=True
@@ -48,11 +51,21 @@ class PhoneNumber(models.Model):
     disabled = fields.Datetime(string="Disabled on", readonly=True, copy=False)
     disabled_by = fields.Many2one("res.users", string="Disabled by", readonly=True, copy=False)
 
+    @api.depends("partner_id")
+    def _compute_country_id(self):
+        for phone in self:
+            phone.country_id = phone.country_id or phone._national_country()
+
+    def _national_country(self):
+        self.ensure_one()
+        return self.partner_id.company_id.country_id or self.env.company.country_id
+
     @api.depends("phone_no", "country_id")
     def _compute_phone_sanitized(self):
         pattern = self._phone_regex()
         for phone in self:
-            phone.phone_sanitized = self._e164(phone.phone_no, phone.country_id.code, pattern)
+            country = phone.country_id or phone._national_country()
+            phone.phone_sanitized = self._e164(phone.phone_no, country.code, pattern)
             phone.is_valid = bool(phone.phone_sanitized)
 
     @api.model

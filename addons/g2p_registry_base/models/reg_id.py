@@ -23,10 +23,10 @@ class RegId(models.Model):
         "UNIQUE (partner_id, id_type)", "A registrant can have only one ID of each type."
     )
     _type_value_unique = models.UniqueIndex(
-        "(id_type, value) WHERE is_unique AND value IS NOT NULL",
+        "(id_type, value_key) WHERE is_unique AND value_key IS NOT NULL",
         "Another registrant has this ID already.",
     )
-    _value_idx = models.Index("(value varchar_pattern_ops)")
+    _key_idx = models.Index("(value_key varchar_pattern_ops)")
     _search_idx = models.Index("USING gin (g2p_search_number(value) gin_trgm_ops)")
     _expiry_idx = models.Index("(expiry_date) WHERE expiry_date IS NOT NULL")
 
@@ -34,6 +34,13 @@ class RegId(models.Model):
     id_type = fields.Many2one("g2p.id.type", string="ID type", required=True, ondelete="restrict", index=True)
     id_type_as_str = fields.Char(related="id_type.name", string="ID type name")
     value = fields.Char(size=100)
+    value_key = fields.Char(
+        readonly=True,
+        copy=False,
+        exportable=False,
+        help="The value as it is compared: without spaces around it, and in capitals where the type says that case does "
+        "not matter. Kept by the database.",
+    )
     expiry_date = fields.Date(string="Expiry date")
     collection_date = fields.Date(string="Collection date")
     status = fields.Selection([("valid", "Valid"), ("invalid", "Invalid")], default="valid")
@@ -48,12 +55,16 @@ class RegId(models.Model):
             """
             CREATE OR REPLACE FUNCTION g2p_reg_id_copy_uniqueness() RETURNS trigger AS $$
             BEGIN
-                NEW.is_unique := (SELECT is_unique FROM g2p_id_type WHERE id = NEW.id_type);
+                NEW.value := nullif(btrim(NEW.value), '');
+                SELECT is_unique, CASE WHEN case_sensitive THEN NEW.value ELSE upper(NEW.value COLLATE "und-x-icu") END
+                INTO NEW.is_unique, NEW.value_key
+                FROM g2p_id_type
+                WHERE id = NEW.id_type;
                 RETURN NEW;
             END $$ LANGUAGE plpgsql;
 
             CREATE OR REPLACE TRIGGER g2p_reg_id_copy_uniqueness
-                BEFORE INSERT OR UPDATE OF id_type, is_unique ON g2p_reg_id
+                BEFORE INSERT OR UPDATE OF id_type, value, value_key, is_unique ON g2p_reg_id
                 FOR EACH ROW EXECUTE FUNCTION g2p_reg_id_copy_uniqueness();
 
             CREATE OR REPLACE FUNCTION g2p_id_type_uniqueness_changed() RETURNS trigger AS $$
@@ -63,11 +74,21 @@ class RegId(models.Model):
             END $$ LANGUAGE plpgsql;
 
             CREATE OR REPLACE TRIGGER g2p_id_type_uniqueness_changed
-                AFTER UPDATE OF is_unique ON g2p_id_type
-                FOR EACH ROW WHEN (OLD.is_unique IS DISTINCT FROM NEW.is_unique)
+                AFTER UPDATE OF is_unique, case_sensitive ON g2p_id_type
+                FOR EACH ROW WHEN (
+                    (OLD.is_unique, OLD.case_sensitive) IS DISTINCT FROM (NEW.is_unique, NEW.case_sensitive)
+                )
                 EXECUTE FUNCTION g2p_id_type_uniqueness_changed();
+
+            -- IDs that were there before their key
+            UPDATE g2p_reg_id SET value_key = NULL WHERE value IS NOT NULL AND value_key IS NULL;
             """
         )
+
+    @api.model
+    def _search_display_name(self, operator, value):
+        number = search.number(value) if operator == "ilike" and isinstance(value, str) else ""
+        return self._holds(number) if len(number) >= search.LEAST else super()._search_display_name(operator, value)
 
     @api.model
     def _holds(self, number):
@@ -137,10 +158,82 @@ class RegId(models.Model):
     def create(self, vals_list):
         # a changed or removed ID of the same form must reach the database before the new one
         self.flush_model(["partner_id", "id_type", "value"])
-        return super().create([self._clean(vals) for vals in vals_list])
+        vals_list = [self._clean(vals) for vals in vals_list]
+        self._refuse_taken(
+            [(None, vals.get("partner_id"), vals.get("id_type"), vals.get("value")) for vals in vals_list]
+        )
+        return super().create(vals_list)
 
     def write(self, vals):
-        return super().write(self._clean(vals))
+        vals = self._clean(vals)
+        if vals.keys() & {"value", "id_type"}:
+            self.flush_model(["partner_id", "id_type", "value"])
+            self._refuse_taken(
+                [
+                    (reg.id, reg.partner_id.id, vals.get("id_type", reg.id_type.id), vals.get("value", reg.value))
+                    for reg in self
+                ]
+            )
+        return super().write(vals)
+
+    @api.model
+    def _taken(self, ids):
+        """The IDs of others that hold the same values, in one statement.
+
+        :param ids: [(id or None, partner_id, id_type, value)]
+        :return: [(id_type, value, partner_id, whether the type forbids it)]
+        """
+        ids = [(own, partner or 0, id_type, value) for own, partner, id_type, value in ids if id_type and value]
+        if not ids:
+            return []
+        return self.env.execute_query(
+            SQL(
+                """
+                SELECT given.id_type, given.value, reg.partner_id, type.is_unique
+                FROM (VALUES %s) AS given (id, partner_id, id_type, value)
+                JOIN g2p_id_type type ON type.id = given.id_type
+                JOIN g2p_reg_id reg ON reg.id_type = given.id_type AND reg.id IS DISTINCT FROM given.id
+                    AND reg.partner_id <> given.partner_id
+                    AND reg.value_key
+                        = CASE WHEN type.case_sensitive THEN given.value ELSE upper(given.value COLLATE "und-x-icu") END
+                LIMIT 5
+                """,
+                SQL(", ").join(SQL("(%s::integer, %s::integer, %s::integer, %s::varchar)", *row) for row in ids),
+            )
+        )
+
+    @api.model
+    def _taken_message(self, id_type, value, partner_id):
+        """Whose the ID is, for who may know."""
+        values = {"type": self.env["g2p.id.type"].browse(id_type).name, "value": value}
+        owner = self.env["res.partner"].browse(partner_id)
+        if owner.has_access("read"):
+            return self.env._("%(type)s %(value)s belongs to %(name)s already.", name=owner.name, **values)
+        return self.env._(
+            "%(type)s %(value)s belongs to somebody already whom you can't see: they are of another area or company. "
+            "Ask an administrator, and don't register them again.",
+            **values,
+        )
+
+    @api.model
+    def _refuse_taken(self, ids):
+        """The unique index keeps the promise; this says whose the ID is."""
+        for id_type, value, partner_id, is_unique in self._taken(ids):
+            if is_unique:
+                raise ValidationError(self._taken_message(id_type, value, partner_id))
+
+    @api.onchange("id_type", "value")
+    def _onchange_value(self):
+        """Where the type lets a person be entered twice, say so: whether it is meant is for the registrar to know."""
+        partner = self.partner_id._origin.id or self.env.context.get("default_partner_id")
+        for id_type, value, partner_id, is_unique in self._taken(
+            [(self._origin.id or None, partner, self.id_type.id, (self.value or "").strip())]
+        ):
+            message = self._taken_message(id_type, value, partner_id)
+            if not is_unique:
+                message += " " + self.env._("It is kept here too if you save it; deduplication by ID finds both.")
+            return {"warning": {"title": self.env._("Known already"), "message": message}}
+        return None
 
     @api.model
     def _clean(self, vals):

@@ -8,7 +8,10 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tools import SQL
 
+from odoo.addons.g2p_bulk.tools import table_file
+
 from .. import import_file
+from .area_file import PeopleFile
 
 KEEP_ROWS_DAYS = 30  # the rows hold personal data: the registry keeps it, the staging table forgets it
 RESULT_BATCH = 5000  # rows read at a time for a file of results
@@ -21,6 +24,7 @@ OPTIONS = (
     "target_type",
     "encoding",
     "date_format",
+    "decimal_mark",
     "existing_policy",
     "match_id_type_id",
 )
@@ -45,14 +49,14 @@ class RegistrantImport(models.Model):
     both chunk by chunk. A refused row never holds up the others."""
 
     _name = "g2p.registrant.import"
-    _inherit = ["g2p.bulk.mixin"]
+    _inherit = ["g2p.bulk.mixin", "g2p.area.file.mixin"]
     _description = "Registrant Import"
     _order = "id desc"
 
     _hash_idx = models.Index("(file_hash) WHERE file_hash IS NOT NULL")
 
     name = fields.Char(string="File name", required=True)
-    file = fields.Binary(attachment=True)
+    file = PeopleFile()
     server_path = fields.Char(
         string="File on the server",
         groups="g2p_registry_base.group_g2p_admin",
@@ -74,7 +78,12 @@ class RegistrantImport(models.Model):
         required=True,
     )
     encoding = fields.Selection(
-        import_file.ENCODINGS, compute="_compute_options", store=True, precompute=True, readonly=False, required=True
+        [*table_file.ENCODINGS, table_file.AUTO],
+        compute="_compute_options",
+        store=True,
+        precompute=True,
+        readonly=False,
+        required=True,
     )
     date_format = fields.Selection(
         import_file.DATE_FORMATS,
@@ -84,6 +93,14 @@ class RegistrantImport(models.Model):
         precompute=True,
         readonly=False,
         required=True,
+    )
+    decimal_mark = fields.Selection(
+        import_file.DECIMAL_MARKS,
+        compute="_compute_options",
+        store=True,
+        precompute=True,
+        readonly=False,
+        help="Empty: found from the values of each column.",
     )
     existing_policy = fields.Selection(
         [("report", "Refuse the row"), ("skip", "Skip the row"), ("update", "Update the registrant")],
@@ -145,6 +162,7 @@ class RegistrantImport(models.Model):
             mapping = record.mapping_id
             record.target_type = mapping.target_type or record.target_type or "individual"
             record.encoding = mapping.encoding or record.encoding or "utf-8"
+            record.decimal_mark = mapping.decimal_mark or record.decimal_mark
             record.date_format = mapping.date_format or record.date_format or "%Y-%m-%d"
 
     @api.depends("state")
@@ -374,10 +392,11 @@ class RegistrantImport(models.Model):
             raise UserError(self.env._("There is no such file in the folder for imports."))
         return stream
 
-    def _file_error(self, error):
-        """The sentence that says what is wrong with the whole file."""
-        # the templates are listed for translators in _reasons()
-        return UserError(self.env._(error.template, **error.values))
+    def _file_name(self):
+        """The name that says what kind of file it is."""
+        # sudo: the path is read for who may import; only administrators may set it
+        path = self.sudo().server_path
+        return os.path.basename(path) if path else self.name
 
     # -- what the engine asks
 
@@ -480,11 +499,11 @@ class RegistrantImport(models.Model):
     # -- results as a file
 
     def _result_file(self, kind):
-        """Yield the lines of a CSV file: the file as it came, each row with what became of it; with `kind` refused,
-        the refused rows only. No cell can run as a formula, and no more than a few thousand rows are in memory."""
+        """Yield the lines of a CSV file: the rows that the user may read as they came, each with what became of it; with `kind`
+        refused, the refused rows only. No cell can run as a formula, and no more than a few thousand rows are in memory."""
         self.ensure_one()
         labels = dict(self.env["g2p.registrant.import.line"]._fields["state"]._description_selection(self.env))
-        header = [import_file.neutral(name) for name in self.header or []]
+        header = [table_file.neutral(name) for name in self.header or []]
         width = len(header)
         refused = kind == "refused"
         own = [self.env._("row number"), self.env._("column"), self.env._("reason")]
@@ -493,26 +512,16 @@ class RegistrantImport(models.Model):
         output.write("\ufeff")
         writer.writerow([*own, *header] if refused else [*header, own[0], self.env._("result"), *own[1:]])
         last = 0
+        lines = self.env["g2p.registrant.import.line"]
+        mine = [("import_id", "=", self.id), *([("state", "=", "refused")] if refused else [])]
         while True:
             yield output.getvalue()
             output.seek(0)
             output.truncate()
-            self.env.cr.execute(
-                SQL(
-                    """
-                    SELECT row_number, state, column_name, reason, raw
-                    FROM g2p_registrant_import_line
-                    WHERE import_id = %s AND row_number > %s %s
-                    ORDER BY row_number
-                    LIMIT %s
-                    """,
-                    self.id,
-                    last,
-                    SQL("AND state = 'refused'") if refused else SQL(),
-                    RESULT_BATCH,
-                )
-            )
-            rows = self.env.cr.fetchall()
+            # the rows that the user may read, no others
+            query = lines._search([*mine, ("row_number", ">", last)], order="row_number", limit=RESULT_BATCH)
+            columns = ("row_number", "state", "column_name", "reason", "raw")
+            rows = self.env.execute_query(query.select(*(SQL.identifier(query.table, name) for name in columns)))
             if not rows:
                 return
             last = rows[-1][0]
@@ -520,7 +529,7 @@ class RegistrantImport(models.Model):
                 cells = [*(raw or []), *[""] * (width - len(raw or []))]
                 why = [column or "", reason or ""]
                 values = [number, *why, *cells] if refused else [*cells, number, labels[state], *why]
-                writer.writerow([import_file.neutral(value) for value in values])
+                writer.writerow([table_file.neutral(value) for value in values])
 
     @api.autovacuum
     def _gc_rows(self):
@@ -541,15 +550,4 @@ class RegistrantImport(models.Model):
             self.env._("has more cells than the first row"),
             self.env._("is not text in the chosen encoding"),
             self.env._("is too long: %(length)s characters, at most %(limit)s are taken"),
-            self.env._("The file is not an XLSX workbook."),
-            self.env._("The workbook is too large. Save it as CSV."),
-            self.env._("The file has too many columns to be a file of registrants."),
-            self.env._("The file is UTF-16, not UTF-8. Choose its encoding."),
-            self.env._("The file can't be read in this encoding. Choose another one."),
-            self.env._("The first row is not text in this encoding. Choose another one."),
-            self.env._("Row %(row)s holds a NUL byte: the file is not text, or not in this encoding."),
-            self.env._(
-                "From row %(row)s on the file can't be read as CSV: a quote is opened and not closed, or stands inside "
-                "a cell."
-            ),
         ]

@@ -35,6 +35,7 @@ class RegistrantImportLine(models.Model):
     )
     column_name = fields.Char(string="Column")
     reason = fields.Char()
+    problems = fields.Json(help="All that is wrong with the row: [[column, reason]].")
     raw = fields.Json(help="The cells as they stand in the file.")
     data = fields.Json(help="What the cells became.")
     area_id = fields.Many2one("g2p.area", ondelete="set null")

@@ -53,6 +53,19 @@ class ResPartner(models.Model):
     _registrant_registered_idx = models.Index("(registration_date) WHERE is_registrant IS TRUE")
 
     _income_positive = models.Constraint("CHECK (income >= 0)", "An income can't be negative.")
+    _income_bound = models.Constraint("CHECK (income <= 1e12)", "An income above 1,000,000,000,000 can't be right.")
+    _registrant_named = models.Constraint(
+        "CHECK (is_registrant IS NOT TRUE OR name ~ '[^[:space:]]')", "A registrant needs a name."
+    )
+    # A day more than the database's own date: somewhere it is tomorrow already.
+    _birthdate_range = models.Constraint(
+        "CHECK (birthdate >= '1900-01-01' AND birthdate <= CURRENT_DATE + 1)",
+        "A date of birth lies between 1900 and today.",
+    )
+    _registration_range = models.Constraint(
+        "CHECK (registration_date >= '1900-01-01' AND registration_date <= CURRENT_DATE + 1)",
+        "A date of registration lies between 1900 and today.",
+    )
     _registered_after_birth = models.Constraint(
         "CHECK (registration_date >= birthdate)", "Nobody can be registered before their birth."
     )

@@ -19,7 +19,7 @@ class TestConfiguration(TransactionCase):
         with self.assertRaises(UserError):
             head.unlink()
         own = self.env["g2p.group.membership.kind"].create({"name": "Recipient"})
-        own.name = "Principal recipient"
+        own.name = "Chair of the group"
         own.unlink()
 
     @mute_logger("odoo.sql_db")

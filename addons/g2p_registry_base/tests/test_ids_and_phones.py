@@ -4,7 +4,7 @@ from psycopg2 import IntegrityError
 
 from odoo import Command, fields
 from odoo.exceptions import ValidationError
-from odoo.tests import TransactionCase, tagged
+from odoo.tests import TransactionCase, new_test_user, tagged
 from odoo.tools import mute_logger
 
 
@@ -33,13 +33,77 @@ class TestIdsAndPhones(TransactionCase):
     @mute_logger("odoo.sql_db")
     def test_the_database_gives_an_id_of_a_unique_type_to_one_registrant(self):
         self.new_id(self.almaz, self.unique_type, "77")
-        with self.assertRaises(IntegrityError), self.env.cr.savepoint():
-            self.new_id(self.dawit, self.unique_type, " 77 ")
+        for value in ("77", " 77 "):
+            with self.subTest(value), self.assertRaises(IntegrityError), self.env.cr.savepoint():
+                self.env.cr.execute(
+                    "INSERT INTO g2p_reg_id (partner_id, id_type, value) VALUES (%s, %s, %s)",
+                    [self.dawit.id, self.unique_type.id, value],
+                )
+
+    def test_a_taken_id_says_whose_it_is_to_who_may_know(self):
+        area, other = self.env["g2p.area"].create([{"name": name, "code": name} for name in ("ID here", "ID there")])
+        self.almaz.area_id, self.dawit.area_id = area, other
+        self.new_id(self.almaz, self.unique_type, "77")
+        own = self.new_id(self.dawit, self.unique_type, "78")
+        registrar = new_test_user(self.env, "id registrar", groups="g2p_registry_base.group_g2p_registrar")
+        ids = self.env["g2p.reg.id"].with_user(registrar)
+        taken = {"partner_id": self.dawit.id, "id_type": self.unique_type.id, "value": " 77 "}
+        with self.assertRaisesRegex(ValidationError, "Test national ID 77 belongs to ALMAZ already"):
+            ids.create(taken)
+        with self.assertRaisesRegex(ValidationError, "Test national ID 77 belongs to ALMAZ already"):
+            own.with_user(registrar).value = "77"
+        registrar.g2p_area_ids = other
+        for change in (lambda: ids.create(taken), lambda: own.with_user(registrar).write({"value": "77"})):
+            with self.assertRaisesRegex(ValidationError, "somebody already whom you can't see") as refused:
+                change()
+            self.assertNotIn("ALMAZ", str(refused.exception))
+        own.with_user(registrar).value = "78"
+
+    @mute_logger("odoo.sql_db")
+    def test_case_makes_another_id_only_where_the_type_says_so(self):
+        self.new_id(self.almaz, self.unique_type, "Ab-12é")
+        with self.assertRaisesRegex(ValidationError, "belongs to ALMAZ"):
+            self.new_id(self.dawit, self.unique_type, "aB-12É")
         with self.assertRaises(IntegrityError), self.env.cr.savepoint():
             self.env.cr.execute(
-                "INSERT INTO g2p_reg_id (partner_id, id_type, value) VALUES (%s, %s, '77')",
+                "INSERT INTO g2p_reg_id (partner_id, id_type, value) VALUES (%s, %s, 'AB-12É')",
                 [self.dawit.id, self.unique_type.id],
             )
+        self.unique_type.case_sensitive = True
+        self.new_id(self.dawit, self.unique_type, "aB-12É")
+        with self.assertRaisesRegex(ValidationError, "Ab-12é|aB-12É"):
+            self.unique_type.case_sensitive = False
+
+    def test_several_entries_for_a_person_on_purpose(self):
+        """Where the type allows it, a registrar is told whose the ID is, and may go on."""
+        self.new_id(self.almaz, self.shared_type, "77")
+        entry = self.env["g2p.reg.id"].new({"partner_id": self.dawit.id, "id_type": self.shared_type.id, "value": "77"})
+        warning = entry._onchange_value()["warning"]["message"]
+        self.assertIn("belongs to ALMAZ already", warning)
+        self.assertIn("deduplication by ID finds both", warning)
+        self.assertTrue(self.new_id(self.dawit, self.shared_type, "77"))
+        entry.value = "78"
+        self.assertFalse(entry._onchange_value())
+
+    @mute_logger("odoo.sql_db")
+    def test_dates_and_incomes_that_can_not_be_are_refused_by_the_database(self):
+        for column, value in (
+            ("birthdate", "0001-01-01"),
+            ("birthdate", "1899-12-31"),
+            ("birthdate", "2200-01-01"),
+            ("registration_date", "0001-01-01"),
+            ("registration_date", "2200-01-01"),
+            ("income", "1e99"),
+            ("income", "NaN"),
+            ("income", "-1"),
+        ):
+            with self.subTest(column=column, value=value), self.assertRaises(IntegrityError), self.env.cr.savepoint():
+                self.env.cr.execute(f"UPDATE res_partner SET {column} = %s WHERE id = %s", [value, self.almaz.id])
+        with self.assertRaises(IntegrityError) as caught, self.env.cr.savepoint():
+            self.almaz.birthdate = "0001-01-01"
+            self.almaz.flush_recordset()
+        message = self.almaz._sql_error_to_message(caught.exception)
+        self.assertEqual(message, "A date of birth lies between 1900 and today.")
 
     def test_a_type_that_is_not_unique_may_be_shared(self):
         self.new_id(self.almaz, self.shared_type, "77")
@@ -91,6 +155,17 @@ class TestIdsAndPhones(TransactionCase):
             with self.subTest(number):
                 phone = self.phone(number)
                 self.assertEqual((phone.phone_sanitized, phone.is_valid), ("+251911234567", True))
+
+    def test_a_national_number_is_of_the_registrants_company(self):
+        kenya = self.env["res.company"].create({"name": "Kenya office", "country_id": self.env.ref("base.ke").id})
+        self.almaz.company_id = kenya
+        phone = self.phone("0712345678")
+        self.assertEqual((phone.country_id.code, phone.phone_sanitized), ("KE", "+254712345678"))
+        self.assertEqual(
+            self.phone("0911234567", country_id=self.env.ref("base.et").id).phone_sanitized, "+251911234567"
+        )
+        # a form that leaves the country empty means that of the company
+        self.assertEqual(self.phone("0712345679", country_id=False).phone_sanitized, "+254712345679")
 
     def test_numbers_no_plan_knows_are_kept_and_flagged(self):
         for number in ("+745 5218119193", "call the neighbour", "12"):

@@ -6,6 +6,7 @@ import io
 import os
 import random
 import tempfile
+from datetime import datetime
 from unittest.mock import patch
 
 import openpyxl
@@ -324,7 +325,7 @@ class TestImportFiles(ImportCase):
         wide = io.BytesIO()
         book.save(wide)
         columns = ",".join(f"c{i}" for i in range(10_000))
-        for content, why in (
+        for content, why, *name in (
             (random.Random(1).randbytes(5000), "not text"),
             (b"\x89PNG\r\n\x1a\n\x00\x00", "not text"),
             ("Full name\nAna".encode("utf-16-le"), "not text"),
@@ -334,12 +335,104 @@ class TestImportFiles(ImportCase):
             (b'Full name,Address\nAna,"' + b"x" * (17 << 20), "From row 2 on"),
             (f"{columns}\n".encode(), "too many columns"),
             (f"Full name\nAna\n{columns}\n".encode(), "too many columns"),
-            (wide.getvalue(), "too many columns"),
+            (wide.getvalue(), "too many columns", "wide.xlsx"),
+            (wide.getvalue(), "named as text"),
             (b"Ana,1990\nBen,1991\n", "holds names"),
             (b"\n\n", "empty"),
         ):
             with self.subTest(why, start=content[:20]), self.assertRaisesRegex(UserError, why):
-                self.new_import(content).action_check()
+                self.new_import(content, *name).action_check()
+
+    def workbook(self, *rows):
+        book = openpyxl.Workbook()
+        for row in rows:
+            book.active.append(row)
+        stream = io.BytesIO()
+        book.save(stream)
+        return stream.getvalue()
+
+    def test_all_that_is_wrong_with_a_row_is_said_at_once(self):
+        self.imported([["Full name", "National ID"], ["Ann Sow", "N-1"]])
+        record = self.new_import(
+            [
+                ["Full name", "Date of birth", "Income", "E-mail", "National ID", "Token ID"],
+                ["", "1990-13-01", "many", "nobody", "N-1", "=1"],
+                ["Ben Sow", "1990-01-01", "5", "", "N-2", ""],
+                ["Cat Sow", "soon", "5", "", "N-2", ""],
+            ]
+        )
+        record.action_check()
+        refused = self.refused(record)
+        self.assertEqual(refused[2][0], "Full name, Date of birth, Income, E-mail, Token ID, National ID")
+        for words in (
+            "Full name: is empty",
+            "Date of birth: is not a date",
+            "Income: is not a number: many",
+            "E-mail: is not an e-mail",
+            "National ID: is the ID of a registrant already: N-1",
+            "Token ID: starts like a spreadsheet formula",
+        ):
+            self.assertIn(words, refused[2][1])
+        self.assertEqual(refused[4], ("Date of birth", "is not a date in the form YYYY-MM-DD: soon"))
+        self.assertEqual(len(record.line_ids.filtered(lambda line: line.row_number == 2).problems), 6)
+
+    def incomes(self, *texts, **values):
+        rows = [["Full name", "Income"], *([f"P{number} Sow", text] for number, text in enumerate(texts))]
+        record = self.imported(rows, **values)
+        people = {line.row_number: line.partner_id.income for line in record.line_ids if line.partner_id}
+        return [people.get(number) for number in range(2, len(texts) + 2)]
+
+    def test_a_decimal_comma_is_told_from_thousands_by_the_column(self):
+        self.assertEqual(self.incomes("1234,56", "1.234,5", "7"), [1234.56, 1234.5, 7])
+        self.assertEqual(self.incomes("12,345.6", "1,234"), [12345.6, 1234])
+        self.assertEqual(self.incomes("12,5", "1.234"), [12.5, 1234], "the other value proves the comma")
+        self.assertEqual(self.incomes("1,234", "5"), [1234, 5], "this money has no three decimals")
+        self.assertEqual(self.incomes("1 234 567,5", "12,34,567", "-5", "1e99"), [1234567.5, 1234567, None, None])
+        self.assertEqual(self.incomes("1,234", decimal_mark=","), [1.234])
+        self.env.company.currency_id = self.env.ref("base.KWD")
+        self.env.company.currency_id.sudo().active = True
+        with self.assertRaisesRegex(UserError, "Income.*1,234 may be two numbers"):
+            self.incomes("1,234", "5")
+
+    def test_what_a_workbook_has_lost_is_refused_in_an_id(self):
+        content = self.workbook(
+            ["Full name", "National ID", "Income", "Registration date"],
+            ["Ann Sow", 1234567890123456789, 10.125, datetime(2024, 1, 2, 3, 4)],
+            ["Ben Sow", 12.5, 1, None],
+            ["Cat Sow", "=1+1", 1, None],
+            ["Dan Sow", 123456789012, 1234.5, datetime(2024, 1, 2, 3, 4)],
+            ["Eve Sow", "1.23E+11", 1, None],
+        )
+        record = self.new_import(content, "people.xlsx")
+        record.action_check()
+        refused = self.refused(record)
+        self.assertEqual({column for column, _reason in refused.values()}, {"National ID"})
+        for row, words in (
+            (2, "more than 15 digits"),
+            (3, "decimals"),
+            (4, "without a stored value"),
+            (6, "shortened"),
+        ):
+            self.assertIn(words, refused[row][1])
+        record.action_import()
+        person = record.line_ids.partner_id
+        self.assertEqual((person.reg_ids.value, person.income), ("123456789012", 1234.5))
+        self.assertEqual(str(person.registration_date), "2024-01-02")
+
+    def test_of_two_columns_that_fit_nobody_takes_one(self):
+        with self.assertRaisesRegex(UserError, "Two columns may be “Full name”: “Name” and “Full name”"):
+            self.new_import([["Name", "Full name"], ["A", "B"]]).action_check()
+        with self.assertRaisesRegex(UserError, "Two columns may be “Income”"):
+            mapping = self.mapping({"N": {"target": "full_name"}, "A": {"target": "income"}, "B": {"target": "income"}})
+            self.new_import([["N", "A", "B"], ["x", "1", "2"]], mapping_id=mapping.id).action_check()
+
+    def test_the_encoding_may_be_found_from_the_file(self):
+        for encoding in ("utf-8", "utf-16", "cp1252"):
+            content = as_csv([["Full name"], ["José Muñoz"]]).encode(encoding)
+            record = self.new_import(content, encoding="auto")
+            record.action_check()
+            record.action_import()
+            self.assertEqual(record.line_ids.partner_id.name, "MUÑOZ, JOSÉ")
 
     def test_a_file_of_the_server(self):
         admin = new_test_user(self.env, "t_scale_admin", groups="g2p_registry_base.group_g2p_admin")

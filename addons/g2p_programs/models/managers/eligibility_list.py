@@ -152,6 +152,7 @@ class EligibilityListLine(models.Model):
     problem = fields.Selection(
         [
             ("empty", "The line has no value"),
+            ("shortened", "The spreadsheet has shortened the number, or holds a formula: type it as text"),
             ("type", "No such ID type"),
             ("not_found", "No registrant has it"),
             ("several", "Several registrants have it"),

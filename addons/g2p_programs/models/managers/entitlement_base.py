@@ -8,7 +8,7 @@ from ..benefit_codes import CASH_TYPES
 from ..money import decimal, round_sql
 
 # Who approves, and whom the money reaches when it is short.
-APPROVAL_TERMS = ("entitlement_validation_group_id", "shortage_policy", "priority_order")
+APPROVAL_TERMS = ("entitlement_validation_group_id", "shortage_policy", "priority_order", "priority_figure")
 
 
 class EntitlementManager(models.Model):
@@ -26,7 +26,7 @@ class BaseEntitlementManager(models.AbstractModel):
 
     _name = "g2p.base.program.entitlement.manager"
     _description = "Entitlement manager"
-    _inherit = "g2p.manager.source.mixin"
+    _inherit = ["g2p.manager.source.mixin", "g2p.figure.mixin"]
     _manager_reference = "g2p.program.entitlement.manager"
 
     _one_fee = models.Constraint(
@@ -62,10 +62,17 @@ class BaseEntitlementManager(models.AbstractModel):
             ("amount_desc", "Largest amount first"),
             ("household_desc", "Largest household first"),
             ("household_asc", "Smallest household first"),
+            ("figure_desc", "Largest number of … first"),
+            ("figure_asc", "Smallest number of … first"),
         ],
         string="Priority",
         required=True,
         default="enrollment_date",
+    )
+    priority_figure = fields.Selection(
+        selection="_selection_figure",
+        string="Number",
+        help="Who comes first, by this; those of whom it is not known come last.",
     )
     transfer_fee_pct = fields.Float("Transfer fee (%)", digits=(5, 2), help="Part of the amount.")
     transfer_fee_amt = fields.Monetary("Transfer fee", help="Part of the amount.")
@@ -132,7 +139,9 @@ class BaseEntitlementManager(models.AbstractModel):
         """Refuse settings that mean nothing for whom the program is; extended by types that have such."""
 
     def _check_ready(self):
-        """Refuse to prepare what would be nothing for everybody; extended by each type."""
+        """Refuse to prepare what would be nothing for everybody, or what nobody can compute; extended by each type."""
+        for name in self._figure_fields():
+            self._figure(name)
 
     # The contract
 
@@ -142,8 +151,9 @@ class BaseEntitlementManager(models.AbstractModel):
         :param SQL members: a query with one column `registrant_id`: the set, within `low < registrant id <= high`.
         :return SQL: columns `registrant_id`, `benefit_code_id` (may be NULL), `item_id` (0: no item),
             `amount` and `fee` (numeric, in the program's currency, rounded; the fee is a part of the amount) and
-            `computation` (jsonb: the terms the amount comes from). A line whose amount is 0 or less, or missing, is
-            left out with the reason that nothing is due.
+            `computation` (jsonb: the terms the amount comes from, see `AmountWords`) and `missing` (text: which data
+            the amount can't be told without, or NULL). A line whose amount is 0 or less, or whose data is missing, is
+            left out, and the reason is told.
         """
         raise NotImplementedError  # pragma: no cover - abstract contract
 
@@ -159,6 +169,15 @@ class BaseEntitlementManager(models.AbstractModel):
             """,
             cycle.id,
             cycle.program_id._range_sql("membership", low, high),
+        )
+
+    @api.model
+    def _registrant_range(self, low, high):
+        """A condition on `registrant.id`, said of the registrants too, so that no more of them are read than a chunk has."""
+        return SQL(
+            "%s AND %s",
+            SQL("registrant.id > %s", low) if low is not None else SQL("TRUE"),
+            SQL("registrant.id <= %s", high) if high is not None else SQL("TRUE"),
         )
 
     def _household_sizes(self, members):
@@ -188,7 +207,8 @@ class BaseEntitlementManager(models.AbstractModel):
     def _priced_lines(self, raw):
         """Cap, round, and take the fee out of raw amounts.
 
-        :param SQL raw: columns `registrant_id`, `item_id`, `amount` (numeric), `terms` (jsonb), `cap` (numeric or NULL).
+        :param SQL raw: columns `registrant_id`, `item_id`, `amount` (numeric), `terms` (jsonb), `cap` (numeric or NULL),
+            `missing` (text or NULL).
         :return SQL: the columns of `_entitlement_lines`.
         """
         line = self._benefit_line()
@@ -214,11 +234,13 @@ class BaseEntitlementManager(models.AbstractModel):
                    priced.amount, priced.fee,
                    jsonb_strip_nulls(priced.terms || jsonb_build_object('cap', priced.cap, 'max_quantity', %(maximum)s::numeric,
                                                                        'part_of_period', %(part)s))
-                   || CASE WHEN priced.fee > 0 THEN %(fee_terms)s ELSE '{}'::jsonb END AS computation
+                   || CASE WHEN priced.fee > 0 THEN %(fee_terms)s ELSE '{}'::jsonb END AS computation,
+                   priced.missing
               FROM (
                     SELECT due.*, %(fee)s AS fee
                       FROM (
-                            SELECT raw.registrant_id, raw.item_id, raw.terms, raw.cap, %(amount)s AS amount
+                            SELECT raw.registrant_id, raw.item_id, raw.terms, raw.cap, raw.missing,
+                                   CASE WHEN raw.missing IS NULL THEN %(amount)s END AS amount
                               FROM (%(raw)s) AS raw
                            ) AS due
                    ) AS priced
@@ -241,7 +263,8 @@ class BaseEntitlementManager(models.AbstractModel):
         """Insert the draft entitlements of one range of registrants, in one statement.
 
         Members who have an entitlement in the cycle that isn't cancelled are left as they are. Members for whom nothing
-        is due keep the reason on their cycle membership.
+        is due, and those whose data is missing for one of their lines, keep the reason and the terms on their cycle
+        membership.
 
         :return: {outcome: members}
         """
@@ -252,7 +275,7 @@ class BaseEntitlementManager(models.AbstractModel):
             SQL(
                 """
                 WITH member AS MATERIALIZED (
-                    SELECT membership.id, membership.partner_id, membership.reason,
+                    SELECT membership.id, membership.partner_id, membership.reason, membership.computation,
                            registrant.disabled IS NOT NULL OR NOT registrant.active AS disabled,
                            -- Of this range only: asked as EXISTS, the entitlements of all cycles are read for each chunk.
                            membership.partner_id IN (
@@ -266,7 +289,9 @@ class BaseEntitlementManager(models.AbstractModel):
                      WHERE membership.cycle_id = %(cycle)s AND membership.state = 'enrolled' AND %(range)s
                        AND EXISTS (SELECT FROM g2p_cycle WHERE id = %(cycle)s AND state = 'draft')
                 ), line AS MATERIALIZED (
-                    SELECT line.*, line.amount > 0 AND line.fee <= line.amount AS payable
+                    SELECT line.*,
+                           COALESCE(line.amount > 0 AND line.fee <= line.amount, FALSE)
+                           AND bool_and(line.missing IS NULL) OVER (PARTITION BY line.registrant_id) AS payable
                       FROM (%(lines)s) AS line
                       JOIN member ON member.partner_id = line.registrant_id
                      WHERE NOT member.already AND NOT member.disabled
@@ -286,14 +311,19 @@ class BaseEntitlementManager(models.AbstractModel):
                 ), logged AS (
                     %(history)s
                 ), due AS (
-                    SELECT registrant_id, bool_or(payable) AS payable, bool_or(amount > 0) AS has_amount
+                    SELECT registrant_id, bool_or(payable) AS payable, bool_or(amount > 0) AS has_amount,
+                           string_agg(DISTINCT missing, ', ') AS missing,
+                           (array_agg(computation ORDER BY item_id) FILTER (WHERE NOT payable))[1] AS computation
                       FROM line GROUP BY registrant_id
                 ), verdict AS MATERIALIZED (
-                    SELECT member.id, member.reason,
+                    SELECT member.id, member.reason, member.computation IS NOT NULL AS had_terms, due.missing,
+                           CASE WHEN prepared.partner_id IS NULL AND due.missing IS NULL THEN due.computation END
+                           AS computation,
                            CASE WHEN member.already THEN 'already_prepared'
                                 WHEN member.disabled THEN 'disabled'
                                 WHEN prepared.partner_id IS NOT NULL THEN 'prepared'
                                 WHEN due.payable THEN 'already_prepared'
+                                WHEN due.missing IS NOT NULL THEN 'data_missing'
                                 WHEN due.has_amount THEN 'fee_too_high'
                                 ELSE 'no_amount' END AS outcome
                       FROM member
@@ -302,12 +332,14 @@ class BaseEntitlementManager(models.AbstractModel):
                       LEFT JOIN due ON due.registrant_id = member.partner_id
                 ), noted AS (
                     UPDATE g2p_cycle_membership AS membership
-                       SET reason = CASE verdict.outcome WHEN 'no_amount' THEN %(no_amount)s
+                       SET computation = verdict.computation,
+                           reason = CASE verdict.outcome WHEN 'no_amount' THEN %(no_amount)s
+                                                         WHEN 'data_missing' THEN %(data_missing)s || verdict.missing
                                                          WHEN 'fee_too_high' THEN %(fee_too_high)s
                                                          WHEN 'disabled' THEN %(disabled)s END
                       FROM verdict
                      WHERE membership.id = verdict.id AND verdict.outcome <> 'already_prepared'
-                       AND (verdict.outcome <> 'prepared' OR verdict.reason IS NOT NULL)
+                       AND (verdict.outcome <> 'prepared' OR verdict.reason IS NOT NULL OR verdict.had_terms)
                 )
                 SELECT outcome, COUNT(*) FROM verdict GROUP BY outcome
                 """,
@@ -329,13 +361,14 @@ class BaseEntitlementManager(models.AbstractModel):
                     SQL("SELECT id, NULL::varchar, 'draft', NULL::varchar FROM inserted"), operation
                 ),
                 no_amount=self.env._("Nothing is due"),
+                data_missing=self.env._("Data missing: "),
                 fee_too_high=self.env._("The fee is higher than the amount"),
                 disabled=self.env._("Disabled or archived since the list was made"),
             )
         )
         counts = dict(self.env.cr.fetchall())
         entitlement.invalidate_model(flush=False)
-        self.env["g2p.cycle.membership"].invalidate_model(["reason"], flush=False)
+        self.env["g2p.cycle.membership"].invalidate_model(["reason", "computation"], flush=False)
         return counts
 
     # Approval
@@ -354,6 +387,8 @@ class BaseEntitlementManager(models.AbstractModel):
 
     def _priority_sql(self):
         """ORDER BY of the entitlements `t`: who comes first when the money doesn't reach everybody. Ties go by id."""
+        if self.priority_order in ("figure_desc", "figure_asc"):
+            return self._figure_priority_sql(SQL("DESC") if self.priority_order == "figure_desc" else SQL("ASC"))
         return {
             "enrollment_date": SQL(
                 """
@@ -376,6 +411,39 @@ class BaseEntitlementManager(models.AbstractModel):
                 """
             ),
         }[self.priority_order]
+
+    def _figure_priority_sql(self, direction):
+        figure = self._figure("priority_figure")
+        if not figure:
+            raise UserError(self.env._("%s: say by which number the order of priority goes.", self.name))
+        return SQL(
+            """
+            (SELECT %(number)s
+               FROM res_partner AS registrant
+               %(join)s
+              WHERE registrant.id = t.partner_id) %(direction)s NULLS LAST, t.id
+            """,
+            number=figure.sql,
+            join=self.env["g2p.condition.catalogue"]
+            .sudo()
+            ._figure_joins([figure], self.program_id),  # sudo: as the figure
+            direction=direction,
+        )
+
+    def _figure_fields(self):
+        return (*super()._figure_fields(), "priority_figure")
+
+    @api.constrains("shortage_policy", "priority_order", "priority_figure")
+    def _check_priority_figure(self):
+        for manager in self:
+            by_figure = manager.shortage_policy == "priority" and manager.priority_order in (
+                "figure_desc",
+                "figure_asc",
+            )
+            if by_figure and not manager.priority_figure:
+                raise ValidationError(
+                    self.env._("%s: say by which number the order of priority goes.", manager.display_name)
+                )
 
     @api.constrains("transfer_fee_pct", "transfer_fee_amt")
     def _check_fee(self):
