@@ -16,6 +16,7 @@
         "data/queue_job.xml",
         "data/ir_cron.xml",
         "views/g2p_change_history_views.xml",
+        "views/g2p_export_log_views.xml",
         "views/g2p_bulk_chunk_views.xml",
         "views/g2p_bulk_log_views.xml",
         "views/g2p_bulk_operation_views.xml",

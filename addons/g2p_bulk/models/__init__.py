@@ -4,6 +4,9 @@ from . import base
 from . import ir_logging
 from . import change_history
 from . import change_mixin
+from . import change_watched
+from . import evidence
+from . import export_log
 from . import state_history
 from . import state_mixin
 from . import bulk_operation

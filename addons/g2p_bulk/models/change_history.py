@@ -194,6 +194,11 @@ class ChangeHistory(models.Model):
         for name in self._owner_models():
             of_model = Domain("owner_model", "=", name)
             if sees_all and not self._is_personal(name):
+                if "company_id" in visible[name]._fields:
+                    # Of a company (the rule looks which), shared by all of them, or gone.
+                    of_model &= Domain("company_id", "!=", False) | Domain.custom(
+                        to_sql=self._shared_sql(visible[name])
+                    )
                 domains.append(of_model)
             elif visible[name].has_access("read"):
                 readable = Domain.custom(to_sql=self._readable_sql(visible[name]))
@@ -227,6 +232,21 @@ class ChangeHistory(models.Model):
                 return SQL("FALSE")
             records.add_where(SQL("%s = %s", SQL.identifier(records.table, "id"), SQL.identifier(alias, "owner_id")))
             return SQL("%s", records.subselect(SQL("TRUE")))
+
+        return to_sql
+
+    @api.model
+    def _shared_sql(self, model):
+        """Whether the owner of a row belongs to no company, or is gone."""
+
+        def to_sql(history, alias, query):
+            company = SQL(changes.company_sql(model, "owner"))
+            return SQL(
+                "(SELECT %s FROM %s AS owner WHERE owner.id = %s) IS NULL",
+                company,
+                SQL.identifier(model._table),
+                SQL.identifier(alias, "owner_id"),
+            )
 
         return to_sql
 

@@ -1,5 +1,7 @@
 import contextlib
 
+from lxml import etree
+
 from odoo import api, models
 from odoo.fields import Domain
 
@@ -22,11 +24,18 @@ class ChangeMixin(models.AbstractModel):
     _unwatched_fields = {}
     # Fields of which only a digest is kept. Binary fields are always kept so.
     _secret_fields = ()
+    # SQL over "row": only then. None: always.
+    _secret_where = None
     # Whether new records are on record too: by default where all fields are watched. Never for what is imported in millions.
     _watched_create = None
     # The way to the record on which changes are shown and by which they are read: "partner_id", "manager_id.program_id".
     # The first step is the parent. None: the record itself.
     _changes_on = None
+    # The way to another record that shows the change too; by default the first step of _changes_on.
+    _changes_parent = None
+    # A trigger by row, which statements that set no watched column do not wake: for few watched fields of a table that steps
+    # update by the million.
+    _watched_by_row = False
     # SQL over "row", the row that changes: only such rows are watched ("row.is_registrant").
     _changes_where = None
     # Whether rows of this model are people, whom areas hide from some of those who see all changes.
@@ -40,10 +49,9 @@ class ChangeMixin(models.AbstractModel):
             for base in type(self).__mro__
             if vars(base).get("_watched_fields") is not None
         ]
-        unwatched = self._all_unwatched()
         if declared:
-            names = {name for names in declared for name in names} - unwatched.keys()
-            return [self._fields[name] for name in sorted(names)]
+            return [self._fields[name] for name in sorted({name for names in declared for name in names})]
+        unwatched = self._all_unwatched()
         return [
             field
             for name, field in sorted(self._fields.items())
@@ -52,7 +60,8 @@ class ChangeMixin(models.AbstractModel):
 
     @api.model
     def _all_unwatched(self):
-        reasons = {}
+        # What nobody can write is moved by buttons and steps, which keep a history of their own.
+        reasons = dict.fromkeys(getattr(self, "_protected_fields", ()), "moved by buttons and steps")
         for base in reversed(type(self).__mro__):
             reasons.update(vars(base).get("_unwatched_fields") or {})
         return reasons
@@ -65,8 +74,21 @@ class ChangeMixin(models.AbstractModel):
 
     @api.model
     def _changes_owner_model(self):
+        return self._changes_end(self._changes_on)
+
+    @api.model
+    def _changes_parent_path(self):
+        """The way to the record that shows the change beside its owner, or None."""
+        if self._changes_parent:
+            return self._changes_parent
+        first, _dot, rest = (self._changes_on or "").partition(".")
+        return first if rest else None
+
+    @api.model
+    def _changes_end(self, path):
+        """The name of the model at the end of a path of many2one fields."""
         model = self
-        for name in (self._changes_on or "").split(".") if self._changes_on else ():
+        for name in path.split(".") if path else ():
             model = self.env[model._fields[name].comodel_name]
         return model._name
 
@@ -98,6 +120,33 @@ class ChangeMixin(models.AbstractModel):
         if reason or links & history._watched_relations():
             return history._because(reason)
         return contextlib.nullcontext()
+
+    # Screens
+
+    @api.model
+    def _get_view(self, view_id=None, view_type="form", **options):
+        """Each form of a watched model has the button; nobody has to think of it."""
+        arch, view = super()._get_view(view_id, view_type, **options)
+        if view_type == "form" and not self._transient and (sheet := arch.find(".//sheet")) is not None:
+            box = sheet.find("./div[@name='button_box']")
+            if box is None:
+                box = etree.Element("div", {"name": "button_box", "class": "oe_button_box"})
+                sheet.insert(0, box)
+            if box.find("./button[@name='action_view_changes']") is None:
+                etree.SubElement(
+                    box,
+                    "button",
+                    {
+                        "name": "action_view_changes",
+                        "type": "object",
+                        "class": "oe_stat_button",
+                        "icon": "fa-history",
+                        "string": self.env._("Changes"),
+                        "groups": "g2p_bulk.group_g2p_bulk_user",
+                        "invisible": "not id",
+                    },
+                )
+        return arch, view
 
     # Actions
 

@@ -11,9 +11,13 @@ _logger = logging.getLogger(__name__)
 SUFFIX = "_not_blank"
 
 
-def same_name(column):
-    """The expression of a unique index of names: neither case nor spaces make another name."""
-    return f"(lower(regexp_replace(btrim({column}), '\\s+', ' ', 'g')))"
+def same_name(column, *scope):
+    """The expression of a unique index of names: neither case nor spaces make another name.
+
+    :param scope: further expressions, within which a name stands once
+    """
+    name = f"lower(regexp_replace(btrim({column}), '\\s+', ' ', 'g'))"
+    return f"({', '.join([name, *scope])})"
 
 
 def constraint_name(model, field):

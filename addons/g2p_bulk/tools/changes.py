@@ -76,6 +76,9 @@ def path_sql(model, path, row, depth=1):
     if not field.store:
         return "NULL"
     column = f"{row}.{quoted(name)}"
+    if field.related:
+        # A stored copy is filled in after the row is made.
+        column = f"COALESCE({column}, {path_sql(model, field.related, row, depth)})"
     if not rest:
         return column
     comodel = model.env[field.comodel_name]
@@ -104,7 +107,10 @@ def value_sql(model, field, row):
         text = f"encode({column}, 'base64')" if field.type == "binary" else f"{column}::text"
         # With the database's secret, so that a short password is not found by trying.
         salted = f"(SELECT value FROM ir_config_parameter WHERE key = 'database.secret') || {text}"
-        return f"'sha256:' || left(encode(sha256(convert_to({salted}, 'UTF8')), 'hex'), 16)"
+        digest = f"'sha256:' || left(encode(sha256(convert_to({salted}, 'UTF8')), 'hex'), 16)"
+        if condition := model._secret_where:
+            return f"CASE WHEN {condition.replace('row.', row + '.')} THEN {digest} ELSE {column}::text END"
+        return digest
     if field.type == "many2one":
         return f"CASE WHEN {column} IS NOT NULL THEN {name_sql(model.env[field.comodel_name], column)} END"
     if field.translate:
@@ -117,15 +123,12 @@ def condition_sql(model, row):
 
 
 def place(model, row):
-    """Parent and owner of a row: SQL values (parent_model, parent_id, owner_model, owner_id) as text."""
-    me = literal(model._name)
-    if not model._changes_on:
-        return ("NULL", "NULL", me, f"{row}.id")
-    owner_model = literal(model._changes_owner_model())
-    first, _dot, rest = model._changes_on.partition(".")
-    owner = path_sql(model, model._changes_on, row)
-    parent = (literal(model._fields[first].comodel_name), path_sql(model, first, row)) if rest else ("NULL", "NULL")
-    return (*parent, owner_model, owner)
+    """Parent and owner of a row: SQL values (parent_model, parent_id, owner_model, owner_id)."""
+    parent = ("NULL", "NULL")
+    if path := model._changes_parent_path():
+        parent = (literal(model._changes_end(path)), path_sql(model, path, row))
+    owner = path_sql(model, model._changes_on, row) if model._changes_on else f"{row}.id"
+    return (*parent, literal(model._changes_owner_model()), owner)
 
 
 def company_sql(model, row):
@@ -246,20 +249,23 @@ CREATE OR REPLACE TRIGGER {name} AFTER {event} ON {quoted(model._table)} REFEREN
         for field in fields
     ]
     watched = f"{condition_sql(model, 'before')} OR {condition_sql(model, 'after')}"
-    yield trigger(
-        "UPDATE",
-        "OLD TABLE AS rows_before NEW TABLE AS rows_after",
-        insert_sql(
-            model,
-            "write",
-            "rows_after AS after JOIN rows_before AS before ON before.id = after.id",
-            "after.id",
-            ["before", "after"],
-            updated,
-            f"({any_changed})\n            AND ({watched})",
-            who,
-        ),
-    )
+    if model._watched_by_row:
+        yield row_trigger(model, fields, updated, watched, who)
+    else:
+        yield trigger(
+            "UPDATE",
+            "OLD TABLE AS rows_before NEW TABLE AS rows_after",
+            insert_sql(
+                model,
+                "write",
+                "rows_after AS after JOIN rows_before AS before ON before.id = after.id",
+                "after.id",
+                ["before", "after"],
+                updated,
+                f"({any_changed})\n            AND ({watched})",
+                who,
+            ),
+        )
     deleted = [("", "TRUE", label_sql(model, "before"), "NULL::text")] + [
         (field.name, f"before.{quoted(field.name)} IS NOT NULL", value_sql(model, field, "before"), "NULL")
         for field in fields
@@ -296,6 +302,23 @@ CREATE OR REPLACE TRIGGER {name} AFTER {event} ON {quoted(model._table)} REFEREN
             condition_sql(model, "after"),
             "COALESCE(after.create_uid, who)" if model._log_access else "who",
         ),
+    )
+
+
+def row_trigger(model, fields, updated, watched, who):
+    """The trigger of an update as one a row, which other columns do not wake."""
+    function, name = short(f"{PREFIX}{model._table}_row"), f"{PREFIX}row"
+    changed = "\n        OR ".join(
+        changed_sql(field).replace("before.", "OLD.").replace("after.", "NEW.") for field in fields
+    )
+    source = "(SELECT OLD.*) AS before CROSS JOIN (SELECT NEW.*) AS after"
+    insert = insert_sql(model, "write", source, "after.id", ["before", "after"], updated, watched, who)
+    return Trigger(
+        model._table,
+        name,
+        f"""{function_sql(function, insert)}
+CREATE OR REPLACE TRIGGER {name} AFTER UPDATE OF {", ".join(quoted(field.name) for field in fields)} ON {quoted(model._table)}
+    FOR EACH ROW WHEN ({changed}) EXECUTE FUNCTION {quoted(function)}();""",
     )
 
 

@@ -317,6 +317,7 @@ class RegistrantMergeLine(models.Model):
     """A field in which the two differ, and whose value stays."""
 
     _name = "g2p.registrant.merge.line"
+    _personal_fields = dict.fromkeys(("survivor_text", "merged_text"), "identity")
     _description = "Choice of a merge"
     _order = "id"
 

@@ -12,9 +12,10 @@ class CashEntitlementItem(models.Model):
     """An amount for beneficiaries who meet a condition, times a number of theirs (such as the number of children)."""
 
     _name = "g2p.program.entitlement.manager.cash.item"
+    _inherit = ["g2p.condition.mixin", "g2p.figure.mixin", "g2p.change.mixin"]
     _description = "Item of a cash entitlement"
-    _inherit = ["g2p.condition.mixin", "g2p.figure.mixin"]
     _order = "sequence, id"
+    _changes_on = "entitlement_id.program_id"
 
     _amount_not_negative = models.Constraint("CHECK (amount >= 0)", "The amount of an item can't be negative.")
     _max_multiplier_not_negative = models.Constraint(

@@ -1,3 +1,6 @@
+import runpy
+from pathlib import Path
+
 from odoo import Command
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import Form, tagged
@@ -200,6 +203,36 @@ class TestCashEntitlement(ProgramsCase):
         for role in ("validator", "finance", "registrar", "auditor"):
             with self.assertRaises(AccessError):
                 manager.with_user(self.users[role]).action_preview_amounts()
+
+    def test_items_of_before_keep_their_number(self):
+        """A multiplier that was a column of the registrants is the same figure of the catalogue after the upgrade."""
+        item = self.cash_manager({"amount": 3}).entitlement_item_ids
+        table = SQL.identifier(item._table)
+        path = Path(__file__).parents[1] / "migrations/19.0.1.1.0/post-multiplier.py"
+        upgrade = runpy.run_path(str(path))["migrate"]
+        fields_ = self.env["ir.model.fields"]
+        for name, key in (
+            ("income", "registrant:income"),
+            ("z_ind_grp_num_individuals", "household:size"),
+            ("color", "registrant:color"),
+        ):
+            self.env.flush_all()
+            self.env.cr.execute(SQL("ALTER TABLE %s ADD COLUMN multiplier_field integer", table))
+            self.env.cr.execute(
+                SQL(
+                    "UPDATE %s SET multiplier_field = %s, multiplier = NULL WHERE id = %s",
+                    table,
+                    fields_._get("res.partner", name).id,
+                    item.id,
+                )
+            )
+            upgrade(self.env.cr, "19.0.1.0.0")
+            upgrade(self.env.cr, "19.0.1.0.0")  # there is nothing left to do
+            item.invalidate_recordset()
+            self.assertEqual(item.multiplier, key)
+        with self.assertRaisesRegex(UserError, "color.*not there any more"):
+            item._figure("multiplier")
+        self.assertTrue(item.read())
 
     def test_a_copied_program_has_its_own_items(self):
         manager = self.cash_manager({"amount": 3})

@@ -210,7 +210,8 @@ class TestManagersUnderWay(TargetingCase):
             .create({"name": "Mine", "program_id": self.grant.id})
         )
         [terms] = scenario.sandbox_id.get_managers(scenario.sandbox_id.MANAGER_ENTITLEMENT)
-        terms.entitlement_validation_group_id = self.own
+        # An administrator set them on the scenario: applying it would exchange who approves under a cycle that waits.
+        terms.sudo().entitlement_validation_group_id = self.env.ref("g2p_programs.g2p_program_cycle_approver")
         scenario.action_simulate()
         self.refused(self.manager, scenario, "apply_to_program")
 

@@ -9,6 +9,7 @@ class LockedLine(models.AbstractModel):
     """A line that can be changed as long as its model is a draft."""
 
     _name = "g2p.pmt.line.mixin"
+    _inherit = ["g2p.change.mixin"]
     _description = "Line of a proxy means test model"
 
     def _models(self):
@@ -54,6 +55,8 @@ class AreaWeight(models.Model):
     _description = "Weight of a term in an area"
     _inherit = "g2p.pmt.area.mixin"
     _order = "area_id, residence, id"
+    _changes_on = "term_id.model_id"
+    _changes_parent = "term_id.program_id"
 
     _place_uniq = models.UniqueIndex(
         "(term_id, COALESCE(area_id, 0), COALESCE(residence, ''))", "The term has a weight for this area already."
@@ -77,6 +80,8 @@ class CutOff(models.Model):
     _description = "Cut-off in an area"
     _inherit = "g2p.pmt.area.mixin"
     _order = "area_id, residence, id"
+    _changes_on = "model_id"
+    _changes_parent = "model_id.program_id"
 
     _place_uniq = models.UniqueIndex(
         "(model_id, COALESCE(area_id, 0), COALESCE(residence, ''))", "The model has a cut-off for this area already."
@@ -99,6 +104,8 @@ class Category(models.Model):
     _description = "Points of a choice"
     _inherit = "g2p.pmt.line.mixin"
     _order = "id"
+    _changes_on = "term_id.model_id"
+    _changes_parent = "term_id.program_id"
 
     _value_uniq = models.Constraint("UNIQUE (term_id, value)", "A choice has its points once.")
     _points_finite = models.Constraint(
@@ -164,6 +171,8 @@ class Band(models.Model):
     _description = "Band of scores"
     _inherit = "g2p.pmt.line.mixin"
     _order = "model_id, is_rest, bound_from_poorest, id"
+    _changes_on = "model_id"
+    _changes_parent = "model_id.program_id"
 
     _limit_uniq = models.UniqueIndex(
         "(model_id, bound) WHERE is_rest IS NOT TRUE", "Two bands can't end at the same score."

@@ -19,8 +19,10 @@ class PMTModel(models.Model):
 
     _name = "g2p.pmt.model"
     _description = "Proxy means test model"
-    _inherit = ["g2p.state.mixin"]
+    _inherit = ["g2p.state.mixin", "g2p.change.mixin"]
     _order = "program_id, version desc, id desc"
+    # Read by who reads the model: a formula that is known can be answered to.
+    _changes_parent = "program_id"
 
     # Given by the product, whatever comes in
     _given_fields = ("version", "is_current", "activated_on", "means")

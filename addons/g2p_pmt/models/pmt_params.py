@@ -8,9 +8,12 @@ class PMTTerm(models.Model):
     """One term of a proxy means test: weight × the transformed value of a variable. OpenG2P's parameter."""
 
     _name = "g2p.proxy_means_test_params"
+    _inherit = ["g2p.change.mixin"]
     _description = "Term of a proxy means test"
     _order = "sequence, id"
     _rec_name = "name"
+    _changes_on = "model_id"
+    _changes_parent = "model_id.program_id"
 
     _numbers_finite = models.Constraint(
         "CHECK ("

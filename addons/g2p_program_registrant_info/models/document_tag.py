@@ -5,6 +5,7 @@ from odoo.addons.g2p_bulk.tools.blanks import same_name
 
 class DocumentTag(models.Model):
     _name = "g2p.document.tag"
+    _inherit = ["g2p.change.mixin"]
     _description = "Document Type"
     _order = "name"
 

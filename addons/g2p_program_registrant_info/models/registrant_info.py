@@ -54,6 +54,7 @@ class RegistrantInfo(models.Model):
     """
 
     _name = "g2p.program.registrant_info"
+    _personal_fields = {"program_registrant_info": "identity", "answers_text": "identity"}
     _description = "Application"
     _inherit = ["g2p.state.mixin", "g2p.properties.mixin"]
     _order = "id desc"

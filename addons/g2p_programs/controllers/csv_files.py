@@ -8,12 +8,12 @@ from odoo.http import content_disposition, request
 class CsvFiles(http.Controller):
     """Files of as many lines as there are payments, made while they are sent."""
 
-    @http.route("/g2p_programs/batch/<int:record_id>/payments.csv", type="http", auth="user", readonly=True)
+    @http.route("/g2p_programs/batch/<int:record_id>/payments.csv", type="http", auth="user")
     def batch_payments(self, record_id):
         """The payments of a batch that are to be paid, for who pays them."""
         return self._send("g2p.payment.batch", record_id, "_check_can_export", "_export_lines", "_export_filename")
 
-    @http.route("/g2p_programs/reconciliation/<int:record_id>/outcome.csv", type="http", auth="user", readonly=True)
+    @http.route("/g2p_programs/reconciliation/<int:record_id>/outcome.csv", type="http", auth="user")
     def reconciliation_outcome(self, record_id):
         """The lines of a payer's file with what became of them."""
         return self._send(
@@ -28,6 +28,8 @@ class CsvFiles(http.Controller):
             getattr(record, check)()
         except (AccessError, UserError) as error:
             raise Forbidden(str(error)) from error
+        # On record with this request, before the first line is sent.
+        request.env["g2p.export.log"]._note(model, record._export_count(), "file", record, personal=("account",))
         registry, uid, context = request.env.registry, request.env.uid, dict(request.env.context)
 
         def encoded():

@@ -16,6 +16,7 @@ from . import duplicate_set
 from . import program_duplicate
 from . import program_deduplication
 from . import cycle
+from . import cycle_author
 from . import cycle_beneficiaries
 from . import cycle_membership
 from . import fund
@@ -41,4 +42,3 @@ from . import fund_report
 from . import res_partner
 from . import program_explain
 from . import program_auto_enrol
-from . import ir_attachment

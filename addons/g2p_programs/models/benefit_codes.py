@@ -8,6 +8,7 @@ class BenefitCodes(models.Model):
     """What a program gives: cash in a currency, goods in a unit, a service in sessions."""
 
     _name = "g2p.benefit.codes"
+    _inherit = ["g2p.change.mixin"]
     _description = "Benefit code"
     _order = "benefit_mnemonic"
     _rec_name = "benefit_mnemonic"
@@ -72,9 +73,11 @@ class ProgramBenefitCodes(models.Model):
     """A benefit code of a program definition, with the most that one beneficiary may get of it in a cycle."""
 
     _name = "g2p.program.benefit.codes"
+    _inherit = ["g2p.change.mixin"]
     _description = "Benefit code of a program"
     _order = "definition_id, id"
     _rec_name = "benefit_code_id"
+    _changes_on = "definition_id"
 
     _definition_code_uniq = models.Constraint(
         "UNIQUE (definition_id, benefit_code_id)", "The program has this benefit code already."

@@ -29,3 +29,6 @@ DEDUPLICATION_CANDIDATES = ("draft", "enrolled", "paused", "duplicated")
 # Roles that buttons ask for
 GROUP_VALIDATOR = "g2p_programs.g2p_program_validator"
 GROUP_MANAGER = "g2p_programs.g2p_program_manager"
+GROUP_APPROVER = "g2p_programs.g2p_program_cycle_approver"
+GROUP_FINANCE = "g2p_programs.g2p_finance_validator"
+GROUP_ADMIN = "g2p_registry_base.group_g2p_admin"

@@ -2,7 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 
-from .constants import GROUP_MANAGER, GROUP_VALIDATOR
+from .constants import GROUP_ADMIN, GROUP_MANAGER, GROUP_VALIDATOR
 
 
 class Cycle(models.Model):
@@ -10,9 +10,17 @@ class Cycle(models.Model):
 
     _name = "g2p.cycle"
     _description = "Cycle"
-    _inherit = ["mail.thread", "mail.activity.mixin", "g2p.state.mixin", "g2p.bulk.mixin", "g2p.counters.mixin"]
+    _inherit = [
+        "mail.thread",
+        "mail.activity.mixin",
+        "g2p.state.mixin",
+        "g2p.bulk.mixin",
+        "g2p.counters.mixin",
+        "g2p.change.mixin",
+    ]
     _order = "sequence desc, id desc"
     _check_company_auto = True
+    _changes_on = "program_id"
 
     _fixed_fields = ("program_id",)
     _protected_fields = (
@@ -97,6 +105,7 @@ class Cycle(models.Model):
     approved_by = fields.Many2one("res.users", readonly=True, copy=False, tracking=True)
     approved_date = fields.Datetime(readonly=True, copy=False)
     approver_group_id = fields.Many2one("res.groups", compute="_compute_approver_group_id")
+    author_ids = fields.One2many("g2p.cycle.author", "cycle_id", string="Authors", readonly=True)
     can_approve = fields.Boolean(compute="_compute_can_approve")
 
     cycle_membership_ids = fields.One2many("g2p.cycle.membership", "cycle_id", string="Beneficiaries")
@@ -126,7 +135,7 @@ class Cycle(models.Model):
             managers = cycle.program_id.get_managers(cycle.program_id.MANAGER_CYCLE) if cycle.program_id else []
             cycle.approver_group_id = managers[0].approver_group_id if managers else False
 
-    @api.depends("state", "approver_group_id", "prepared_by", "submitted_by")
+    @api.depends("state", "approver_group_id", "author_ids")
     @api.depends_context("uid")
     def _compute_can_approve(self):
         for cycle in self:
@@ -165,7 +174,10 @@ class Cycle(models.Model):
             program = self.env["g2p.program"].browse(vals.get("program_id"))
             if program:
                 program._check_active()
-        return super().create(vals_list)
+        cycles = super().create(vals_list)
+        if any(cycle.auto_approve_entitlements != cycle._auto_approval_of_manager() for cycle in cycles):
+            self._refuse_auto_approval()
+        return cycles
 
     @api.model
     def _guard_own_values(self, vals_list):
@@ -202,7 +214,28 @@ class Cycle(models.Model):
                 )
         if "program_id" in vals and any(cycle.program_id.id != vals["program_id"] for cycle in self):
             raise UserError(self.env._("A cycle stays with its program."))
+        wanted = vals.get("auto_approve_entitlements")
+        if wanted is not None and any(
+            wanted not in (cycle.auto_approve_entitlements, cycle._auto_approval_of_manager()) for cycle in self
+        ):
+            self._refuse_auto_approval()
         return super().write(vals)
+
+    def _auto_approval_of_manager(self):
+        """What an administrator settled for the program's cycles: whether who approves them approves their entitlements."""
+        # sudo: the manager's settings are the program's rule, whatever its user may see
+        managers = self.sudo().program_id.get_managers(self.program_id.MANAGER_CYCLE)
+        return bool(managers and managers[0].auto_approve_entitlements)
+
+    def _refuse_auto_approval(self):
+        if not self.env.su and not self.env.user.has_group(GROUP_ADMIN):
+            raise AccessError(
+                self.env._(
+                    "Whether one approval is enough is set by an administrator, not by who prepares: leave “%s” as the "
+                    "cycle manager has it.",
+                    self._fields["auto_approve_entitlements"]._description_string(self.env),
+                )
+            )
 
     @api.onchange("start_date")
     def _onchange_start_date(self):
@@ -248,14 +281,22 @@ class Cycle(models.Model):
         # sudo: who is in the group is asked of all users; only the answer about the user themself is used
         if self.env.user not in group.sudo().all_user_ids:
             return self.env._("Only members of “%s” may approve this cycle.", group.sudo().display_name)
+        if not group.sudo()._holds_approval():
+            return self.env._(
+                "“%s” holds neither the approver's nor finance's right any more: an administrator has to choose another "
+                "group.",
+                group.sudo().display_name,
+            )
         if self._is_own_work():
-            return self.env._("You prepared this cycle, so somebody else has to approve it.")
+            return self.env._("You prepared this cycle, or set amounts in it, so somebody else has to approve it.")
         return False
 
     def _is_own_work(self):
-        """Whether the user prepared or submitted this cycle, where preparer and approver must differ."""
+        """Whether the user had a hand in this cycle, where maker and checker must differ: prepared or submitted it, created
+        an entitlement of it or set an amount, at any time."""
         self.ensure_one()
-        return self._maker_checker() and self.env.user in self.prepared_by | self.submitted_by
+        # sudo: asked about the user themself only
+        return self._maker_checker() and self.env["g2p.cycle.author"].sudo()._has(self, self.env.user)
 
     # Counters
 
@@ -355,6 +396,7 @@ class Cycle(models.Model):
         self._bulk_check("to_approve")
         # sudo: role, access and state were checked above; `submitted_by` is protected
         self.sudo().write({"submitted_by": self.env.uid})
+        self.env["g2p.cycle.author"].sudo()._add(self, self.env.user, "submitted")
         self._transition("to_approve")
         return self._bulk_start("submit")._notification()
 

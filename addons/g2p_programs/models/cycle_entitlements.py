@@ -74,7 +74,9 @@ class Cycle(models.Model):
         """Why the user may not approve the entitlements of this cycle, in words; False when they may."""
         self.ensure_one()
         if self._is_own_work():
-            return self.env._("You prepared these entitlements, so somebody else has to approve them.")
+            return self.env._(
+                "You prepared this cycle, or set amounts in it, so somebody else has to approve its entitlements."
+            )
         if self.auto_approve_entitlements and self.approved_by == self.env.user:
             # Approving the cycle approved its entitlements too: the approver answers for both.
             return False
@@ -444,7 +446,9 @@ class Cycle(models.Model):
     # Prepare
 
     def _bulk_before_prepare(self, operation):
-        self.prepared_by = operation.user_id
+        # The first stays; everybody who prepared is an author.
+        self.prepared_by = self.prepared_by or operation.user_id
+        self.env["g2p.cycle.author"]._add(self, operation.user_id, "prepared")
         self._entitlement_manager()._check_ready()
 
     def _bulk_source_prepare(self, operation):

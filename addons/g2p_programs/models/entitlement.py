@@ -50,9 +50,15 @@ class Entitlement(models.Model):
 
     _name = "g2p.entitlement"
     _description = "Entitlement"
-    _inherit = ["g2p.state.mixin", "g2p.search.mixin"]
+    _inherit = ["g2p.state.mixin", "g2p.search.mixin", "g2p.change.mixin"]
     _order = "id desc"
     _search_references = ("ern", "code")
+    # What people correct in a draft; shown on the beneficiary and on the cycle. By row: a step that moves states by the million
+    # does not even wake the trigger.
+    _watched_fields = ("initial_amount", "transfer_fee", "valid_from", "valid_until")
+    _watched_by_row = True
+    _changes_on = "partner_id"
+    _changes_parent = "cycle_id"
 
     _fixed_fields = ("cycle_id",)
     _protected_fields = (
@@ -185,6 +191,7 @@ class Entitlement(models.Model):
 
     def init(self):
         self.env.cr.execute(OBJECTS)
+        self.env["g2p.cycle.author"]._watch_entitlements()
 
     @api.depends("partner_id.name", "cycle_id.display_name")
     def _compute_name(self):

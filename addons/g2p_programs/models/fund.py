@@ -12,9 +12,10 @@ class ProgramFund(models.Model):
 
     _name = "g2p.program.fund"
     _description = "Program fund"
-    _inherit = ["mail.thread", "mail.activity.mixin", "g2p.state.mixin"]
+    _inherit = ["mail.thread", "mail.activity.mixin", "g2p.state.mixin", "g2p.change.mixin"]
     _order = "id desc"
     _check_company_auto = True
+    _changes_on = "program_id"
 
     _fixed_fields = ("program_id",)
     _protected_fields = ("state", "name", "date_posted", "posted_by")

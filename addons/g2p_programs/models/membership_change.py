@@ -55,7 +55,7 @@ class MembershipChange(models.Model):
 
     _name = "g2p.membership.change"
     _description = "Change of members"
-    _inherit = ["g2p.state.mixin", "g2p.bulk.mixin"]
+    _inherit = ["g2p.state.mixin", "g2p.bulk.mixin", "g2p.evidence.mixin"]
     _order = "id desc"
 
     _protected_fields = (

@@ -5,6 +5,7 @@ class MembershipChangeReason(models.Model):
     """Why members are paused, resumed, leave or come back: what people choose from."""
 
     _name = "g2p.membership.change.reason"
+    _inherit = ["g2p.change.mixin"]
     _description = "Reason for a change of members"
     _order = "sequence, id"
 

@@ -24,6 +24,7 @@ class Payment(models.Model):
     """One attempt to pay one entitlement. At most one attempt of an entitlement is alive: the database says so."""
 
     _name = "g2p.payment"
+    _personal_fields = {"account_number": "account", "account_id": "account"}
     _description = "Payment"
     _inherit = ["g2p.state.mixin", "g2p.search.mixin"]
     _order = "id desc"

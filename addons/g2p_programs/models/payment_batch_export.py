@@ -116,5 +116,9 @@ class PaymentBatch(models.Model):
             ),
         )
 
+    def _export_count(self):
+        """How many payments the file has at most."""
+        return self.env["g2p.payment"].search_count([("batch_id", "=", self.id), ("status", "=", False)])
+
     def _export_filename(self):
         return f"payments-{self.external_batch_ref or self.name}.csv"

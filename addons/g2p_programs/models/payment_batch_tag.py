@@ -6,8 +6,8 @@ class PaymentBatchTag(models.Model):
     """Which payments go together in a batch: those whose entitlement meets the conditions."""
 
     _name = "g2p.payment.batch.tag"
+    _inherit = ["g2p.condition.mixin", "g2p.change.mixin"]
     _description = "Payment batch tag"
-    _inherit = "g2p.condition.mixin"
     _order = "order, id"
 
     _size_positive = models.Constraint("CHECK (max_batch_size > 0)", "A batch holds at least one payment.")

@@ -15,7 +15,14 @@ class Program(models.Model):
 
     _name = "g2p.program"
     _description = "Program"
-    _inherit = ["mail.thread", "mail.activity.mixin", "g2p.state.mixin", "g2p.bulk.mixin", "g2p.counters.mixin"]
+    _inherit = [
+        "mail.thread",
+        "mail.activity.mixin",
+        "g2p.state.mixin",
+        "g2p.bulk.mixin",
+        "g2p.counters.mixin",
+        "g2p.change.mixin",
+    ]
     _inherits = {"g2p.program.definition": "definition_id"}
     _order = "id desc"
     _check_company_auto = True
@@ -180,6 +187,10 @@ class Program(models.Model):
             manager._check_can_match()
         for manager in self.get_managers(self.MANAGER_ENTITLEMENT):
             manager._check_fits_target()
+
+    def _change_records(self):
+        """What a program is made of: its definition changes with it."""
+        return [*super()._change_records(), self.definition_id]
 
     # CRUD
 

@@ -20,6 +20,7 @@ class ProgramDefinition(models.Model):
     """The static side of a program: what it gives, to whom, how often. One definition can be run again."""
 
     _name = "g2p.program.definition"
+    _inherit = ["g2p.change.mixin"]
     _description = "Program definition"
     _order = "program_mnemonic"
     _rec_name = "program_mnemonic"

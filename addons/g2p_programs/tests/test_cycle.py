@@ -84,7 +84,7 @@ class TestCycle(ProgramsCase):
         self.assertEqual(cycle.state, "to_approve")
 
     def test_no_approver_group_no_approval(self):
-        self.grant.get_manager(self.grant.MANAGER_CYCLE).approver_group_id = False
+        self.grant.get_manager(self.grant.MANAGER_CYCLE).sudo().approver_group_id = False
         with self.assertRaisesRegex(AccessError, "No approver group"):
             self.approvable().with_user(self.users["approver"]).approve()
 

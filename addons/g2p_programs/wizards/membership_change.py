@@ -8,6 +8,8 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 from odoo.tools.misc import format_date, formatLang
 
+from odoo.addons.g2p_bulk.models.evidence import OPEN
+
 from ..models.membership_change import KIND_LABELS, KINDS, METHODS
 from ..models.membership_change_effects import LEFT_STATES, UNPAID_STATES
 
@@ -209,10 +211,12 @@ class MembershipChangeWizard(models.TransientModel):
 
     def _hand_over_documents(self, changes):
         """Who may read the change may read its documents."""
-        documents = self.attachment_ids
+        documents = self.attachment_ids.with_context(**OPEN)
         for change in changes[1:]:
             # sudo: role and access were checked by the button; the field is protected
-            change.sudo().attachment_ids = documents.copy({"res_model": change._name, "res_id": change.id})
+            change.sudo().with_context(**OPEN).attachment_ids = documents.copy(
+                {"res_model": change._name, "res_id": change.id}
+            )
         # Last: from now on they stay as they are.
         documents.write({"res_model": changes._name, "res_id": changes[:1].id})
 

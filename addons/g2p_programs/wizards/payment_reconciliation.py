@@ -24,7 +24,7 @@ class PaymentReconciliation(models.Model):
 
     _name = "g2p.payment.reconciliation"
     _description = "Payment reconciliation"
-    _inherit = ["g2p.state.mixin", "g2p.bulk.mixin", "g2p.area.file.mixin"]
+    _inherit = ["g2p.state.mixin", "g2p.bulk.mixin", "g2p.area.file.mixin", "g2p.evidence.mixin"]
     _order = "id desc"
 
     _protected_fields = ("state", "checksum", "lines_count", "matched_amount", *COUNTS)
@@ -138,6 +138,9 @@ class PaymentReconciliation(models.Model):
         )
         return super().unlink()
 
+    def _evidence_locked(self):
+        return self.filtered(lambda record: record.state == "applied")
+
     @api.ondelete(at_uninstall=False)
     def _unlink_except_applied(self):
         if any(record.state == "applied" for record in self):
@@ -246,6 +249,9 @@ class PaymentReconciliation(models.Model):
                 line._search([("reconciliation_id", "=", self.id)]).subselect(),
             ),
         )
+
+    def _export_count(self):
+        return self.lines_count
 
     def _outcome_filename(self):
         return self.outcome_filename

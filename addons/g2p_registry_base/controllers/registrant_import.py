@@ -8,7 +8,7 @@ KINDS = {"result": "result", "refused_file": "refused"}
 
 
 class RegistrantImportController(http.Controller):
-    @http.route("/g2p_registry_base/import/<int:import_id>/<string:kind>.csv", type="http", auth="user", readonly=True)
+    @http.route("/g2p_registry_base/import/<int:import_id>/<string:kind>.csv", type="http", auth="user")
     def import_file(self, import_id, kind):
         """The file with what became of its rows, made while it is sent: it may have millions of rows."""
         record = request.env["g2p.registrant.import"].browse(import_id).exists()
@@ -19,6 +19,11 @@ class RegistrantImportController(http.Controller):
             request.env["g2p.registrant.import.line"].check_access("read")
         except AccessError as error:
             raise NotFound() from error
+        # On record with this request, before the first line is sent.
+        rows = record.refused_count if KINDS[kind] == "refused" else record.total_count
+        request.env["g2p.export.log"]._note(
+            record._name, rows, "file", record, personal=("contact", "identity", "account")
+        )
         registry, uid, context = request.env.registry, request.env.uid, dict(request.env.context)
 
         def lines():

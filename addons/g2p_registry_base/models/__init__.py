@@ -1,3 +1,4 @@
+from . import personal
 from . import change_history
 
 # Configuration first: what the registrants' tables refer to.

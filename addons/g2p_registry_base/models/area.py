@@ -8,6 +8,7 @@ class AreaKind(models.Model):
     """A level of the administrative hierarchy: country, region, district …"""
 
     _name = "g2p.area.kind"
+    _inherit = ["g2p.change.mixin"]
     _description = "Area Kind"
     _order = "sequence, name, id"
 
@@ -21,11 +22,14 @@ class Area(models.Model):
     """An administrative area; the hierarchy may have any depth."""
 
     _name = "g2p.area"
+    _inherit = ["g2p.change.mixin"]
     _description = "Area"
     _parent_store = True
     _order = "complete_name, id"
     _rec_name = "complete_name"
     _rec_names_search = ["name", "code", "complete_name"]
+    # Areas come from lists of a country.
+    _watched_create = False
 
     _code_unique = models.Constraint("UNIQUE (code)", "An area with this code exists already.")
 

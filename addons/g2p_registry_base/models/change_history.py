@@ -3,6 +3,8 @@ from odoo import api, models
 
 class ChangeHistory(models.Model):
     _inherit = "g2p.change.history"
+    # What is on record of a person is as personal as what it was.
+    _personal_fields = dict.fromkeys(("old_value", "new_value", "old_text", "new_text"), "identity")
 
     @api.model
     def _sees_gone(self, name):

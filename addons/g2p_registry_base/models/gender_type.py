@@ -8,6 +8,7 @@ class GenderType(models.Model):
     """A choice of the field *gender*; registrants hold its value, people read its code."""
 
     _name = "gender.type"
+    _inherit = ["g2p.change.mixin"]
     _description = "Gender Type"
     _order = "id"
     _rec_name = "code"

@@ -5,6 +5,7 @@ from odoo.addons.g2p_bulk.tools.blanks import same_name
 
 class GroupKind(models.Model):
     _name = "g2p.group.kind"
+    _inherit = ["g2p.change.mixin"]
     _description = "Group Type"
     _order = "name, id"
 

@@ -8,6 +8,7 @@ class GroupMembershipKind(models.Model):
     """A role of a member in a group. A unique one has at most one holder in a group at a time."""
 
     _name = "g2p.group.membership.kind"
+    _inherit = ["g2p.change.mixin"]
     _description = "Group Membership Kind"
     _order = "name, id"
 

@@ -11,6 +11,7 @@ class IdType(models.Model):
     """A kind of identity document or number."""
 
     _name = "g2p.id.type"
+    _inherit = ["g2p.change.mixin"]
     _description = "ID Type"
     _order = "name, id"
 

@@ -219,6 +219,8 @@ class RegistrantImport(models.Model):
         self._write_accounts(updates)
         self._write_tags()
         self._write_memberships(partner_columns)
+        self._write_household_answers()
+        self._write_relationships()
         self.env.cr.execute(
             """
             UPDATE g2p_registrant_import_line line
@@ -240,6 +242,8 @@ class RegistrantImport(models.Model):
         return [f"phone_{column['position']}" for column in self._columns("phone")]
 
     def _insert_partners(self, partner_columns):
+        defaults = partner_columns
+        partner_columns = {name: value for name, value in defaults.items() if name != "registrant_attributes"}
         names = [SQL.identifier(name) for name in partner_columns]
         values = [SQL("%s", value) for value in partner_columns.values()]
         dates = {"registration_date": SQL("(chunk.data->>'registration_date')::date")}
@@ -260,6 +264,10 @@ class RegistrantImport(models.Model):
             "birthdate": SQL("(chunk.data->>'birthdate')::date"),
             "income": SQL("(chunk.data->>'income')::numeric"),
             "additional_g2p_info": SQL("chunk.data->'info'"),
+            "registrant_attributes": SQL(
+                "NULLIF(COALESCE(%s::jsonb, '{}') || COALESCE(chunk.data->'attributes', '{}'), '{}')",
+                defaults.get("registrant_attributes"),
+            ),
             "is_group": SQL("%s", self.target_type == "group"),
             "create_date": NOW,
             "write_date": NOW,
@@ -299,7 +307,10 @@ class RegistrantImport(models.Model):
                 SET %s, name = %s, complete_name = %s, write_uid = %s, write_date = %s,
                     additional_g2p_info = CASE WHEN chunk.data ? 'info'
                         THEN COALESCE(partner.additional_g2p_info, '{}') || (chunk.data->'info')
-                        ELSE partner.additional_g2p_info END
+                        ELSE partner.additional_g2p_info END,
+                    registrant_attributes = CASE WHEN chunk.data ? 'attributes'
+                        THEN COALESCE(partner.registrant_attributes, '{}') || (chunk.data->'attributes')
+                        ELSE partner.registrant_attributes END
                 FROM g2p_import_chunk chunk
                 WHERE partner.id = chunk.partner_id AND NOT chunk.is_new
                 """,
@@ -318,17 +329,24 @@ class RegistrantImport(models.Model):
         self.env.cr.execute(
             SQL(
                 """
-                INSERT INTO g2p_reg_id (partner_id, id_type, value, status, %(log)s)
-                SELECT chunk.partner_id, item.id_type, item.value, 'valid', %(log_values)s
+                INSERT INTO g2p_reg_id (partner_id, id_type, value, expiry_date, status, %(log)s)
+                SELECT chunk.partner_id, item.id_type, item.value, item.expiry_date::date, 'valid', %(log_values)s
                 FROM g2p_import_chunk chunk
-                CROSS JOIN LATERAL (VALUES %(values)s) AS item (id_type, value)
+                CROSS JOIN LATERAL (VALUES %(values)s) AS item (id_type, value, expiry_date)
                 WHERE item.value IS NOT NULL
                 ON CONFLICT (partner_id, id_type) DO UPDATE
-                SET value = EXCLUDED.value, write_uid = EXCLUDED.write_uid, write_date = EXCLUDED.write_date
+                SET value = EXCLUDED.value, write_uid = EXCLUDED.write_uid, write_date = EXCLUDED.write_date,
+                    expiry_date = COALESCE(EXCLUDED.expiry_date, g2p_reg_id.expiry_date)
                 WHERE g2p_reg_id.value IS DISTINCT FROM EXCLUDED.value
+                    OR EXCLUDED.expiry_date IS DISTINCT FROM g2p_reg_id.expiry_date AND EXCLUDED.expiry_date IS NOT NULL
                 """,
                 values=SQL(", ").join(
-                    SQL("(%s::integer, chunk.data->>%s)", column["id_type"], f"id_{column['id_type']}")
+                    SQL(
+                        "(%s::integer, chunk.data->>%s, chunk.data->>%s)",
+                        column["id_type"],
+                        f"id_{column['id_type']}",
+                        f"expiry_{column['id_type']}",
+                    )
                     for column in columns
                 ),
                 **self._log(),
@@ -488,7 +506,75 @@ class RegistrantImport(models.Model):
                 """
             )
 
+    def _write_relationships(self):
+        """Each registrant of a row to the one whose ID it names, as of now, unless they are related so already."""
+        for column in self._columns("related_id"):
+            relation = self.env["g2p.relationship"].browse(column["relation"])
+            mirrored = SQL(
+                "OR rel.source = chunk.other_id AND rel.destination = chunk.partner_id"
+                if relation.bidirectional
+                else ""
+            )
+            self.env.cr.execute(
+                SQL(
+                    """
+                    INSERT INTO g2p_reg_rel (source, destination, relation, start_date, %(log)s)
+                    SELECT chunk.partner_id, chunk.other_id, %(relation)s, %(now)s, %(log_values)s
+                    FROM (SELECT partner_id, (data->>%(key)s)::integer AS other_id, row_number FROM g2p_import_chunk) chunk
+                    WHERE chunk.other_id <> chunk.partner_id AND NOT EXISTS (
+                        SELECT FROM g2p_reg_rel rel
+                        WHERE rel.relation = %(relation)s AND rel.disabled IS NULL
+                            AND (rel.source = chunk.partner_id AND rel.destination = chunk.other_id %(mirrored)s)
+                            AND (rel.end_date IS NULL OR rel.end_date > %(now)s)
+                    )
+                    ORDER BY chunk.row_number
+                    """,
+                    relation=relation.id,
+                    key=f"related_{column['position']}",
+                    now=SQL("date_trunc('second', %s)", NOW),
+                    mirrored=mirrored,
+                    **self._log(),
+                )
+            )
+
     # -- members
+
+    def _write_household_answers(self):
+        """What rows say of their household: the head's row before others. A household that was registered before keeps what it
+        has answered, unless the import updates."""
+        if not self._columns("group_attribute"):
+            return
+        head = self.env.ref("g2p_registry_base.group_membership_kind_head", raise_if_not_found=False)
+        kept, new = SQL("COALESCE(grp.registrant_attributes, '{}')"), SQL("given.answers")
+        merged = SQL("%s || %s", kept, new) if self.existing_policy == "update" else SQL("%s || %s", new, kept)
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE res_partner grp
+                SET registrant_attributes = CASE WHEN given.created THEN %(fresh)s ELSE %(merged)s END,
+                    write_uid = %(user)s, write_date = %(now)s
+                FROM (
+                    SELECT group_id, bool_or(group_created) AS created, jsonb_object_agg(name, answer) AS answers
+                    FROM (
+                        SELECT DISTINCT ON (chunk.group_id, item.name)
+                            chunk.group_id, chunk.group_created, item.name, item.answer
+                        FROM g2p_import_chunk chunk
+                        CROSS JOIN LATERAL jsonb_each(chunk.data->'group_attributes') AS item (name, answer)
+                        WHERE chunk.group_id IS NOT NULL AND chunk.data ? 'group_attributes'
+                        ORDER BY chunk.group_id, item.name, ((chunk.data->>'role')::integer = %(head)s) IS TRUE DESC,
+                            chunk.row_number
+                    ) said
+                    GROUP BY group_id
+                ) given
+                WHERE grp.id = given.group_id
+                """,
+                fresh=SQL("%s || %s", kept, new),
+                merged=merged,
+                user=self.env.uid,
+                now=NOW,
+                head=head.id if head else 0,
+            )
+        )
 
     def _write_memberships(self, partner_columns):
         """All rows of a household are in the chunk, so that its group is made once."""

@@ -9,10 +9,12 @@ from odoo.addons.g2p_bulk.tools import decimal_text, table_file
 from odoo.addons.g2p_bulk.tools.table_file import Cell, FileError, copy_text
 
 from .. import import_file
+from .import_mapping import QUESTION_TARGETS
+from .properties import NUMBERS
 
 NAME_TARGETS = ("full_name", "family_name", "given_name")  # the columns that hold a registrant's name
 DATES = ("birthdate", "registration_date")
-IDENTIFIERS = ("id", "group_id", "household", "phone", "account_number", "wallet_number", "area_code")
+IDENTIFIERS = ("id", "group_id", "related_id", "household", "phone", "account_number", "wallet_number", "area_code")
 SHORTENED = r"^[0-9]([.,][0-9]+)?[eE]\+?[0-9]{1,2}$"  # what a spreadsheet makes of a long number in a CSV file
 ACCOUNTS = {"account_number": "bank", "wallet_number": "mobile_wallet"}
 FORMULA = SQL("('=', '+', '-', '@')")
@@ -70,6 +72,7 @@ class RegistrantImport(models.Model):
         encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
         width = len(header)
         used = {column["position"]: column["target"] in IDENTIFIERS for column in layout}
+        meanings = {column["position"]: column["values"] for column in layout if column["values"]}
         for number, cells in rows:
             column = reason = problems = None
             if any(map(str.strip, cells[width:])):
@@ -88,7 +91,8 @@ class RegistrantImport(models.Model):
                 for position, finder in numbers.items():
                     # a number of a workbook has no mark that could be in doubt
                     if position < len(cells) and type(cells[position]) is str:
-                        finder.add(cells[position])
+                        text = cells[position]
+                        finder.add(meanings[position].get(text.strip().lower(), text) if position in meanings else text)
                 cleaned = table_file.clean(cells)
                 raw, data, state = encode(cells), None if cleaned == cells else encode(cleaned), "staged"
             yield (
@@ -105,7 +109,7 @@ class RegistrantImport(models.Model):
         ]
 
     def _is_number(self, column):
-        return column["target"] == "income"
+        return column["target"] == "income" or column.get("kind") in NUMBERS
 
     def _decimal_mark(self, column, found):
         """The decimal mark of a column: as chosen, as its values prove it, or as its meaning has it.
@@ -116,7 +120,9 @@ class RegistrantImport(models.Model):
             return self.decimal_mark or found.mark
         if not found.is_open:
             return found.mark
-        if column["target"] == "income" and self.company_id.currency_id.decimal_places < 3:
+        if (
+            column["target"] == "income" or column.get("kind") == "monetary"
+        ) and self.company_id.currency_id.decimal_places < 3:
             return decimal_text.WHOLE  # no money of this currency has three decimals
         raise UserError(
             self.env._(
@@ -135,7 +141,9 @@ class RegistrantImport(models.Model):
             raise UserError(self.env._("These columns stand twice in the file: %s", ", ".join(sorted(twice)[:10])))
         lines = self.mapping_id.line_ids
         if not self.mapping_id:
-            lines = self.mapping_id._columns_by_name(header, self.env["g2p.id.type"].search([("active", "=", True)]))
+            lines = self.mapping_id._columns_by_name(
+                header, self.env["g2p.id.type"].search([("active", "=", True)]), self.target_type, self.company_id
+            )
             if self.target_type == "group" or "household" not in lines.mapped("target"):
                 # nobody asked for members: such a column is a fact like any other
                 lines.filtered(lambda line: line.target in ("household", "role")).target = "info"
@@ -146,8 +154,12 @@ class RegistrantImport(models.Model):
             raise UserError(self.env._("No column of the file holds names. Choose a mapping, or name the columns."))
         self._check_layout(lines, targets)
         self._check_once(lines)
+        questions = self._questions_of(lines)
         return [
             {
+                **questions.get(line.column, {}),
+                "values": line._values(),
+                "relation": line.relationship_id.id,
                 "position": header.index(line.column.strip()),
                 "column": line.column,
                 "target": line.target,
@@ -160,7 +172,7 @@ class RegistrantImport(models.Model):
 
     def _check_once(self, lines):
         """Two columns for what a registrant has once: nobody guesses which of them is meant."""
-        several = ("id", "phone", "account_number", "wallet_number", "info")
+        several = ("id", "id_expiry", "phone", "account_number", "wallet_number", "info", "related_id")
         for _target, same in lines.filtered(lambda line: line.target not in several).grouped(self._line_target).items():
             if len(same) > 1:
                 raise UserError(
@@ -173,7 +185,32 @@ class RegistrantImport(models.Model):
                 )
 
     def _line_target(self, line):
-        return line.target
+        return (line.target, line.question)
+
+    def _questions_of(self, lines):
+        """{column: what the layout has to know of the question that it answers}"""
+        mapping, known = self.mapping_id, {}
+        for line in lines.filtered(lambda line: line.target in QUESTION_TARGETS):
+            target_type = "group" if line.target == "group_attribute" else self.target_type
+            found = [
+                question
+                for _type, question in mapping._questions(target_type, self.company_id)
+                if question["name"] == line.question
+            ]
+            if not found:
+                raise UserError(
+                    self.env._(
+                        "Column %s: this question is not asked of these registrants, or not any more.", line.column
+                    )
+                )
+            question = found[0]
+            choices = [*(question.get("selection") or ()), *(tag[:2] for tag in question.get("tags") or ())]
+            known[line.column] = {
+                "question": question["name"],
+                "kind": question["type"],
+                "choices": {text.strip().lower(): value for value, label in choices for text in (label, value)},
+            }
+        return known
 
     def _check_layout(self, lines, targets):
         ids = lines.filtered(lambda line: line.target == "id")
@@ -182,7 +219,17 @@ class RegistrantImport(models.Model):
                 raise UserError(self.env._("Two columns of the file hold the ID %s.", id_type.name))
             if id_type.target_type not in ("both", self.target_type):
                 raise UserError(self.env._("%s is an ID of the other kind of registrant.", id_type.name))
-        members = targets & {"household", "group_id", "role"}
+        for line in lines.filtered(lambda line: line.target == "id_expiry"):
+            if line.id_type_id not in ids.id_type_id:
+                raise UserError(
+                    self.env._("The expiry date of %s needs a column with the ID itself.", line.id_type_id.name)
+                )
+        for relation in lines.relationship_id:
+            if relation.source_type not in (False, self.target_type[0]):
+                raise UserError(self.env._("“%s” is a relationship of the other kind of registrant.", relation.name))
+        if "group_attribute" in targets and not targets & {"household", "group_id"}:
+            raise UserError(self.env._("Answers of the household need a column that names the household."))
+        members = targets & {"household", "group_id", "role", "group_attribute"}
         if self.target_type == "group" and members:
             raise UserError(self.env._("Only individuals are members of a group: import them as individuals."))
         if members == {"role"}:
@@ -271,9 +318,16 @@ class RegistrantImport(models.Model):
         area_id = SQL("area.id") if area else SQL("NULL::integer")
         if len(self._areas()) == 1:
             area_id = SQL("COALESCE(%s, %s)", area_id, self._areas().id)
+        for target, key in (("attribute", "attributes"), ("group_attribute", "group_attributes")):
+            if answers := [
+                SQL("%s::text, %s", c["question"], SQL(f"a{int(c['position'])}")) for c in self._columns(target)
+            ]:
+                values.append(
+                    SQL("%s, NULLIF(jsonb_strip_nulls(jsonb_build_object(%s)), '{}')", key, SQL(", ").join(answers))
+                )
         cells = SQL(", ").join(
-            SQL("NULLIF(COALESCE(line.data, line.raw)->>%s, '') AS %s", position, SQL(f"c{int(position)}"))
-            for position in sorted({column["position"] for column in self.layout})
+            SQL("NULLIF(%s, '') AS %s", self._meaning_sql(column), SQL(f"c{int(column['position'])}"))
+            for column in sorted(self.layout, key=lambda column: column["position"])
         )
         return SQL(
             """
@@ -317,6 +371,13 @@ class RegistrantImport(models.Model):
             # a function takes a hundred arguments, and a file may have more columns
             values=SQL(" || ").join(SQL("jsonb_build_object(%s)", value) for value in values),
         )
+
+    def _meaning_sql(self, column):
+        """The text of a cell, or what the mapping says that it means."""
+        text = SQL("(COALESCE(line.data, line.raw)->>%s)", column["position"])
+        if not column.get("values"):
+            return text
+        return SQL("COALESCE((%s::jsonb)->>lower(%s %s), %s)", json.dumps(column["values"]), text, COLLATION, text)
 
     def _words_sql(self, problems):
         """Assignments of what a person reads: of one problem its column and its reason, of several all of them."""
@@ -386,8 +447,8 @@ class RegistrantImport(models.Model):
             "values": [SQL("%s, %s", f"phone_{column['position']}", cell)],
         }
 
-    def _check_birthdate(self, column, cell, joins, extra):
-        """A date in the column's format (or ISO, as spreadsheets give it) that has come already."""
+    def _date_sql(self, column, cell, joins, extra):
+        """A date in the column's format (or ISO, as spreadsheets give it): its name in the statement, and what is said of others."""
         date = SQL(f"d{int(column['position'])}")
         # spreadsheets and forms give the time of a day too
         day = SQL(
@@ -431,20 +492,145 @@ class RegistrantImport(models.Model):
         )
         extra.append(date)
         label = dict(import_file.DATE_FORMATS)[column["date_format"]]
+        return date, [
+            (
+                SQL("%s IS NOT NULL AND %s IS NULL", cell, date),
+                self.env._("is not a date in the form %(form)s: %(value)s", form=label, value=VALUE),
+            ),
+            (SQL("%s < '1900-01-01'", date), self.env._("is before 1900: %(value)s", value=VALUE)),
+            (SQL("%s > '2200-01-01'", date), self.env._("is after 2200: %(value)s", value=VALUE)),
+        ]
+
+    def _check_birthdate(self, column, cell, joins, extra):
+        """A day that has come already."""
+        date, problems = self._date_sql(column, cell, joins, extra)
         today = fields.Date.context_today(self)
         return {
             "problems": [
-                (
-                    SQL("%s IS NOT NULL AND %s IS NULL", cell, date),
-                    self.env._("is not a date in the form %(form)s: %(value)s", form=label, value=VALUE),
-                ),
+                *problems[:1],
                 (SQL("%s > %s", date, today), self.env._("is in the future: %(value)s", value=VALUE)),
-                (SQL("%s < '1900-01-01'", date), self.env._("is before 1900: %(value)s", value=VALUE)),
+                *problems[1:],
             ],
             "values": [SQL("%s, %s", column["target"], date)],
         }
 
     _check_registration_date = _check_birthdate
+
+    def _check_id_expiry(self, column, cell, joins, extra):
+        """When the ID of the same row, of this type, ends."""
+        date, problems = self._date_sql(column, cell, joins, extra)
+        [of] = [other for other in self._columns("id") if other["id_type"] == column["id_type"]]
+        alone = SQL("%s IS NOT NULL AND %s IS NULL", cell, SQL(f"c{int(of['position'])}"))
+        return {
+            "problems": [*problems, (alone, self.env._("is the expiry date of an ID that the row doesn't hold"))],
+            "values": [SQL("%s, %s", f"expiry_{column['id_type']}", date)],
+        }
+
+    def _check_attribute(self, column, cell, joins, extra):
+        """An answer, as JSON of the question's type, in the column a<position> of the statement."""
+        kind = column["kind"]
+        check = {"float": "number", "monetary": "number", "char": "words", "text": "words"}.get(kind, kind)
+        answer, problems = getattr(self, f"_answer_{check}")(column, cell, joins, extra)
+        name = SQL(f"a{int(column['position'])}")
+        joins.append(
+            SQL(
+                "LEFT JOIN LATERAL (SELECT %s AS %s OFFSET 0) AS %s ON TRUE",
+                answer,
+                name,
+                SQL(f"answer_{int(column['position'])}"),
+            )
+        )
+        extra.append(name)
+        return {"problems": problems}
+
+    _check_group_attribute = _check_attribute
+
+    def _answer_words(self, column, cell, joins, extra):
+        return SQL("to_jsonb(%s)", cell), [self._formula(cell)]
+
+    def _answer_number(self, column, cell, joins, extra):
+        number = decimal_text.number_sql(cell, column.get("mark"))
+        return SQL("to_jsonb((%s)::numeric)", number), [
+            (SQL("%s IS NOT NULL AND %s IS NULL", cell, number), self.env._("is not a number: %(value)s", value=VALUE)),
+            (SQL("abs((%s)::numeric) >= 1e15", number), self.env._("is too large: %(value)s", value=VALUE)),
+        ]
+
+    def _answer_integer(self, column, cell, joins, extra):
+        _answer, problems = self._answer_number(column, cell, joins, extra)
+        number = SQL("(%s)::numeric", decimal_text.number_sql(cell, column.get("mark")))
+        whole = self.env._("is not a whole number: %(value)s", value=VALUE)
+        return SQL("to_jsonb(trunc(%s))", number), [*problems, (SQL("%s <> trunc(%s)", number, number), whole)]
+
+    def _answer_boolean(self, column, cell, joins, extra):
+        _ = self.env._
+        known = {"true": True, "yes": True, "1": True, _("Yes").lower(): True}
+        known |= {"false": False, "no": False, "0": False, _("No").lower(): False}
+        answer = SQL("(%s::jsonb)->lower(%s %s)", json.dumps(known), cell, COLLATION)
+        unknown = self.env._("is neither yes nor no: %(value)s", value=VALUE)
+        return answer, [self._formula(cell), (SQL("%s IS NOT NULL AND (%s) IS NULL", cell, answer), unknown)]
+
+    def _answer_selection(self, column, cell, joins, extra):
+        answer = SQL("(%s::jsonb)->lower(%s %s)", json.dumps(column["choices"]), cell, COLLATION)
+        unknown = self.env._("is none of the choices: %(value)s", value=VALUE)
+        return answer, [self._formula(cell), (SQL("%s IS NOT NULL AND (%s) IS NULL", cell, answer), unknown)]
+
+    def _answer_tags(self, column, cell, joins, extra):
+        answer = SQL(
+            "(SELECT jsonb_agg((%s::jsonb)->lower(btrim(word) %s)) FROM unnest(string_to_array(%s, ';')) AS word "
+            "WHERE btrim(word) <> '')",
+            json.dumps(column["choices"]),
+            COLLATION,
+            cell,
+        )
+        unknown = self.env._("holds what is none of the tags: %(value)s", value=VALUE)
+        return answer, [self._formula(cell), (SQL("%s @> 'null'", answer), unknown)]
+
+    def _answer_date(self, column, cell, joins, extra):
+        date, problems = self._date_sql(column, cell, joins, extra)
+        return SQL("to_jsonb(%s)", date), problems
+
+    def _answer_many2one(self, column, cell, joins, extra):
+        """An area, by its code."""
+        area = SQL(f"area_{int(column['position'])}")
+        joins.append(SQL("LEFT JOIN g2p_area AS %s ON %s.code = %s AND %s.active", area, area, cell, area))
+        unknown = self.env._("is no area of the registry: %(value)s", value=VALUE)
+        answer = SQL("to_jsonb(%s.id)", area)
+        name = SQL(f"a{int(column['position'])}")
+        return answer, [self._formula(cell), (SQL("%s IS NOT NULL AND %s IS NULL", cell, name), unknown)]
+
+    def _check_related_id(self, column, cell, joins, extra):
+        """Another registrant, by an ID, whom the row's registrant is related to: registered before this file."""
+        name = SQL(f"related_{int(column['position'])}")
+        relation = self.env["g2p.relationship"].browse(column["relation"])
+        joins.append(
+            SQL(
+                """
+                LEFT JOIN LATERAL (
+                    SELECT min(other.id) AS %(name)s
+                    FROM g2p_reg_id reg
+                    JOIN res_partner other ON other.id = reg.partner_id AND other.is_registrant %(kind)s
+                    WHERE reg.id_type = %(id_type)s AND reg.value = %(cell)s
+                        AND COALESCE(other.company_id, %(company)s) = %(company)s %(areas)s
+                    HAVING count(*) = 1
+                ) AS %(alias)s ON TRUE
+                """,
+                name=name,
+                kind=SQL("AND other.is_group = %s", relation.destination_type == "g")
+                if relation.destination_type
+                else SQL(),
+                id_type=column["id_type"],
+                cell=cell,
+                company=self.company_id.id,
+                areas=SQL("AND other.area_id = ANY(%s)", self._allowed_area_ids()) if self._areas() else SQL(),
+                alias=SQL(f"other_{int(column['position'])}"),
+            )
+        )
+        extra.append(name)
+        unknown = self.env._("is the ID of no registrant whom this relationship fits: %(value)s", value=VALUE)
+        return {
+            "problems": [self._formula(cell), (SQL("%s IS NOT NULL AND %s IS NULL", cell, name), unknown)],
+            "values": [SQL("%s, %s", f"related_{column['position']}", name)],
+        }
 
     def _check_income(self, column, cell, joins, extra):
         number = decimal_text.number_sql(cell, column.get("mark"))

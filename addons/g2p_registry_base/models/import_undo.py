@@ -14,6 +14,7 @@ OWN_TABLES = {
     ("g2p_group_membership", "group"),
     ("g2p_group_membership", "individual"),
     ("g2p_group_indicator", "group_id"),
+    ("g2p_reg_rel", "source"),
 }
 
 

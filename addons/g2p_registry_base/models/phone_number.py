@@ -15,6 +15,7 @@ class PhoneNumber(models.Model):
 
     _name = "g2p.phone.number"
     _inherit = ["g2p.change.mixin"]
+    _personal_model = "contact"
     _description = "Phone Number"
     _order = "id desc"
     _rec_name = "phone_no"

@@ -13,6 +13,7 @@ class RegId(models.Model):
 
     _name = "g2p.reg.id"
     _inherit = ["g2p.change.mixin"]
+    _personal_model = "identity"
     _description = "Registrant ID"
     _order = "id desc"
     _rec_names_search = ["value"]

@@ -49,7 +49,8 @@ class RegistrantImport(models.Model):
     both chunk by chunk. A refused row never holds up the others."""
 
     _name = "g2p.registrant.import"
-    _inherit = ["g2p.bulk.mixin", "g2p.area.file.mixin"]
+    _inherit = ["g2p.bulk.mixin", "g2p.area.file.mixin", "g2p.evidence.mixin"]
+    _personal_fields = {"file": "identity", "refused_file": "identity"}
     _description = "Registrant Import"
     _order = "id desc"
 
@@ -249,6 +250,9 @@ class RegistrantImport(models.Model):
         super(RegistrantImport, self.sudo()).write({"state": "draft", "submitted_by_id": False})
         return result
 
+    def _evidence_locked(self):
+        return self.filtered(lambda record: record.state in ("importing", "done", "undone"))
+
     @api.ondelete(at_uninstall=False)
     def _unlink_except_history(self):
         if any(record.state in ("importing", "done", "undone") for record in self):
@@ -268,6 +272,7 @@ class RegistrantImport(models.Model):
         """Stage the file's rows and check them. Nothing is registered yet."""
         self._check_may_import()
         self._check_is_mine()
+        self.mapping_id.check_access("read")
         # sudo: role and ownership were checked above; rows and counts are written by the import only
         record = self.sudo()
         if record._lock_state() not in ("draft", "checked"):

@@ -5,6 +5,8 @@ class RegistrantImportLine(models.Model):
     """One row of a file: staged, checked, then imported or refused with a reason. Written by the import only."""
 
     _name = "g2p.registrant.import.line"
+    # Cells of a file may be anything.
+    _personal_fields = {"raw": "identity", "reason": "identity"}
     _description = "Registrant Import Row"
     _order = "import_id desc, row_number"
     _rec_name = "row_number"

@@ -7,6 +7,7 @@ class RegistrantSchema(models.Model):
     in all that have no questions of their own."""
 
     _name = "g2p.registrant.schema"
+    _inherit = ["g2p.change.mixin"]
     _description = "Registrant Questions"
     _order = "target_type, company_id"
     _rec_name = "target_type"

@@ -5,6 +5,7 @@ from odoo.addons.g2p_bulk.tools.blanks import same_name
 
 class RegistrantTags(models.Model):
     _name = "g2p.registrant.tags"
+    _inherit = ["g2p.change.mixin"]
     _description = "Registrant Tag"
     _order = "name, id"
 

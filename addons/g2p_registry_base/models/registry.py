@@ -7,7 +7,7 @@ class Registry(models.Model):
     """The registry as a whole: the one record that work on all registrants is done on."""
 
     _name = "g2p.registry"
-    _inherit = ["g2p.bulk.mixin"]
+    _inherit = ["g2p.bulk.mixin", "g2p.change.mixin"]
     _description = "Registry"
 
     name = fields.Char(required=True, translate=True)

@@ -8,6 +8,7 @@ class Relationship(models.Model):
     """A kind of relation between two registrants, read from the source: *source* is `name` *destination*."""
 
     _name = "g2p.relationship"
+    _inherit = ["g2p.change.mixin"]
     _description = "Relationship"
     _order = "name, id"
 

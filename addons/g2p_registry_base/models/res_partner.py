@@ -37,6 +37,54 @@ class ResPartner(models.Model):
         "disabled",
         "disabled_reason",
     )
+    _personal_fields = {
+        **dict.fromkeys(
+            (
+                "phone",
+                "phone_sanitized",
+                "phone_number_ids",
+                "email",
+                "email_normalized",
+                "email_formatted",
+                "address",
+                "street",
+                "street2",
+                "zip",
+                "city",
+                "contact_address",
+                "contact_address_inline",
+                "contact_address_complete",
+                "website",
+                "partner_latitude",
+                "partner_longitude",
+            ),
+            "contact",
+        ),
+        **dict.fromkeys(
+            (
+                "birthdate",
+                "birthdate_not_exact",
+                "birth_place",
+                "age",
+                "reg_ids",
+                "vat",
+                "ref",
+                "barcode",
+                "company_registry",
+                "income",
+                "civil_status",
+                "occupation",
+                "registrant_attributes",
+                "additional_g2p_info",
+                "additional_g2p_info_text",
+                "comment",
+                "disabled_reason",
+                "image_1920",
+            ),
+            "identity",
+        ),
+        "bank_ids": "account",
+    }
 
     # Lists ask: the latest individuals or groups, of one area, disabled or not. The ORM writes IS TRUE and IS NOT TRUE, and
     # PostgreSQL uses a partial index only for a condition written like the index's own.
@@ -106,6 +154,10 @@ class ResPartner(models.Model):
     disabled = fields.Datetime(string="Disabled on", readonly=True, copy=False)
     disabled_by = fields.Many2one("res.users", string="Disabled by", readonly=True, copy=False)
     disabled_reason = fields.Text(string="Reason for disabling", readonly=True, copy=False)
+
+    def _messages_stay(self):
+        """What was said about a registrant stays; a contact's messages are the contact's."""
+        return super()._messages_stay() | self.filtered("is_registrant")
 
     def _compute_change_reason(self):
         """A reason belongs to one change: it is asked anew."""

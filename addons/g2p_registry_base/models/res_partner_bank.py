@@ -56,6 +56,7 @@ class ResPartnerBank(models.Model):
     _guarded = True
     _changes_on = "partner_id"
     _watched_fields = (*PAYEE_FIELDS, "active", "is_primary")
+    _personal_model = "account"
 
     _primary_once = models.UniqueIndex(
         "(partner_id) WHERE is_primary AND active", "A registrant has one primary account."

@@ -8,6 +8,7 @@ LEAST_TOLD = 5
 
 class ResUsers(models.Model):
     _inherit = "res.users"
+    _watched_fields = ("g2p_area_ids",)
 
     g2p_area_ids = fields.Many2many(
         "g2p.area",

@@ -16,7 +16,7 @@ class ProgramScenario(models.Model):
 
     _name = "g2p.program.scenario"
     _description = "Scenario"
-    _inherit = ["mail.thread", "g2p.state.mixin", "g2p.bulk.mixin", "g2p.condition.mixin"]
+    _inherit = ["mail.thread", "g2p.state.mixin", "g2p.bulk.mixin", "g2p.condition.mixin", "g2p.change.mixin"]
     _order = "program_id, id desc"
 
     _protected_fields = (

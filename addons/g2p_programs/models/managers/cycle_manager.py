@@ -38,6 +38,7 @@ class BaseCycleManager(models.AbstractModel):
     _description = "Cycle manager"
     _inherit = "g2p.manager.source.mixin"
     _manager_reference = "g2p.cycle.manager"
+    _approval_fields = ("approver_group_id", "auto_approve_entitlements")
 
     auto_approve_entitlements = fields.Boolean(
         help="Approving the cycle approves its entitlements too: the approver then answers for both."

@@ -28,6 +28,7 @@ class BaseEntitlementManager(models.AbstractModel):
     _description = "Entitlement manager"
     _inherit = ["g2p.manager.source.mixin", "g2p.figure.mixin"]
     _manager_reference = "g2p.program.entitlement.manager"
+    _approval_fields = ("entitlement_validation_group_id",)
 
     _one_fee = models.Constraint(
         "CHECK (COALESCE(transfer_fee_pct, 0) = 0 OR COALESCE(transfer_fee_amt, 0) = 0)",
@@ -383,6 +384,12 @@ class BaseEntitlementManager(models.AbstractModel):
         # sudo: only the answer about the user themself is used
         if self.env.user not in group.sudo().all_user_ids:
             return self.env._("Only members of “%s” may approve entitlements.", group.sudo().display_name)
+        if not group.sudo()._holds_approval():
+            return self.env._(
+                "“%s” holds neither the approver's nor finance's right any more: an administrator has to choose another "
+                "group.",
+                group.sudo().display_name,
+            )
         return False
 
     def _priority_sql(self):

@@ -5,8 +5,10 @@ A plug-in adds a type by writing one concrete model and naming it in `_selection
 """
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tools import SQL
+
+from ..constants import GROUP_ADMIN, GROUP_APPROVER, GROUP_FINANCE
 
 # Kinds whose managers decide who approves: a cycle under way keeps those that it was submitted with.
 KEPT_KINDS = ("g2p.cycle.manager", "g2p.program.entitlement.manager")
@@ -16,9 +18,11 @@ class ManagerMixin(models.AbstractModel):
     """The reference record: `program_id` and `manager_ref_id`, a reference to the concrete manager."""
 
     _name = "g2p.manager.mixin"
+    _inherit = ["g2p.change.mixin"]
     _description = "Manager reference"
     _order = "sequence, id"
     _rec_name = "name"
+    _changes_on = "program_id"
 
     sequence = fields.Integer(default=10)
     program_id = fields.Many2one("g2p.program", required=True, index=True, ondelete="cascade")
@@ -122,11 +126,15 @@ class ManagerSourceMixin(models.AbstractModel):
     """The concrete record. Its reference is made with it and deleted with it."""
 
     _name = "g2p.manager.source.mixin"
+    _inherit = ["g2p.change.mixin"]
     _description = "Manager"
     _order = "id"
+    _changes_on = "program_id"
 
     # The reference model of the kind, set by the abstract base of each kind.
     _manager_reference = None
+    # What decides who approves: only an administrator sets it. A type that adds a field of this sort adds its name.
+    _approval_fields = ()
 
     name = fields.Char("Manager name", required=True)
     program_id = fields.Many2one("g2p.program", required=True, index=True, ondelete="cascade")
@@ -134,9 +142,73 @@ class ManagerSourceMixin(models.AbstractModel):
 
     @api.model_create_multi
     def create(self, vals_list):
+        if not self._may_set_approval():
+            # The model's own default, not one from the caller's context or saved by a user.
+            defaults = {name: self._approval_default(name) for name in self._approval_fields}
+            for vals in vals_list:
+                self._refuse_approval(name for name in defaults if name in vals and vals[name] != defaults[name])
+            vals_list = [{**defaults, **vals} for vals in vals_list]
         managers = super().create(vals_list)
         managers._create_references()
         return managers
+
+    def copy_data(self, default=None):
+        vals_list = super().copy_data(default)
+        if not self._may_set_approval():
+            for vals in vals_list:
+                for name in set(self._approval_fields) - set(default or ()):
+                    vals.pop(name, None)
+        return vals_list
+
+    def copy(self, default=None):
+        copies = super().copy(default)
+        if not self._may_set_approval():
+            for manager, copied in zip(self, copies, strict=True):
+                kept = {name: manager[name] for name in self._approval_fields if copied[name] != manager[name]}
+                if kept:
+                    # sudo: who approves stays what an administrator set; the user can't choose it
+                    copied.sudo().write(
+                        {name: self._fields[name].convert_to_write(value, self) for name, value in kept.items()}
+                    )
+        return copies
+
+    # Who approves
+
+    @api.model
+    def _may_set_approval(self):
+        return self.env.su or self.env.user.has_group(GROUP_ADMIN)
+
+    @api.model
+    def _approval_default(self, name):
+        field = self._fields[name]
+        return field.convert_to_write(field.default(self) if field.default else False, self)
+
+    @api.model
+    def _refuse_approval(self, names):
+        if labels := ", ".join(self._fields[name]._description_string(self.env) for name in names):
+            raise AccessError(
+                self.env._(
+                    "Who approves is set by an administrator, not by who prepares: ask one to change %(fields)s.",
+                    fields=labels,
+                )
+            )
+
+    @api.constrains(lambda self: self._approval_fields)
+    def _check_approvers_hold_the_right(self):
+        """Whom a group is to approve must be an approver or of finance: a group of everybody is nobody's check."""
+        for name in self._approval_fields:
+            if self._fields[name].comodel_name != "res.groups":
+                continue
+            for manager in self:
+                # sudo: what a group implies is no secret of the group
+                if (group := manager[name].sudo()) and not group._holds_approval():
+                    raise ValidationError(
+                        self.env._(
+                            "“%(group)s” holds neither the approver's nor finance's right, so it can't approve: choose a "
+                            "group that does.",
+                            group=group.display_name,
+                        )
+                    )
 
     def _create_references(self):
         if not self._manager_reference or self.env.context.get("g2p_keep_reference"):
@@ -159,6 +231,13 @@ class ManagerSourceMixin(models.AbstractModel):
     def write(self, vals):
         if "program_id" in vals and any(manager.program_id.id != vals["program_id"] for manager in self):
             raise UserError(self.env._("A manager stays with its program: make a new one for another program."))
+        if not self._may_set_approval():
+            self._refuse_approval(
+                name
+                for name in self._approval_fields
+                if name in vals
+                and any(self._fields[name].convert_to_write(manager[name], manager) != vals[name] for manager in self)
+            )
         return super().write(vals)
 
     @api.ondelete(at_uninstall=False)
@@ -180,6 +259,15 @@ class ManagerSourceMixin(models.AbstractModel):
     def _union(self, queries):
         """The union of several queries of the same columns; `queries` isn't empty."""
         return SQL(" UNION ALL ").join(SQL("(%s)", query) for query in queries)
+
+
+class ResGroups(models.Model):
+    _inherit = "res.groups"
+
+    def _holds_approval(self):
+        """Whether members of this group are approvers of cycles, or of finance."""
+        rights = self.env.ref(GROUP_APPROVER) | self.env.ref(GROUP_FINANCE)
+        return bool(rights & self.all_implied_ids)
 
 
 class IrModel(models.Model):

@@ -1,0 +1,202 @@
+"""What something was decided by stays as it was: papers of decisions, files that were applied, what people said about a record.
+
+The web client's own routes act as superuser once they have checked who wrote a message or brought a file, so being superuser
+is no way past these guards. The product itself says so by an object that no request can carry, see :data:`OPEN`.
+"""
+
+from odoo import api, models
+from odoo.exceptions import AccessError
+
+# In the context: this is the product handing papers over, or a record going with all that hangs on it. A request carries
+# JSON, in which there is no such object.
+OPEN = {"g2p_evidence": object()}
+# What an attachment is, and where it belongs. Not: its description, or the token by which it is shown.
+PAPER = {
+    "raw",
+    "datas",
+    "db_datas",
+    "store_fname",
+    "checksum",
+    "mimetype",
+    "name",
+    "type",
+    "url",
+    "public",
+    "res_model",
+    "res_id",
+    "res_field",
+    "company_id",
+}
+# What a message says, who said it, when and about what.
+MESSAGE = {
+    "body",
+    "subject",
+    "author_id",
+    "author_guest_id",
+    "email_from",
+    "date",
+    "model",
+    "res_id",
+    "message_type",
+    "subtype_id",
+    "parent_id",
+    "attachment_ids",
+    "tracking_value_ids",
+    "is_internal",
+    "create_uid",
+    "create_date",
+}
+
+
+def is_open(env):
+    return env.context.get("g2p_evidence") is OPEN["g2p_evidence"]
+
+
+class EvidenceMixin(models.AbstractModel):
+    """A model whose files are evidence. It says from when on, by `_evidence_locked`; the guards are here."""
+
+    _name = "g2p.evidence.mixin"
+    _description = "Evidence"
+
+    def _evidence_locked(self):
+        """Those of these records whose papers stay as they are: can't be changed, deleted, added to."""
+        return self
+
+    def _check_evidence(self):
+        if not is_open(self.env) and (locked := self._evidence_locked()):
+            raise AccessError(
+                self.env._(
+                    "%(name)s is evidence: its files can't be changed, deleted or added to any more. What is wrong is put "
+                    "right by a new one.",
+                    name=locked[0].sudo().display_name,
+                )
+            )
+
+    def write(self, vals):
+        if any(
+            (field := self._fields.get(name)) is not None
+            and field.store
+            and (field.type == "binary" or field.comodel_name == "ir.attachment")
+            for name in vals
+        ):
+            self._check_evidence()
+        return super().write(vals)
+
+    def unlink(self):
+        self._check_evidence()
+        return super().unlink()
+
+
+class IrAttachment(models.Model):
+    _inherit = "ir.attachment"
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        attachments = super().create(vals_list)
+        attachments._check_papers()
+        return attachments
+
+    def write(self, vals):
+        touched = PAPER & set(vals)
+        if touched:
+            self._check_papers()
+            self._check_said()
+        result = super().write(vals)
+        if touched & {"res_model", "res_id"}:
+            self._check_papers()
+        return result
+
+    def unlink(self):
+        self._check_papers()
+        self._check_said()
+        return super().unlink()
+
+    def _check_papers(self):
+        """Files of records that are evidence; the product itself writes the file of a record before it is."""
+        if is_open(self.env):
+            return
+        # sudo: where they belong is asked for the guard alone; nothing is shown
+        for res_model, papers in self.sudo().grouped("res_model").items():
+            if not res_model or res_model not in self.env:
+                continue
+            records = self.env[res_model].sudo()
+            if issubclass(type(records), self.env.registry["g2p.evidence.mixin"]):
+                records.browse({paper.res_id for paper in papers if paper.res_id}).exists()._check_evidence()
+
+    def _check_said(self):
+        """Files that came with a message stay with it."""
+        if is_open(self.env) or not self:
+            return
+        # sudo: as above
+        self.env["mail.message"].sudo().search([("attachment_ids", "in", self.ids)])._check_stays()
+
+
+class MailMessage(models.Model):
+    _inherit = "mail.message"
+
+    def write(self, vals):
+        if MESSAGE & set(vals):
+            self._check_stays(vals)
+        return super().write(vals)
+
+    def unlink(self):
+        self._check_stays()
+        return super().unlink()
+
+    def _check_stays(self, vals=None):
+        """What was said about a record of the suite is neither changed nor deleted, by nobody."""
+        if is_open(self.env):
+            return
+        # sudo: what they are about is asked for the guard alone
+        for model, messages in (
+            self.sudo().filtered(lambda message: message.model and message.res_id).grouped("model").items()
+        ):
+            if model not in self.env or not issubclass(type(self.env[model]), self.env.registry["mail.thread"]):
+                continue
+            records = self.env[model].sudo().browse(set(messages.mapped("res_id"))).exists()
+            kept = set(records._messages_stay().ids)
+            if vals is not None:
+                messages = messages.filtered(lambda message: message._would_change(vals))
+            if any(message.res_id in kept for message in messages):
+                raise AccessError(
+                    self.env._(
+                        "What was said about %(kind)s is on record: it can't be edited or deleted. Write another message.",
+                        kind=self.env["ir.model"]._get(model).sudo().name,
+                    )
+                )
+
+    def _would_change(self, vals):
+        return any(
+            self._fields[name].convert_to_cache(vals[name], self)
+            != self._fields[name].convert_to_cache(self[name], self)
+            if self._fields[name].type not in ("many2many", "one2many")
+            else bool(vals[name])
+            for name in MESSAGE & set(vals)
+        )
+
+
+class MailTrackingValue(models.Model):
+    _inherit = "mail.tracking.value"
+
+    def write(self, vals):
+        # sudo: where they belong is asked for the guard alone
+        self.sudo().mail_message_id._check_stays()
+        return super().write(vals)
+
+    def unlink(self):
+        self.sudo().mail_message_id._check_stays()  # sudo: as above
+        return super().unlink()
+
+
+class MailThread(models.AbstractModel):
+    _inherit = "mail.thread"
+
+    def _messages_stay(self):
+        """Those of these records whose messages are evidence: records of the suite."""
+        return self if self._name.startswith("g2p.") else self.browse()
+
+    def unlink(self):
+        # A record that may be deleted goes with its messages.
+        if self._messages_stay():
+            return super(MailThread, self.with_context(**OPEN)).unlink()
+        return super().unlink()

@@ -1,0 +1,207 @@
+"""What something was decided by stays: files that were applied, papers of decisions, messages, by whatever way."""
+
+import base64
+
+from odoo.exceptions import UserError
+from odoo.fields import Command
+from odoo.tests import new_test_user, tagged
+
+from odoo.addons.g2p_programs.tests.money import MoneyCase
+
+# Models that hold files and are guarded otherwise, or hold none that anything is decided by.
+NOT_EVIDENCE = {
+    "g2p.program.registrant_info": "documents of an application: locked by it once it is not open any more",
+    "g2p.eligibility.list.load": "a wizard: the rows are kept, not the file",
+    "g2p.pmt.import": "a wizard: what it makes is a draft version",
+}
+
+
+@tagged("post_install", "-at_install")
+class TestEvidence(MoneyCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        # Whoever wrote or brought something, and has every role: nobody may.
+        cls.chief = new_test_user(
+            cls.env,
+            login="evidence chief",
+            groups="base.group_system,g2p_registry_base.group_g2p_admin,g2p_programs.g2p_program_manager",
+        )
+        cls.deposit(1000)
+
+    def refused(self, records, *calls):
+        for method, *args in calls:
+            with self.subTest(method=method, args=args), self.assertRaises(UserError), self.cr.savepoint():
+                getattr(records, method)(*args)
+
+    def locked(self, record, attachment, evidence=True):
+        """Nobody changes, deletes, moves or adds: neither the record's user, nor an administrator, nor the web client's routes,
+        which are superuser."""
+        there = {"res_model": record._name, "res_id": record.id}
+        for env in (self.env(user=self.chief.id), self.env(user=self.chief.id, su=True)):
+            paper = attachment.with_env(env)
+            self.refused(
+                paper,
+                ("write", {"raw": b"other"}),
+                ("write", {"datas": base64.b64encode(b"other")}),
+                ("write", {"name": "other.csv"}),
+                ("write", {"res_id": 0}),
+                ("write", {"res_model": "res.users", "res_id": env.uid}),
+                ("unlink",),
+            )
+            self.refused(paper.with_context(g2p_evidence=True), ("unlink",))
+            if evidence:
+                more = {"name": "more", "raw": b"x"}
+                papers = env["ir.attachment"]
+                self.refused(papers, ("create", {**more, **there}))
+                forged = papers.with_context(default_res_model=record._name, default_res_id=record.id)
+                self.refused(forged, ("create", more))
+                self.refused(papers.create(more), ("write", there))
+                self.refused(record.with_env(env), ("unlink",))
+        self.assertTrue(attachment.exists())
+
+    def test_every_model_with_files_is_evidence(self):
+        mixin = self.env.registry["g2p.evidence.mixin"]
+        found = set()
+        for name, model in sorted(self.env.registry.items()):
+            if not name.startswith("g2p.") or model._abstract or model._transient or ".test." in name:
+                continue
+            files = [
+                field.name
+                for field in model._fields.values()
+                if (field.type == "binary" and field.store and not field.related)
+                or (field.comodel_name == "ir.attachment" and field.store and not field.name.startswith("message_"))
+            ]
+            if files:
+                with self.subTest(model=name, fields=files):
+                    self.assertTrue(issubclass(model, mixin) or name in NOT_EVIDENCE)
+                found.add(name)
+        self.assertLessEqual({"g2p.registrant.import", "g2p.payment.reconciliation", "g2p.membership.change"}, found)
+
+    def file_of(self, record):
+        return self.env["ir.attachment"].search(
+            [("res_model", "=", record._name), ("res_id", "=", record.id), ("res_field", "=", "file")]
+        )
+
+    def test_an_applied_reconciliation(self):
+        cycle = self.paid_out()
+        rows = ["payment reference,status,amount"]
+        rows += [f"{payment.name},paid,{payment.amount_issued}" for payment in self.payments(cycle)]
+        read = (
+            self.env["g2p.payment.reconciliation"]
+            .with_user(self.finance)
+            .create({"file": base64.b64encode("\n".join(rows).encode()), "filename": "bank.csv"})
+        )
+        # Until it is applied another file may be read.
+        read.file = base64.b64encode("\n".join(rows[:-1]).encode())
+        read.action_check()
+        read.sudo()._transition("applied")
+        paper = self.file_of(read)
+        self.assertEqual(len(paper), 1)
+        self.locked(read, paper)
+        for record in (read, read.sudo(), read.with_user(self.chief)):
+            self.refused(record, ("write", {"file": base64.b64encode(b"a,b")}), ("write", {"file": False}))
+
+    def test_an_import_that_was_done(self):
+        brought = self.env["g2p.registrant.import"].create({"name": "people.csv", "file": base64.b64encode(b"Name\nX")})
+        for state in ("importing", "done", "undone"):
+            self.env.cr.execute("UPDATE g2p_registrant_import SET state = %s WHERE id = %s", [state, brought.id])
+            brought.invalidate_recordset()
+            self.locked(brought, self.file_of(brought))
+
+    def test_papers_of_a_change_of_members(self):
+        paper = self.env["ir.attachment"].with_user(self.manager).create({"name": "letter.pdf", "raw": b"%PDF-1.4"})
+        self.new_cycle()
+        action = self.grant.program_membership_ids[0].with_user(self.manager).action_exit()
+        reason = self.env.ref("g2p_programs.change_reason_moved_away")
+        wizard = self.env[action["res_model"]].with_user(self.manager).browse(action["res_id"])
+        wizard.write({"reason_id": reason.id, "attachment_ids": [Command.set(paper.ids)]})
+        wizard.action_confirm()
+        change = self.env["g2p.membership.change"].search([("attachment_ids", "in", paper.ids)])
+        self.assertEqual(len(change), 1)
+        self.locked(change, paper)
+        self.refused(change.sudo(), ("write", {"attachment_ids": [Command.clear()]}))
+
+    def threads(self):
+        """A record of every model of the suite that has a chatter, and a registrant."""
+        for name, model in sorted(self.env.registry.items()):
+            if (
+                model._abstract
+                or model._transient
+                or ".test." in name
+                or not issubclass(model, self.env.registry["mail.thread"])
+            ):
+                continue
+            if name.startswith("g2p."):
+                yield name, self.env[name].sudo().with_context(active_test=False).search([], limit=1)
+        yield "res.partner", self.small
+
+    def test_messages_of_every_record_with_a_chatter_stay(self):
+        self.paid_out()
+        self.env["g2p.program.scenario"].with_user(self.manager).create(
+            {"name": "What if", "program_id": self.grant.id}
+        )
+        seen = set()
+        for name, record in self.threads():
+            with self.subTest(name):
+                self.assertTrue(record, "the world of this test has one of each")
+                seen.add(name)
+                message = record.with_user(self.chief).message_post(
+                    body="I approve this",
+                    attachments=[("proof.txt", b"proof")],
+                    message_type="comment",
+                    subtype_xmlid="mail.mt_comment",
+                )
+                other = self.env["res.partner"].create({"name": "Somebody"})
+                for env in (self.env(user=self.chief.id), self.env(user=self.chief.id, su=True)):
+                    mine = message.with_env(env)
+                    self.refused(
+                        mine,
+                        ("write", {"body": "I refuse this"}),
+                        ("write", {"author_id": other.id}),
+                        ("write", {"model": "res.partner", "res_id": other.id}),
+                        ("write", {"date": "2020-01-01"}),
+                        ("write", {"attachment_ids": [Command.clear()]}),
+                        ("unlink",),
+                    )
+                    self.refused(mine.with_context(g2p_evidence=True), ("unlink",))
+                    with self.assertRaises(UserError), self.cr.savepoint():
+                        record.with_env(env)._message_update_content(mine, body="", attachment_ids=[])
+                    mine.write({"pinned_at": "2026-01-01"})
+                self.assertIn("I approve this", message.body)
+                self.locked(record, message.attachment_ids, evidence=False)
+        self.assertLessEqual(
+            {
+                "g2p.program",
+                "g2p.cycle",
+                "g2p.program.fund",
+                "g2p.payment.batch",
+                "g2p.program.scenario",
+                "res.partner",
+            },
+            seen,
+        )
+
+    def test_tracked_values_stay(self):
+        cycle = self.new_cycle().sudo()
+        field = self.env["ir.model.fields"]._get("g2p.cycle", "name")
+        message = cycle.message_post(body="Renamed")
+        value = (
+            self.env["mail.tracking.value"]
+            .sudo()
+            .create({"mail_message_id": message.id, "field_id": field.id, "new_value_char": "Renamed"})
+        )
+        self.refused(value, ("write", {"new_value_char": "Other"}), ("unlink",))
+
+    def test_messages_of_contacts_are_theirs(self):
+        contact = self.env["res.partner"].create({"name": "A bank"})
+        message = contact.message_post(body="Hello")
+        message.write({"body": "Hello again"})
+        message.unlink()
+
+    def test_a_draft_goes_with_its_messages(self):
+        cycle = self.new_cycle(self.families[:1])
+        cycle.cycle_membership_ids.sudo().unlink()
+        message = cycle.sudo().message_post(body="Not needed")
+        cycle.sudo().unlink()
+        self.assertFalse(message.exists())
