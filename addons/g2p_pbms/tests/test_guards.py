@@ -20,8 +20,8 @@ ROLES = ("admin", "registrar", "validator", "approver", "manager", "finance", "s
 GROUPS = 100
 # Who is nobody's user: their labels must not be told.
 SECRET = "HIDDEN"
-# Models whose records make no sense in this world: rows that only steps write, and Odoo's users.
-NOT_MADE = {"res.users"}
+# Nobody may write these at all, and making one takes a payment that was paid: tried by the tests of payments.
+NOT_MADE = {"g2p.payment.correction"}
 
 
 class World:
@@ -261,6 +261,8 @@ class GuardCase(AttackCase):
 
     def exists(self, name):
         """Whether there can be records: a kind of manager without a type has none."""
+        if name in NOT_MADE:
+            return False
         return "manager_ref_id" not in self.env[name]._fields or bool(self.env[name]._selection_manager_ref_id())
 
     def may(self, user, record, operation):
@@ -567,7 +569,7 @@ class TestTargets(GuardCase):
         for name, guard in self.guarded().items():
             model = self.env[name]
             for field, comodel in self.fields_to(name, guard):
-                for world in (self.there, self.abroad):
+                for world in (self.there, self.abroad) if self.exists(name) else ():
                     target = world.record(comodel)
                     for role in ("admin", "registrar", "manager", "finance"):
                         user = self.limited[role]
