@@ -75,7 +75,7 @@ class TestEvidence(MoneyCase):
             ]
             if files:
                 with self.subTest(model=name, fields=files):
-                    self.assertTrue(issubclass(model, mixin) or name in NOT_EVIDENCE)
+                    self.assertTrue(issubclass(model, mixin) or name in NOT_EVIDENCE, f"{name}: {files}")
                 found.add(name)
         self.assertLessEqual({"g2p.registrant.import", "g2p.payment.reconciliation", "g2p.membership.change"}, found)
 
