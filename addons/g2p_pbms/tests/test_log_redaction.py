@@ -213,7 +213,7 @@ class TestLogRedaction(HttpCase, MoneyCase):
         # what an operator needs is there
         for words in (
             "bad query",
-            "g2p_reg_id_type_value_unique",
+            "(g2p_reg_id_",
             "UniqueViolation",
             "UserError",
             "Traceback",
