@@ -104,7 +104,7 @@ class Worker:
         person.fill("name", PROGRAM)
         self.set_condition(person)
         [eligible] = self.one(f"SELECT COUNT(*) FROM ({HOUSEHOLDS}) AS household")
-        person.shows("matching_count", eligible)
+        person.shows("matching_told", eligible)
         page.get_by_role("tab", name="What each gets").click()
         person.fill("amount_per_cycle", 100)
         person.fill("amount_per_individual_in_group", 20)
@@ -130,17 +130,17 @@ class Worker:
         self.eligible = eligible
 
     def set_condition(self, person):
-        """At least two members, with the editor that everybody has."""
+        """At least two members, with the editor of conditions."""
         page = person.page
-        page.get_by_role("button", name="Edit Domain").click()
-        dialog = page.get_by_role("dialog").filter(has=page.get_by_role("heading", name="Domain", exact=True))
+        page.get_by_role("button", name="Edit conditions").click()
+        dialog = page.get_by_role("dialog").filter(has=page.get_by_role("heading", name="Conditions", exact=True))
         dialog.get_by_role("button", name="New Rule").click()
         dialog.locator(".o_model_field_selector").click()
         fields = page.locator(".o_model_field_selector_popover")
         fields.get_by_placeholder("Search...").fill("Members count")
         fields.get_by_text("Members count", exact=True).click()
-        dialog.locator("select.o_input").select_option(label="greater than")
-        dialog.locator(".o_tree_editor_condition input.o_input").fill(str(LEAST_MEMBERS - 1))
+        dialog.locator("select.o_input").select_option(label="at least")
+        dialog.locator(".o_tree_editor_condition input.o_input").fill(str(LEAST_MEMBERS))
         dialog.locator(".o_tree_editor_condition input.o_input").press("Tab")
         dialog.get_by_role("button", name="Confirm").click()
         expect(dialog).to_have_count(0)

@@ -149,6 +149,7 @@ class Program:
             eligibility_domain=domain,
             amount_per_cycle=100,
             transfer_fee_pct=2,
+            # Few of the demo's people have an account.
             no_account_policy="desk",
         )
         self.id = manager.call("g2p.program.create.wizard", "create_program", [wizard])["res_id"]

@@ -1,3 +1,4 @@
+from . import bounds
 from . import base
 from . import ir_logging
 from . import change_history
@@ -6,6 +7,7 @@ from . import change_watched
 from . import evidence
 from . import export_log
 from . import state_history
+from . import bulk_row_mixin
 from . import state_mixin
 from . import bulk_operation
 from . import bulk_liveness

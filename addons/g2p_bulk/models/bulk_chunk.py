@@ -1,6 +1,7 @@
 from psycopg2 import InterfaceError, OperationalError
 
 from odoo import api, fields, models
+from odoo.fields import Domain
 from odoo.tools import SQL
 
 from odoo.addons.queue_job.exception import RetryableJobError
@@ -40,6 +41,7 @@ class BulkChunk(models.Model):
     )
     counts = fields.Json(readonly=True)
     counts_text = fields.Char("Outcome", compute="_compute_counts_text")
+    outcome = fields.Char("Has the outcome", compute="_compute_outcome", search="_search_outcome")
     attempts = fields.Integer(readonly=True, aggregator=None)
     error = fields.Text(readonly=True)
     finished_at = fields.Datetime("Finished", readonly=True)
@@ -53,6 +55,19 @@ class BulkChunk(models.Model):
             chunk.counts_text = ", ".join(
                 f"{outcomes[outcome][0]}: {count}" for outcome, count in counts.items() if count
             )
+
+    def _compute_outcome(self):
+        """There to be searched by."""
+        self.outcome = False
+
+    def _search_outcome(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        return Domain.custom(
+            to_sql=lambda model, alias, query: SQL(
+                "%s ?| %s", SQL.identifier(alias, "counts"), [str(outcome) for outcome in value]
+            )
+        )
 
     @api.model
     def _claim(self, operation_id, chunk_id=None):

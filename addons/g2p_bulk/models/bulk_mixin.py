@@ -112,6 +112,16 @@ class BulkMixin(models.AbstractModel):
         """The window action that lists the rows of ``outcome``, or None: then the count leads to the record."""
         return
 
+    def _bulk_rows(self, operation, outcome):
+        """Which rows have an outcome of an operation that has worked on this record.
+
+        :return: (model, SQL): a condition over the model's table under the alias ``t``; the model inherits
+            ``g2p.bulk.row.mixin``. From the history of states (``operation._moved_rows``), from what the rows say
+            themselves, or, where nothing tells afterwards, from what the step has noted (``operation._noted_rows``).
+            None: nobody knows.
+        """
+        return
+
     def _bulk_company(self):
         return self.company_id if "company_id" in self._fields else self.env.company
 

@@ -1,5 +1,6 @@
 import logging
 from collections import defaultdict
+from datetime import timedelta
 
 from psycopg2.errors import DeadlockDetected, DiskFull, InternalError_, LockNotAvailable
 
@@ -11,6 +12,7 @@ from odoo.tools.misc import format_datetime, formatLang
 from ..core import (
     LOCK_TIMEOUT,
     Conflict,
+    in_test_transaction,
     own_transaction,
     percent,
     process_name,
@@ -20,7 +22,7 @@ from ..core import (
     rows_per_second,
     seconds_left,
 )
-from .bulk_chunk import ERROR, MOVED_ON, NOT_RUN
+from .bulk_chunk import CHANGED, ERROR, MOVED_ON, NOT_RUN
 
 _logger = logging.getLogger(__name__)
 
@@ -92,6 +94,7 @@ class BulkOperation(models.Model):
     )
     count_lines = fields.Json(compute="_compute_figures", help="The counts with labels, in order, for the screen.")
     processed = fields.Integer(compute="_compute_figures")
+    partial = fields.Integer("Rows of a Chunk at Work", readonly=True, help="Reported by steps whose chunks take long.")
     done = fields.Integer(compute="_compute_figures")
     skipped = fields.Integer(compute="_compute_figures")
     failed = fields.Integer(compute="_compute_figures")
@@ -142,7 +145,7 @@ class BulkOperation(models.Model):
         )
         return {operation_id: figures for operation_id, *figures in rows}
 
-    @api.depends("chunk_ids.state", "chunk_ids.counts", "state", "planned", "finished_at")
+    @api.depends("chunk_ids.state", "chunk_ids.counts", "state", "planned", "partial", "finished_at")
     def _compute_figures(self):
         figures = self._chunk_figures()
         now = fields.Datetime.now()
@@ -164,7 +167,13 @@ class BulkOperation(models.Model):
             operation.done = totals["done"]
             operation.skipped = totals["skipped"]
             operation.failed = totals["failed"]
-            operation.progress = percent(processed, operation.planned)
+            shown = min(processed + (operation.partial or 0), operation.planned) if running else processed
+            # an estimate is never the end
+            operation.progress = (
+                min(percent(shown, operation.planned), 99)
+                if shown > processed
+                else percent(processed, operation.planned)
+            )
             operation.speed = rows_per_second(recent, (end - begun).total_seconds())
             operation.time_left = seconds_left(operation.planned - processed, operation.speed) if running else 0
             operation.duration = (end - (operation.started_at or end)).total_seconds()
@@ -235,7 +244,106 @@ class BulkOperation(models.Model):
         self.check_access("read")
         target = self.env[self.res_model].browse(self.res_id)
         target.check_access("read")
-        return target._bulk_outcome_action(self, outcome) or self.action_open_target()
+        return self._rows_action(outcome) or target._bulk_outcome_action(self, outcome) or self.action_open_target()
+
+    # The rows of an outcome
+
+    def _rows_action(self, outcome):
+        """The list of exactly the rows that a count counts, as far as the user may see them; None when nobody knows them.
+        Of rows that changed under the step's hands nothing is kept: for them the parts of the work open that had any."""
+        model, _condition = self._rows(outcome) or (None, None)
+        name = f"{self.name}: {self._outcomes([outcome])[outcome][0]}"
+        if model:
+            return {
+                "type": "ir.actions.act_window",
+                "name": name,
+                "res_model": model,
+                "view_mode": "list,form",
+                "views": [(False, "list"), (False, "form")],
+                "domain": [("operation_outcome", "=", f"{self.id}:{outcome}")],
+                "context": {"create": False, "active_test": False},
+            }
+        if outcome in (CHANGED, ERROR, NOT_RUN, MOVED_ON):
+            return {
+                "type": "ir.actions.act_window",
+                "name": name,
+                "res_model": "g2p.bulk.chunk",
+                "view_mode": "list",
+                "views": [(False, "list")],
+                "domain": [("operation_id", "=", self.id), ("outcome", "=", outcome)],
+                "context": {"create": False},
+            }
+        return None
+
+    def _rows(self, outcome):
+        """(model, condition over its table `t`) of the rows with an outcome, or None."""
+        # sudo: which rows an operation counted is its own; who may see them is for the list to say
+        operation = self.sudo()
+        target = operation._target()
+        return target._bulk_rows(operation.with_env(target.env), outcome)
+
+    def _moved_rows(self, model, *to_states):
+        """Over `t`, a table of rows with a state: this operation moved them (to one of these states), says the history.
+        Asked by date and user first, by which the history is indexed."""
+        return SQL(
+            """
+            t.id IN (
+                SELECT moved.res_id FROM g2p_state_history AS moved
+                WHERE moved.date >= %s AND moved.date <= %s AND moved.user_id = %s
+                    AND moved.operation_id = %s AND moved.res_model = %s AND %s
+            )
+            """,
+            self.create_date,
+            (self.finished_at or fields.Datetime.now()) + timedelta(seconds=1),
+            self.user_id.id,
+            self.id,
+            model,
+            SQL("moved.to_state = ANY(%s)", list(to_states)) if to_states else SQL("TRUE"),
+        )
+
+    def _in_chunks_with(self, outcome, key):
+        """:param SQL key: the key of a row; it lies in a chunk that counted the outcome"""
+        return SQL(
+            """
+            EXISTS (
+                SELECT FROM g2p_bulk_chunk AS part
+                WHERE part.operation_id = %s AND part.counts ? %s AND %s > part.low AND %s <= part.high
+            )
+            """,
+            self.id,
+            outcome,
+            key,
+            key,
+        )
+
+    def _noted_rows(self, outcome, key=None):
+        """:param SQL key: what was noted, by default the row's id; over `t`: noted with this outcome"""
+        return SQL(
+            "%s IN (SELECT noted.res_id FROM g2p_bulk_row AS noted WHERE noted.operation_id = %s AND noted.outcome = %s)",
+            key or SQL("t.id"),
+            self.id,
+            outcome,
+        )
+
+    def _note_sql(self, source):
+        """The INSERT that notes rows whose outcome can't be told from anything else afterwards; it fits as the body of a
+        CTE. :param SQL source: columns outcome, id."""
+        return SQL(
+            "INSERT INTO g2p_bulk_row (operation_id, outcome, res_id) SELECT %s, source.* FROM (%s) AS source",
+            self.id,
+            source,
+        )
+
+    @api.private
+    def init(self):
+        self.env.cr.execute("""
+            CREATE TABLE IF NOT EXISTS g2p_bulk_row (
+                operation_id integer NOT NULL REFERENCES g2p_bulk_operation ON DELETE CASCADE,
+                outcome varchar NOT NULL,
+                res_id integer NOT NULL
+            );
+            CREATE INDEX IF NOT EXISTS g2p_bulk_row_operation_idx ON g2p_bulk_row (operation_id, outcome);
+        """)
 
     def _check_steering(self):
         self.check_access("read")
@@ -687,6 +795,16 @@ class BulkOperation(models.Model):
         return " ".join(filter(None, (f"{label}.", self._counts_in_words())))
 
     # Telling the user
+
+    def _report(self, rows):
+        """Show how far a chunk is that takes long, in a transaction of its own: nothing of the work is kept by it."""
+        if in_test_transaction(self.env.cr):
+            self.partial = rows
+            return
+        with self.env.registry.cursor() as cr:
+            operation = self.with_env(self.env(cr=cr))
+            operation.partial = rows
+            operation._send_progress()
 
     def _send_progress(self):
         self.user_id._bus_send(

@@ -14,6 +14,7 @@ class StateMixin(models.AbstractModel):
 
     _name = "g2p.state.mixin"
     _description = "State with History"
+    _inherit = ["g2p.bulk.row.mixin"]
 
     _protected_fields = ("state",)
 

@@ -92,6 +92,26 @@ class RegistryDeduplication(models.Model):
             "g2p_registry_duplicate_pair",
         ]
 
+    def _bulk_rows(self, operation, outcome):
+        if operation.step != "deduplicate" or outcome not in ("waiting", "unique"):
+            return super()._bulk_rows(operation, outcome)
+        in_set = SQL(
+            """
+            EXISTS (
+                SELECT FROM g2p_registry_duplicate_rel AS link
+                  JOIN g2p_registry_duplicate AS record ON record.id = link.duplicate_id
+                 WHERE link.partner_id = t.id AND record.settings_id = %s AND record.state = 'duplicate'
+            )
+            """,
+            self.id,
+        )
+        return "res.partner", SQL(
+            "t.id IN (SELECT registrant_id FROM (%s) AS registrant) AND %s %s",
+            self._registrants(),
+            SQL() if outcome == "waiting" else SQL("NOT"),
+            in_set,
+        )
+
     @api.model
     def _bulk_relies_on(self):
         return {**super()._bulk_relies_on(), "deduplicate": ()}

@@ -9,6 +9,7 @@ from odoo.tests import tagged
 from odoo.tools import SQL
 
 from odoo.addons.g2p_programs.tests.common import ProgramsCase
+from odoo.addons.g2p_programs.tools.amount_words import AmountWords
 
 PLACES = ["A", "B", None]
 CENT = Decimal("0.01")
@@ -97,6 +98,7 @@ class TestAgainstBruteForce(ProgramsCase):
             *schema.attributes_definition,
             {"name": "camels", "string": "Camels", "type": "integer"},
         ]
+        cls.words = AmountWords(cls.env)
         cls.persons = [cls.individual(f"Person {number}") for number in range(6)]
         for person in cls.persons:
             cls.member(cls.grant, person, "enrolled")
@@ -119,17 +121,31 @@ class TestAgainstBruteForce(ProgramsCase):
             members = manager._members(self.cycle, low, high)
             self.env.cr.execute(
                 SQL(
-                    "SELECT registrant_id, amount::text, fee::text, missing FROM (%s) AS line WHERE amount > 0 OR missing <> ''",
+                    "SELECT registrant_id, amount::text, fee::text, missing, computation FROM (%s) AS line",
                     manager._entitlement_lines(members, low, high),
                 )
             )
             got = {
                 inside.index(registrant): None if missing else (Decimal(amount), Decimal(fee))
-                for registrant, amount, fee, missing in self.env.cr.fetchall()
+                for registrant, amount, fee, missing, terms in self.env.cr.fetchall()
+                if missing or self.told(terms, Decimal(amount), Decimal(fee))
             }
             savepoint.rollback()
         self.env.invalidate_all()
         self.assertEqual(got, expected(world, rules, settings_))
+
+    def told(self, terms, amount, fee):
+        """Whether something is due; the words say the same amount as the query."""
+        text = self.words.tell(terms, "individual")
+        if not amount:
+            self.assertRegex(text, "^Nothing is due: ")
+            return False
+        self.assertIn(self.words.number(float(amount)), text)
+        if fee:
+            self.assertIn(f"({self.words.number(float(fee))})", text)
+            if fee <= amount:
+                self.assertTrue(text.endswith(f"{self.words.number(float(amount - fee))} is paid out"), text)
+        return True
 
     def cash_manager(self, rules, settings_):
         def condition(place):

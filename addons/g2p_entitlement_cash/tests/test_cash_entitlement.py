@@ -1,3 +1,6 @@
+import runpy
+from pathlib import Path
+
 from odoo import Command
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import Form, tagged
@@ -72,6 +75,37 @@ class TestCashEntitlement(ProgramsCase):
             {"amount": 50}, {"amount": 7, "condition": "[('birth_place', '=', 'Adama')]", "if_missing": "nothing"}
         )
         self.assertEqual(self.prepared(), {self.earner: (57, 0), self.idle: (57, 0), self.unknown: (50, 0)})
+
+    def test_items_of_several_codes_are_several_entitlements_under_one_maximum(self):
+        codes = self.env["g2p.benefit.codes"].create(
+            [
+                {"benefit_mnemonic": name, "measurement_unit": self.grant.currency_id.name, "decimal_places": places}
+                for name, places in (("FOOD", 2), ("RENT", 0))
+            ]
+        )
+        self.grant.benefit_code_line_ids = [(0, 0, {"benefit_code_id": code.id}) for code in codes]
+        food, rent = codes
+        self.cash_manager(
+            {"amount": 10.25},
+            {"amount": 20.5, "benefit_code_id": rent.id, "condition": "[('birth_place', '=', 'Adama')]"},
+            {"amount": 5, "benefit_code_id": food.id},
+            max_amount=30,
+        )
+        self.prepared()
+        amounts = {
+            (entitlement.partner_id, entitlement.benefit_code_id): entitlement.initial_amount
+            for entitlement in self.cycle.entitlement_ids
+        }
+        self.assertEqual(
+            amounts,
+            {
+                (self.earner, food): 15.25,
+                (self.earner, rent): 14,  # 14.75 are left of 30, and this code has no decimals
+                (self.idle, food): 15.25,
+                (self.idle, rent): 14,
+                # Of whom nobody knows where they live, nobody can tell what they are due: they wait, with both benefits.
+            },
+        )
 
     def test_the_first_match_is_the_only_one(self):
         self.cash_manager(
@@ -200,6 +234,36 @@ class TestCashEntitlement(ProgramsCase):
         for role in ("validator", "finance", "registrar", "auditor"):
             with self.assertRaises(AccessError):
                 manager.with_user(self.users[role]).action_preview_amounts()
+
+    def test_items_of_before_keep_their_number(self):
+        """A multiplier that was a column of the registrants is the same figure of the catalogue after the upgrade."""
+        item = self.cash_manager({"amount": 3}).entitlement_item_ids
+        table = SQL.identifier(item._table)
+        path = Path(__file__).parents[1] / "migrations/19.0.1.1.0/post-multiplier.py"
+        upgrade = runpy.run_path(str(path))["migrate"]
+        fields_ = self.env["ir.model.fields"]
+        for name, key in (
+            ("income", "registrant:income"),
+            ("z_ind_grp_num_individuals", "household:size"),
+            ("color", "registrant:color"),
+        ):
+            self.env.flush_all()
+            self.env.cr.execute(SQL("ALTER TABLE %s ADD COLUMN multiplier_field integer", table))
+            self.env.cr.execute(
+                SQL(
+                    "UPDATE %s SET multiplier_field = %s, multiplier = NULL WHERE id = %s",
+                    table,
+                    fields_._get("res.partner", name).id,
+                    item.id,
+                )
+            )
+            upgrade(self.env.cr, "19.0.1.0.0")
+            upgrade(self.env.cr, "19.0.1.0.0")  # there is nothing left to do
+            item.invalidate_recordset()
+            self.assertEqual(item.multiplier, key)
+        with self.assertRaisesRegex(UserError, "color.*not there any more"):
+            item._figure("multiplier")
+        self.assertTrue(item.read())
 
     def test_a_copied_program_has_its_own_items(self):
         manager = self.cash_manager({"amount": 3})

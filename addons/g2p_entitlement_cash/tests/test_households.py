@@ -202,3 +202,26 @@ class TestHouseholds(ProgramsCase):
                 manager._prepare_chunk(cycle, 0, 2**31 - 1, self.env["g2p.bulk.operation"])
             counts.append(counted.statements)
         self.assertEqual(*counts)
+
+    def test_figures_that_are_not_known_are_no_answer(self):
+        """Nobody knows whether a woman heads a household without a head: neither yes nor no."""
+        head = self.env.ref("g2p_registry_base.group_membership_kind_head")
+        first = self.three.group_membership_ids[:1]
+        first.individual.gender = "female"
+        first.kind = head
+        self.env.flush_all()
+        for condition, paid_to in (
+            ("[('z_ind_grp_is_female_headed', '=', True)]", [self.three]),
+            ("[('z_ind_grp_is_female_headed', '=', False)]", []),
+            ("[('z_ind_grp_head_age', '>=', 18)]", [self.three]),
+            ("['!', ('z_ind_grp_head_age', '<', 18)]", [self.three]),
+            ("[('z_ind_grp_head_gender', '!=', 'male')]", [self.three]),
+        ):
+            with self.subTest(condition):
+                self.grant.entitlement_managers.unlink()
+                for cycle in self.grant.cycle_ids.filtered(lambda cycle: cycle.state == "draft"):
+                    cycle.sudo()._transition("cancelled")
+                self.cash({"amount": 30, "condition": condition})
+                paid, left_out = self.prepared()
+                self.assertEqual(list(paid), paid_to)
+                self.assertIn("Data missing: ", left_out[self.none][0])

@@ -1,4 +1,5 @@
 from . import test_blocks
+from . import test_bounds
 from . import test_attacks
 from . import test_blank_names
 from . import test_attacks_targeting
@@ -8,3 +9,4 @@ from . import test_plans
 from . import test_order
 from . import test_conditions
 from . import test_suite
+from . import test_outcomes

@@ -18,6 +18,7 @@ class PMTScore(models.Model):
     """The score of a registrant by one version of a program's model. Written by set-based SQL only."""
 
     _name = "g2p.pmt.score"
+    _inherit = ["g2p.bulk.row.mixin"]
     _description = "Proxy means test score"
     _log_access = False
     _order = "id desc"

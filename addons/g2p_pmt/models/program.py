@@ -108,15 +108,22 @@ class Program(models.Model):
         decide = ("import_eligible", "enroll", "verify", "auto_enrol")
         return {**relies, "score": (), **{name: (*relies[name], "score") for name in decide}}
 
-    def _bulk_outcome_action(self, operation, outcome):
-        if operation.step == "score" and outcome == "unscorable":
-            action = self.env["ir.actions.act_window"]._for_xml_id("g2p_pmt.g2p_pmt_score_action")
-            return {
-                **action,
-                "domain": [("program_id", "=", self.id)],
-                "context": {"search_default_unscorable": 1, "search_default_current": 1, "search_default_latest": 1},
-            }
-        return super()._bulk_outcome_action(operation, outcome)
+    def _bulk_rows(self, operation, outcome):
+        """Scores: those that were made or changed have the operation's date; who can't be scored has a score without a
+        number."""
+        conditions = {
+            "scored": SQL("t.score IS NOT NULL AND t.date >= %s", operation.create_date),
+            "unchanged": SQL("t.score IS NOT NULL AND t.date < %s", operation.create_date),
+            "unscorable": SQL("t.score IS NULL"),
+        }
+        if operation.step != "score" or outcome not in conditions:
+            return super()._bulk_rows(operation, outcome)
+        return "g2p.pmt.score", SQL(
+            "t.model_id = %s AND t.latest AND %s AND %s",
+            operation.params["model"],
+            operation._in_chunks_with(outcome, SQL("t.partner_id")),
+            conditions[outcome],
+        )
 
     def _bulk_before_score(self, operation):
         """Settle which version scores, and what stands for missing values: the same for all chunks."""

@@ -5,7 +5,8 @@ from .registrant_info import OPEN_STATES
 
 
 class Program(models.Model):
-    _inherit = "g2p.program"
+    _name = "g2p.program"
+    _inherit = ["g2p.program", "g2p.document.mixin"]
 
     multiple_form_submission = fields.Boolean(
         "Several applications",
@@ -102,6 +103,12 @@ class Program(models.Model):
 
     def _bulk_tables(self, step):
         return [*super()._bulk_tables(step), *(["g2p_program_registrant_info"] if step == "close_applications" else [])]
+
+    def _bulk_rows(self, operation, outcome):
+        if operation.step == "close_applications" and outcome == "closed":
+            model = "g2p.program.registrant_info"
+            return model, operation._moved_rows(model, "closed")
+        return super()._bulk_rows(operation, outcome)
 
     @api.model
     def _bulk_relies_on(self):

@@ -44,6 +44,21 @@ class Cycle(models.Model):
     def _bulk_from_states(self):
         return {**super()._bulk_from_states(), "copy": ("draft",), "verify": ("draft",)}
 
+    def _bulk_rows(self, operation, outcome):
+        model = "g2p.cycle.membership"
+        mine = SQL("t.cycle_id = %s AND %s", self.id, operation._in_chunks_with(outcome, SQL("t.partner_id")))
+        enrolled, unknown = operation._moved_rows(model, "enrolled"), operation._noted_rows("unknown")
+        rows = {
+            ("copy", "copied"): operation._moved_rows(model),
+            ("verify", "enrolled"): enrolled,
+            ("verify", "already"): SQL("%s AND t.state = 'enrolled' AND NOT %s AND NOT %s", mine, enrolled, unknown),
+            ("verify", "not_eligible"): SQL("%s AND t.state = 'not_eligible' AND NOT %s", mine, unknown),
+            ("verify", "unknown"): unknown,
+        }
+        if condition := rows.get((operation.step, outcome)):
+            return model, condition
+        return super()._bulk_rows(operation, outcome)
+
     def copy_beneficiaries_from_program(self):
         """Button: every enrolled member of the program who is not in the cycle yet enters it."""
         self.ensure_one()
@@ -165,7 +180,7 @@ class Cycle(models.Model):
                            (res_model, res_id, from_state, to_state, reason, user_id, operation_id, date)
                     SELECT 'g2p.cycle.membership', id, from_state, to_state, reason, %(uid)s, %(operation)s, %(now)s
                       FROM moved WHERE from_state <> to_state
-                )
+                ), noted AS (%(noted)s)
                 SELECT COUNT(*) FILTER (WHERE verdict = 'eligible' AND state <> 'enrolled'),
                        COUNT(*) FILTER (WHERE verdict = 'eligible' AND state = 'enrolled'),
                        COUNT(*) FILTER (WHERE verdict = 'not_eligible'),
@@ -174,6 +189,7 @@ class Cycle(models.Model):
                 """,
                 candidates=candidates,
                 verdicts=verdicts,
+                noted=operation._note_sql(SQL("SELECT verdict, id FROM verdict WHERE verdict = 'unknown'")),
                 uid=operation.user_id.id,
                 operation=operation.id,
                 now=self.env.cr.now(),

@@ -90,6 +90,7 @@ class Cycle(models.Model):
         if not self.env.su and (refusal := self._validation_refusal()):
             raise AccessError(refusal)
         self._require_state("approved")
+        self.program_id._check_not_paused(only_held=True)
 
     # Buttons
 
@@ -201,10 +202,59 @@ class Cycle(models.Model):
             **dict.fromkeys(("copy", "verify"), ("cancel_entitlements",)),
         }
 
-    def _bulk_outcome_action(self, operation, outcome):
-        if outcome == "fund_shortage" or outcome in self.env["g2p.entitlement"]._blocks():
-            return self.with_context(left_out_reason=outcome).action_view_left_out()
-        return super()._bulk_outcome_action(operation, outcome)
+    def _bulk_rows(self, operation, outcome):
+        """Entitlements, and beneficiaries where there is none: those who moved by the history, the others by the reason that
+        they carry since."""
+        model, place, step = "g2p.entitlement", "g2p.cycle.membership", operation.step
+        moved = operation._moved_rows
+        in_chunk = operation._in_chunks_with(outcome, SQL("t.partner_id"))
+        mine = SQL("t.cycle_id = %s AND %s", self.id, in_chunk)
+        if step == "prepare":
+            made = SQL(
+                "SELECT t.partner_id FROM g2p_entitlement AS t WHERE t.cycle_id = %s AND %s", self.id, moved(model)
+            )
+            due = SQL(
+                """
+                SELECT known.partner_id FROM g2p_entitlement AS known
+                 WHERE known.cycle_id = %s AND known.state <> 'cancelled'
+                """,
+                self.id,
+            )
+            reasons = self._entitlement_manager()._reasons_of_none()
+            if outcome == "prepared":
+                return place, SQL("t.cycle_id = %s AND t.partner_id IN (%s)", self.id, made)
+            if outcome == "already_prepared":
+                return place, SQL(
+                    "%s AND t.state = 'enrolled' AND t.partner_id IN (%s) AND t.partner_id NOT IN (%s)", mine, due, made
+                )
+            if outcome in reasons:
+                return place, SQL("%s AND t.state = 'enrolled' AND starts_with(t.reason, %s)", mine, reasons[outcome])
+        if step == "approve_entitlements":
+            waiting = SQL("%s AND t.state = 'pending_validation'", mine)
+            others = self._others_preparation(operation)
+            if outcome == "approved":
+                return model, moved(model, "approved")
+            if outcome == "own_preparation":
+                return model, SQL("%s AND NOT (%s)", waiting, others)
+            if outcome in self._left_out_codes():
+                return model, SQL("%s AND %s AND t.left_out_reason = %s", waiting, others, outcome)
+        if step == "repair" and outcome == "named":
+            return place, SQL("%s AND t.reason = %s", mine, self._never_looked_at_text())
+        states = {
+            "submitted": "pending_validation",
+            "withdrawn": "draft",
+            "cancelled": "cancelled",
+            "expired": "expired",
+        }
+        if outcome in states:
+            return model, moved(model, states[outcome])
+        return super()._bulk_rows(operation, outcome)
+
+    def _left_out_codes(self):
+        return self.env["g2p.entitlement"]._fields["left_out_reason"].get_values(self.env)
+
+    def _never_looked_at_text(self):
+        return self.env._("Never looked at before the cycle was approved")
 
     def _entitlement_keys(self, condition):
         """The registrants of this cycle's entitlements `t` that meet a condition: column `key`."""
@@ -427,7 +477,7 @@ class Cycle(models.Model):
                    SET reason = %s, write_uid = %s, write_date = %s
                  WHERE %s AND membership.partner_id > %s AND membership.partner_id <= %s
                 """,
-                self.env._("Never looked at before the cycle was approved"),
+                self._never_looked_at_text(),
                 self.env.uid,
                 self.env.cr.now(),
                 self._named(operation),

@@ -1,6 +1,7 @@
 """The money a cycle pays: preparing, sending and reconciling its payments."""
 
 from odoo import api, fields, models
+from odoo.exceptions import UserError
 from odoo.tools import SQL
 
 from ..tools import blocks
@@ -37,6 +38,19 @@ class Cycle(models.Model):
         help="Something stood in the way when payments were prepared or sent. The list says what; prepare again afterwards.",
     )
 
+    contradictions_count = fields.Integer("Contradictions to settle", compute="_compute_contradictions_count")
+
+    def _compute_contradictions_count(self):
+        counts = {}
+        if self.env["g2p.payment.contradiction"].has_access("read"):
+            counts = dict(
+                self.env["g2p.payment.contradiction"]._read_group(
+                    [("cycle_id", "in", self.ids), ("state", "=", "open")], ["cycle_id"], ["__count"]
+                )
+            )
+        for cycle in self:
+            cycle.contradictions_count = counts.get(cycle, 0)
+
     # Buttons
 
     def prepare_payment(self):
@@ -44,6 +58,7 @@ class Cycle(models.Model):
         self.ensure_one()
         self._check_can(GROUP_MANAGER)
         self._require_state("approved")
+        self.program_id._check_not_paused(only_held=True)
         return self._bulk_start("prepare_payments")._notification()
 
     def send_payment(self):
@@ -51,6 +66,7 @@ class Cycle(models.Model):
         self.ensure_one()
         self._check_can(GROUP_MANAGER)
         self._require_state("approved")
+        self.program_id._check_not_paused(only_held=True)
         return self._bulk_start("send")._notification()
 
     def action_mark_payments(self):
@@ -90,6 +106,23 @@ class Cycle(models.Model):
                 "bank_reference": bank_reference or None,
             },
         )._notification()
+
+    def action_view_contradictions(self):
+        """Stat button: what payers said against our records."""
+        return self._open_list("g2p.payment.contradiction", self.env._("Contradictions of %s", self.display_name))
+
+    def mark_ended(self):
+        """A cycle about which a payer contradicts us is not closed before a person found out what happened."""
+        # sudo: a contradiction counts whether or not the user may see it; only the refusal is shown
+        contradictions = self.env["g2p.payment.contradiction"].sudo()
+        if count := contradictions.search_count([("cycle_id", "in", self.ids), ("state", "=", "open")]):
+            raise UserError(
+                self.env._(
+                    "%s answers of payers contradict our records: finance settles them first (Payments → Contradictions).",
+                    count,
+                )
+            )
+        return super().mark_ended()
 
     # Steps
 
@@ -145,6 +178,66 @@ class Cycle(models.Model):
             "send": ("approved",),
             "reconcile": ("approved", "distributed"),
         }
+
+    def _bulk_rows(self, operation, outcome):
+        """Payments that were made or moved, and entitlements or payments that were not, with what stands in the way."""
+        payment, entitlement, step = "g2p.payment", "g2p.entitlement", operation.step
+        mine = SQL("t.cycle_id = %s AND %s", self.id, operation._in_chunks_with(outcome, SQL("t.partner_id")))
+        codes = self._left_out_codes()
+        if step == "prepare_payments":
+            unpaid = SQL("%s AND %s", mine, self._payable())
+            today = fields.Date.context_today(self, operation.create_date)
+            if outcome in ("prepared", "desk"):
+                # A manager that pays at the desk by itself counts all of them as prepared.
+                by_hand = SQL("(t.payout = 'desk' AND NOT %s)", self._payment_manager()._is_cash_desk)
+                return payment, SQL(
+                    "%s AND %s %s",
+                    operation._moved_rows(payment, "issued"),
+                    SQL() if outcome == "desk" else SQL("NOT"),
+                    by_hand,
+                )
+            if outcome == "not_in_validity":
+                return entitlement, SQL(
+                    "%s AND t.left_out_reason IS NULL AND (t.valid_from > %s OR t.valid_until < %s)",
+                    unpaid,
+                    today,
+                    today,
+                )
+            if outcome in codes:
+                return entitlement, SQL("%s AND t.left_out_reason = %s", unpaid, outcome)
+        if step == "send":
+            if outcome == "sent":
+                return payment, operation._moved_rows(payment, "sent")
+            if outcome == "not_due" or outcome in codes:
+                return payment, SQL(
+                    """
+                    t.id IN (
+                        SELECT payment.id
+                          FROM g2p_payment AS payment
+                          JOIN g2p_entitlement AS t ON t.id = payment.entitlement_id
+                         WHERE payment.cycle_id = %s AND payment.state = 'issued' AND payment.status IS NULL
+                           AND CASE WHEN t.state <> 'approved' THEN 'not_due' ELSE %s END = %s
+                    )
+                    """,
+                    self.id,
+                    self.env["g2p.payment"]._block_sql(blocks.SEND),
+                    outcome,
+                )
+        if step == "reconcile":
+            if outcome in ("paid", "failed"):
+                return payment, SQL("t.status = %s AND %s", outcome, operation._moved_rows(payment, "reconciled"))
+            if outcome in ("not_due", "blocked"):
+                return payment, SQL(
+                    """
+                    %s AND t.status IS NULL AND %s (
+                        SELECT due.state IN ('approved', 'trans2FSP')
+                          FROM g2p_entitlement AS due WHERE due.id = t.entitlement_id
+                    )
+                    """,
+                    mine,
+                    SQL("NOT") if outcome == "not_due" else SQL(),
+                )
+        return super()._bulk_rows(operation, outcome)
 
     # Prepare payments
 

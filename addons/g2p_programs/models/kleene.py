@@ -5,7 +5,8 @@ must not decide so. `three_valued` turns a domain into two domains of the ORM: t
 and those of which it may be true. Between the two lie those of which nobody can tell.
 
 What counts as missing: NULL, also for numbers (0 is a number), an empty text, an empty link, a property without a value:
-also a question of yes or no that nobody answered.
+also a question of yes or no that nobody answered. A model says of a computed field of whom it is not known by
+`_unknown_domain(name)`; a search for the field finds none of them.
 What never does: boolean fields (a box that is not ticked says no), `id`, names, lists of records (no phone number means that
 there is none), and a condition that asks for missing data itself (`= False`, or False among the values of `in`).
 """
@@ -85,6 +86,9 @@ def _positive(condition, model):
         return _any(field, Domain(condition.value), model)
     if field.type == "properties" and rest:
         return _property(condition, name, rest, model)
+    unknown = model._unknown_domain(name) if hasattr(model, "_unknown_domain") else None
+    if unknown is not None and (field.type == "boolean" or not asks_for_missing(condition)):
+        return Verdict(condition & ~unknown, condition | unknown)  # so that the negation of either side is right
     if name in ("id", "display_name") or field.type == "boolean":
         return decided(condition)
     if field.related and not field.store:

@@ -255,6 +255,7 @@ class MembershipChangeLine(models.Model):
     """One member of a change, and where they came from."""
 
     _name = "g2p.membership.change.line"
+    _inherit = ["g2p.bulk.row.mixin"]
     _description = "Member of a change"
     _order = "id desc"
     _rec_name = "membership_id"

@@ -89,6 +89,19 @@ class MembershipChange(models.Model):
         """Who cancels a change settles that the others stay as they are."""
         return (*super()._bulk_given_up(), "apply", "reverse")
 
+    def _bulk_rows(self, operation, outcome):
+        """The lines of the change say what became of each member."""
+        model = "g2p.membership.change.line"
+        if outcome in super()._bulk_outcomes():
+            return super()._bulk_rows(operation, outcome)
+        if operation.step == "apply":
+            if outcome == KINDS[self.kind].outcome:
+                return model, SQL("t.change_id = %s AND t.outcome IN ('done', 'reversed')", self.id)
+            return model, SQL("t.change_id = %s AND t.outcome = 'skipped' AND t.skipped = %s", self.id, outcome)
+        if outcome == "reversed":
+            return model, SQL("t.change_id = %s AND t.outcome = 'reversed'", self.id)
+        return model, SQL("t.change_id = %s AND t.outcome = 'done' AND t.skipped = %s", self.id, outcome)
+
     def _reason_text(self):
         """What history, members, entitlements and payments say. Remarks stay with the change: they may be personal."""
         labels = dict(self._fields["kind"]._description_selection(self.env))
@@ -289,7 +302,12 @@ class MembershipChange(models.Model):
                 paused_until = member.from_paused_until, change_id = member.from_change_id
                 """
             ),
-            SQL("outcome = CASE WHEN member.verdict IS NULL THEN 'reversed' ELSE line.outcome END"),
+            SQL(
+                """
+                outcome = CASE WHEN member.verdict IS NULL THEN 'reversed' ELSE line.outcome END,
+                skipped = member.verdict
+                """
+            ),
             self.env._("Reversed: %s", self._reason_text()),
             operation,
         )

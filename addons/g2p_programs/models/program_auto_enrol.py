@@ -76,6 +76,16 @@ class Program(models.Model):
         _ = self.env._
         return {**super()._bulk_outcomes(), "passed": (_("Not asked for, or members already"), "skipped")}
 
+    def _bulk_rows(self, operation, outcome):
+        if operation.step == "auto_enrol":
+            if outcome == "passed":
+                return "res.partner", operation._noted_rows(outcome)
+            state = {"enrolled": "enrolled", "not_eligible": "not_eligible", "unknown": "draft"}.get(outcome)
+            if state:
+                model = "g2p.program_membership"
+                return model, operation._moved_rows(model, state)
+        return super()._bulk_rows(operation, outcome)
+
     @api.model
     def _bulk_relies_on(self):
         return {**super()._bulk_relies_on(), "auto_enrol": ()}
@@ -145,7 +155,7 @@ class Program(models.Model):
                            (res_model, res_id, from_state, to_state, reason, user_id, operation_id, date)
                     SELECT 'g2p.program_membership', id, NULL, state, reason, %(uid)s, %(operation)s, %(now)s
                       FROM inserted
-                )
+                ), noted AS (%(noted)s)
                 SELECT (SELECT COUNT(*) FROM verdict WHERE verdict = 'eligible'),
                        (SELECT COUNT(*) FROM verdict WHERE verdict = 'not_eligible'),
                        (SELECT COUNT(*) FROM verdict WHERE verdict = 'unknown'),
@@ -159,6 +169,11 @@ class Program(models.Model):
                 now=self.env.cr.now(),
                 uid=operation.user_id.id,
                 operation=operation.id,
+                noted=operation._note_sql(
+                    SQL(
+                        "SELECT 'passed', partner_id FROM taken WHERE partner_id NOT IN (SELECT partner_id FROM verdict)"
+                    )
+                ),
             )
         )
         names = ("enrolled", "not_eligible", "unknown", "passed")

@@ -52,6 +52,40 @@ class Program(models.Model):
             ]
         return tables
 
+    def _bulk_rows(self, operation, outcome):
+        """Members by the sets that they are in."""
+        if operation.step != "deduplicate" or outcome not in ("duplicated", "kept", "waiting", "unique"):
+            return super()._bulk_rows(operation, outcome)
+
+        def in_set(survivor):
+            return SQL(
+                """
+                EXISTS (
+                    SELECT FROM g2p_program_membership_duplicate_rel AS link
+                      JOIN g2p_program_membership_duplicate AS record
+                        ON record.id = link.duplicate_id AND record.state = 'duplicate'
+                     WHERE link.membership_id = t.id AND %s
+                )
+                """,
+                survivor,
+            )
+
+        loses, stays = in_set(SQL("record.survivor_id <> t.id")), in_set(SQL("record.survivor_id = t.id"))
+        known = in_set(SQL("TRUE"))
+        condition = {
+            "duplicated": loses,
+            "kept": SQL("%s AND NOT %s", stays, loses),
+            "waiting": SQL("%s AND NOT %s AND NOT %s", known, stays, loses),
+            "unique": SQL("NOT %s", known),
+        }[outcome]
+        return "g2p.program_membership", SQL(
+            "t.program_id = %s AND t.state = ANY(%s) AND t.partner_id NOT IN (%s) AND %s",
+            self.id,
+            list(DEDUPLICATION_CANDIDATES),
+            self.env["g2p.program.membership.duplicate"]._gone_registrants(),
+            condition,
+        )
+
     @api.model
     def _bulk_relies_on(self):
         changes = ("g2p.membership.change:apply", "g2p.membership.change:reverse")

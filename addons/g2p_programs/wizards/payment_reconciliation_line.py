@@ -17,6 +17,7 @@ class PaymentReconciliationLine(models.Model):
     """One line of a payer's file, and what became of it."""
 
     _name = "g2p.payment.reconciliation.line"
+    _inherit = ["g2p.bulk.row.mixin"]
     _description = "Line of a payment reconciliation"
     _order = "reconciliation_id desc, row_number"
     _rec_name = "reference"

@@ -88,10 +88,31 @@ class PaymentReconciliation(models.Model):
     def _bulk_from_states(self):
         return {**super()._bulk_from_states(), "match": ("draft", "checked"), "reconcile": ("checked",)}
 
-    def _bulk_outcome_action(self, operation, outcome):
-        if outcome in dict(OUTCOMES):
-            return self.with_context(outcome=outcome).action_view_lines()
-        return super()._bulk_outcome_action(operation, outcome)
+    def _bulk_rows(self, operation, outcome):
+        """The lines of the file, and the payments that they made final."""
+        line, payment = "g2p.payment.reconciliation.line", "g2p.payment"
+        if operation.step == "match" and outcome in dict(OUTCOMES):
+            # A line that was matched may be found not due, or blocked, when it is applied.
+            found_later = SQL(
+                """
+                t.id IN (
+                    SELECT noted.res_id FROM g2p_bulk_row AS noted
+                      JOIN g2p_bulk_operation AS applied ON applied.id = noted.operation_id
+                     WHERE applied.res_model = %s AND applied.res_id = %s AND applied.step = 'reconcile'
+                )
+                """,
+                self._name,
+                self.id,
+            )
+            if outcome == "matched":
+                return line, SQL("t.reconciliation_id = %s AND (t.outcome = 'matched' OR %s)", self.id, found_later)
+            return line, SQL("t.reconciliation_id = %s AND t.outcome = %s AND NOT %s", self.id, outcome, found_later)
+        if operation.step == "reconcile":
+            if outcome in ("paid", "failed"):
+                return payment, SQL("t.status = %s AND %s", outcome, operation._moved_rows(payment, "reconciled"))
+            if outcome in dict(OUTCOMES):
+                return line, operation._noted_rows(outcome)
+        return super()._bulk_rows(operation, outcome)
 
     def _bulk_tables(self, step):
         tables = ["g2p_payment_reconciliation_line"]
@@ -323,23 +344,28 @@ class PaymentReconciliation(models.Model):
             f"operation-{operation.id}",
             operation,
         )
-        self._mark_unapplied(matched)
+        self._mark_unapplied(matched, operation)
         return marked._asdict()
 
-    def _mark_unapplied(self, matched):
+    def _mark_unapplied(self, matched, operation):
         """What was matched and could not be applied: since the file was read the entitlement ended, something holds it
         back, or somebody else recorded the contrary."""
         self.env.cr.execute(
             SQL(
                 """
-                UPDATE g2p_payment_reconciliation_line AS line
-                   SET outcome = CASE WHEN payment.status IS NOT NULL THEN 'contradiction'
-                                      WHEN t.state IN ('approved', 'trans2FSP') THEN 'blocked' ELSE 'not_due' END
-                  FROM g2p_payment AS payment
-                  JOIN g2p_entitlement AS t ON t.id = payment.entitlement_id
-                 WHERE payment.id = line.payment_id AND payment.status IS DISTINCT FROM line.status AND %s
+                WITH unapplied AS (
+                    UPDATE g2p_payment_reconciliation_line AS line
+                       SET outcome = CASE WHEN payment.status IS NOT NULL THEN 'contradiction'
+                                          WHEN t.state IN ('approved', 'trans2FSP') THEN 'blocked' ELSE 'not_due' END
+                      FROM g2p_payment AS payment
+                      JOIN g2p_entitlement AS t ON t.id = payment.entitlement_id
+                     WHERE payment.id = line.payment_id AND payment.status IS DISTINCT FROM line.status AND %s
+                 RETURNING line.outcome, line.id
+                )
+                %s
                 """,
                 matched,
+                operation._note_sql(SQL("SELECT outcome, id FROM unapplied")),
             )
         )
         self.env["g2p.payment.reconciliation.line"].invalidate_model(["outcome"], flush=False)
@@ -364,6 +390,7 @@ class PaymentReconciliation(models.Model):
         cycles._set_distributed_if_complete()
         self._refresh_counters()
         if operation.state == "done":
+            self.env["g2p.payment.contradiction"]._record(self, operation)
             self._transition("applied")
 
     # Counters

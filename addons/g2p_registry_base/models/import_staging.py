@@ -1,17 +1,24 @@
 import json
+import os
 import re
 
 from odoo import fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
-from odoo.addons.g2p_bulk.tools import decimal_text, table_file
+from odoo.addons.g2p_bulk.core import in_test_transaction
+from odoo.addons.g2p_bulk.tools import bounds, decimal_text, table_file
 from odoo.addons.g2p_bulk.tools.table_file import Cell, FileError, copy_text
 
 from .. import import_file
 from .import_mapping import QUESTION_TARGETS
 from .properties import NUMBERS
 
+BACKGROUND_BYTES = 20 << 20  # a file of this size is not read while somebody waits
+WORKBOOK_BYTES = 8  # a workbook is packed: so many bytes of text for one
+ROW_BYTES = 80  # of a usual row, for the bar
+REPORT_ROWS = 20_000
+BAR_KEYS = 100_000
 NAME_TARGETS = ("full_name", "family_name", "given_name")  # the columns that hold a registrant's name
 DATES = ("birthdate", "registration_date")
 IDENTIFIERS = ("id", "group_id", "related_id", "household", "phone", "account_number", "wallet_number", "area_code")
@@ -39,8 +46,62 @@ class RegistrantImport(models.Model):
 
     # -- from the file to staged rows
 
-    def _stage(self):
-        """Stream the file into the staging table, once; memory does not grow with the file."""
+    # -- in the background, where the file is large
+
+    def _text_size(self):
+        """About how many bytes of text the file holds."""
+        with self._open_file() as stream:
+            size = stream.seek(0, os.SEEK_END)
+        return size * WORKBOOK_BYTES if self._file_name().lower().endswith(".xlsx") else size
+
+    def _reads_in_background(self):
+        """Whether reading the file takes longer than a person should wait, and somebody is there to do it."""
+        # sudo: whether a job runner lives
+        operations = self.env["g2p.bulk.operation"].sudo()
+        return self._text_size() >= BACKGROUND_BYTES and operations._runner_is_alive()
+
+    def _estimated_rows(self):
+        return max(self._text_size() // ROW_BYTES, 1)
+
+    def _bulk_source_read(self, operation):
+        """The bar goes by what the file may have of rows, until it is read: not more keys than a bar needs."""
+        return SQL("SELECT generate_series(1, %s) AS key", min(self._estimated_rows(), BAR_KEYS))
+
+    def _bulk_chunk_read(self, operation, low, high):
+        """The whole file, in one piece: it can't be read from the middle."""
+        estimated = self._estimated_rows()
+        scale = min(estimated, BAR_KEYS) / estimated
+        self._stage(lambda rows: operation._report(int(rows * scale)))
+        [[count]] = self.env.execute_query(
+            SQL("SELECT count(*) FROM g2p_registrant_import_line WHERE import_id = %s", self.id)
+        )
+        operation.chunk_ids.filtered(lambda chunk: chunk.low == low).planned = count
+        return {"read": count}
+
+    def _bulk_finish_read(self, operation):
+        if operation.state == "done":
+            self.with_delay(description=self.env._("Check file: %s", self.name))._check_what_was_read()
+
+    def _check_what_was_read(self):
+        """The job after the reading. Jobs may not commit on their own cursor: the check gets a cursor of its own."""
+        if in_test_transaction(self.env.cr):
+            self.sudo()._bulk_start("check")  # sudo: the button that began it checked role and ownership
+            return
+        with self.env.registry.cursor() as cr:
+            self.with_env(self.env(cr=cr)).sudo()._bulk_start("check", mode="queue")  # sudo: as above
+
+    def _reported(self, lines, report):
+        """The same lines; every now and then it is told how many they were."""
+        for number, line in enumerate(lines, 1):
+            yield line
+            if number % REPORT_ROWS == 0:
+                report(number)
+
+    def _stage(self, report=None):
+        """Stream the file into the staging table, once; memory does not grow with the file.
+
+        :param report: called with the number of rows read so far
+        """
         execute = self.env.cr.execute
         execute("DELETE FROM g2p_registrant_import_line WHERE import_id = %s", [self.id])
         with self._open_file() as stream:
@@ -56,7 +117,9 @@ class RegistrantImport(models.Model):
                 self.env,
                 "COPY g2p_registrant_import_line (import_id, row_number, unit, state, problems, column_name, reason, raw, "
                 "data) FROM STDIN",
-                self._copied_rows(rows, header, layout, numbers),
+                self._reported(self._copied_rows(rows, header, layout, numbers), report)
+                if report
+                else self._copied_rows(rows, header, layout, numbers),
             )
         for column in layout:
             if found := numbers.get(column["position"]):
@@ -641,7 +704,7 @@ class RegistrantImport(models.Model):
                     self.env._("is not a number: %(value)s", value=VALUE),
                 ),
                 (SQL("left(%s, 1) = '-'", cell), self.env._("is negative: %(value)s", value=VALUE)),
-                (SQL("(%s)::numeric > 1e12", number), self.env._("is too large: %(value)s", value=VALUE)),
+                (SQL("(%s)::numeric >= %s", number, bounds.MOST), self.env._("is too large: %(value)s", value=VALUE)),
             ],
             "values": [SQL("'income', %s", number)],
         }
@@ -921,14 +984,25 @@ class RegistrantImport(models.Model):
         text = self.env._("is the ID of a registrant already: %(value)s", value=VALUE)
         reason = self._reason(text, SQL("known.value"))
         if self.existing_policy != "update":
+            # whose it is, is told where who brought the file may see them
             known = SQL(
                 """
-                SELECT DISTINCT ON (staged.line_id) staged.line_id, staged.state, staged.column_name, staged.value
-                FROM (%s) staged
+                SELECT DISTINCT ON (staged.line_id) staged.line_id, staged.state, staged.column_name, staged.value, owner.name
+                FROM (%(staged)s) staged
                 JOIN g2p_reg_id ON g2p_reg_id.id_type = staged.id_type AND g2p_reg_id.value_key = staged.value_key
+                LEFT JOIN res_partner owner ON owner.id = g2p_reg_id.partner_id
+                    AND COALESCE(owner.company_id, %(company)s) = %(company)s %(area)s
                 ORDER BY staged.line_id
                 """,
-                self._staged_ids(rows, seen),
+                staged=self._staged_ids(rows, seen),
+                company=self.company_id.id,
+                area=SQL("AND owner.area_id = ANY(%s)", self._allowed_area_ids()) if self._areas() else SQL(),
+            )
+            named = self.env._("is the ID of %(name)s already: %(value)s", name="%2$s", value="%1$s")
+            reason = SQL(
+                "CASE WHEN known.name IS NULL THEN %s ELSE format(%s, left(known.value, 50), known.name) END",
+                reason,
+                named,
             )
             if self.existing_policy == "report":
                 self._refuse_found(SQL("SELECT line_id, column_name, %s AS reason FROM (%s) AS known", reason, known))

@@ -279,6 +279,8 @@ class RegistrantImport(models.Model):
             raise UserError(self.env._("This file was imported already. Upload the corrected rows as a new import."))
         if record.running_operation_id.state in ("pending", "running"):
             record.running_operation_id._refuse_twin()
+        if record._reads_in_background():
+            return self._bulk_start("read", chunk_size=1 << 30, mode="queue")._notification()
         record._stage()
         return self._bulk_start("check")._notification()
 
@@ -408,6 +410,7 @@ class RegistrantImport(models.Model):
     @api.model
     def _bulk_steps(self):
         return super()._bulk_steps() | {
+            "read": self.env._("Read file"),
             "check": self.env._("Check file"),
             "import": self.env._("Import"),
             "undo": self.env._("Undo import"),
@@ -416,6 +419,7 @@ class RegistrantImport(models.Model):
     @api.model
     def _bulk_outcomes(self):
         return {
+            "read": (self.env._("Read"), "done"),
             "good": (self.env._("Good"), "done"),
             "created": (self.env._("Created"), "done"),
             "updated": (self.env._("Updated"), "done"),
@@ -427,7 +431,7 @@ class RegistrantImport(models.Model):
 
     @api.model
     def _bulk_tables(self, step):
-        if step == "check":
+        if step in ("read", "check"):
             return ["g2p_registrant_import_line"]
         return [
             "res_partner",
@@ -438,10 +442,30 @@ class RegistrantImport(models.Model):
             "g2p_group_indicator",
         ]
 
+    def _bulk_rows(self, operation, outcome):
+        """The rows of the file. A check is told by what the rows were before the import changed them."""
+        states = {
+            ("check", "good"): ("ok", "imported", "updated", "undone"),
+            ("import", "created"): ("imported", "undone"),
+            ("import", "updated"): ("updated",),
+            ("undo", "removed"): ("undone",),
+            ("undo", "in_use"): ("imported",),
+        }.get((operation.step, outcome)) or {"skipped": ("skipped",), "refused": ("refused",)}.get(outcome)
+        if not states:
+            return super()._bulk_rows(operation, outcome)
+        key = SQL("t.row_number") if operation.step == "check" else SQL("t.unit")
+        return "g2p.registrant.import.line", SQL(
+            "t.import_id = %s AND t.state = ANY(%s) AND %s",
+            self.id,
+            list(states),
+            operation._in_chunks_with(outcome, key),
+        )
+
     @api.model
     def _bulk_relies_on(self):
         return {
             **super()._bulk_relies_on(),
+            "read": (),
             "check": (),
             "import": ("check",),
             "undo": ("import",),
@@ -452,6 +476,7 @@ class RegistrantImport(models.Model):
     def _bulk_from_states(self):
         return {
             **super()._bulk_from_states(),
+            "read": ("draft", "checked"),
             "check": ("draft", "checked"),
             "import": ("checked", "submitted", "importing"),
             "undo": ("done",),

@@ -5,6 +5,7 @@ class RegistrantImportLine(models.Model):
     """One row of a file: staged, checked, then imported or refused with a reason. Written by the import only."""
 
     _name = "g2p.registrant.import.line"
+    _inherit = ["g2p.bulk.row.mixin"]
     # Cells of a file may be anything.
     _personal_fields = {"raw": "identity", "reason": "identity"}
     _description = "Registrant Import Row"

@@ -50,7 +50,32 @@ class Registry(models.Model):
     def _bulk_source_refresh_indicators(self, operation):
         return SQL("SELECT id AS key FROM res_partner WHERE is_registrant AND is_group")
 
+    def _bulk_rows(self, operation, outcome):
+        if operation.step == "refresh_indicators" and outcome in ("refreshed", "unchanged"):
+            refreshed = operation._noted_rows("refreshed")
+            if outcome == "refreshed":
+                return "res.partner", refreshed
+            return "res.partner", SQL(
+                "t.is_registrant AND t.is_group AND %s AND NOT %s",
+                operation._in_chunks_with(outcome, SQL("t.id")),
+                refreshed,
+            )
+        return super()._bulk_rows(operation, outcome)
+
     def _bulk_chunk_refresh_indicators(self, operation, low, high):
+        # Where each row of figures lies: one that was written lies elsewhere afterwards.
+        self.env.flush_all()
+        self.env.cr.execute("DROP TABLE IF EXISTS g2p_indicator_before")
+        self.env.cr.execute(
+            SQL(
+                """
+                CREATE TEMP TABLE g2p_indicator_before ON COMMIT DROP AS
+                SELECT group_id, ctid::text AS place FROM g2p_group_indicator WHERE group_id > %s AND group_id <= %s
+                """,
+                low,
+                high,
+            )
+        )
         [[groups, refreshed]] = self.env.execute_query(
             SQL(
                 """
@@ -63,6 +88,21 @@ class Registry(models.Model):
                 """,
                 low,
                 high,
+            )
+        )
+        self.env.cr.execute(
+            operation._note_sql(
+                SQL(
+                    """
+                    SELECT 'refreshed', indicator.group_id
+                    FROM g2p_group_indicator AS indicator
+                    LEFT JOIN g2p_indicator_before AS before USING (group_id)
+                    WHERE indicator.group_id > %s AND indicator.group_id <= %s
+                        AND before.place IS DISTINCT FROM indicator.ctid::text
+                    """,
+                    low,
+                    high,
+                )
             )
         )
         self.env["res.partner"]._forget_indicators()

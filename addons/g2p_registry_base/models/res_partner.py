@@ -15,7 +15,7 @@ class ResPartner(models.Model):
     """A registrant: an individual or a group (household, family …) known to the registry."""
 
     _name = "res.partner"
-    _inherit = ["res.partner", "g2p.change.mixin"]  # pylint: disable=consider-merging-classes-inherited
+    _inherit = ["res.partner", "g2p.change.mixin", "g2p.bulk.row.mixin"]  # pylint: disable=consider-merging-classes-inherited
     # Changes of people are for those who may see the person, auditors too.
     _changes_personal = True
     _changes_where = "row.is_registrant"

@@ -1,4 +1,5 @@
 from odoo import api, fields, models
+from odoo.fields import Domain
 from odoo.tools import SQL
 
 # OpenG2P's names of the fields, and the column of g2p.group.indicator that each shows.
@@ -122,6 +123,18 @@ class ResPartner(models.Model):
         if column in MAY_BE_UNKNOWN:
             return SQL("(%s) OR %s IS NULL", condition, figure)
         return SQL("(%s) OR %s = 0", condition, figure)
+
+    @api.model
+    def _unknown_domain(self, name):
+        """The groups of which a figure is not known; None where it always is. A search for the figure never finds them."""
+        if INDICATORS.get(name) not in MAY_BE_UNKNOWN:
+            return None
+        column = SQL.identifier(INDICATORS[name])
+        return Domain(
+            "id",
+            "in",
+            SQL("(SELECT indicator.group_id FROM g2p_group_indicator AS indicator WHERE indicator.%s IS NULL)", column),
+        )
 
     @api.model
     def _flush_indicator_sources(self):

@@ -21,6 +21,7 @@ from odoo.tools import SQL, mute_logger
 from odoo.addons.g2p_bulk.tests.statements import counting_statements
 
 from .. import import_file
+from ..models import import_staging
 from .test_import import REPOSITORY, as_csv
 
 # Of a table's columns, those that tell rows or moments apart rather than what was entered.
@@ -227,7 +228,7 @@ class TestImportExisting(ImportCase):
         record = self.imported(rows, existing_policy="skip")
         self.assertEqual((record.imported_count, record.skipped_count, record.refused_count), (1, 1, 0))
         line = record.line_ids.filtered(lambda line: line.state == "skipped")
-        self.assertIn("registrant already", line.reason)
+        self.assertIn("is the ID of OLD, ANN already", line.reason)
 
     def test_update(self):
         person = self.existing()
@@ -369,7 +370,7 @@ class TestImportFiles(ImportCase):
             "Date of birth: is not a date",
             "Income: is not a number: many",
             "E-mail: is not an e-mail",
-            "National ID: is the ID of a registrant already: N-1",
+            "National ID: is the ID of SOW, ANN already: N-1",
             "Token ID: starts like a spreadsheet formula",
         ):
             self.assertIn(words, refused[2][1])
@@ -648,6 +649,94 @@ class TestImportLife(ImportCase):
         with self.assertRaises(UserError):
             record.unlink()
         self.new_import(self.rows()).unlink()
+
+
+@tagged("post_install", "-at_install")
+class TestImportInBackground(ImportCase):
+    """A large file is read by a job, with a bar, and checked by another when it is read."""
+
+    def setUp(self):
+        super().setUp()
+        self.reported = []
+        operations = self.env.registry["g2p.bulk.operation"]
+        report = operations._report
+
+        def noted(operation, rows):
+            report(operation, rows)  # nothing may be read from the database while COPY runs
+            self.reported.append(rows)
+
+        self.patch(import_staging, "BACKGROUND_BYTES", 10_000)
+        self.patch(import_staging, "REPORT_ROWS", 100)
+        self.patch(operations, "_runner_is_alive", lambda self: True)
+        self.patch(operations, "_report", noted)
+
+    def jobs(self, record, step):
+        operation = self.env["g2p.bulk.operation"].search(
+            [("res_model", "=", record._name), ("res_id", "=", record.id), ("step", "=", step)],
+            order="id desc",
+            limit=1,
+        )
+        for chunk in operation.chunk_ids:
+            chunk._run_job()
+        operation.invalidate_recordset()
+        return operation
+
+    def test_a_large_file_is_read_and_checked_by_jobs(self):
+        rows = [["Full name", "Date of birth"], *([f"Person{number} Here", "1990-01-01"] for number in range(1_000))]
+        record = self.new_import(rows)
+        action = record.action_check()
+        self.assertIn("in the background", action["params"]["message"])
+        self.assertFalse(record.line_ids, "nothing was read in the request")
+        with self.assertRaisesRegex(UserError, "already running"):
+            record.action_check()
+        with self.assertRaises(UserError):
+            record.action_import()
+        operation = self.jobs(record, "read")
+        self.assertEqual((operation.state, operation.counts, operation.planned), ("done", {"read": 1_000}, 1_000))
+        self.assertEqual(operation.progress, 100)
+        self.assertTrue(len(self.reported) == 10 and self.reported == sorted(self.reported), self.reported)
+        operation.write({"state": "running", "partial": 400})
+        operation.chunk_ids.write({"state": "pending", "counts": False})
+        self.env.flush_all()
+        operation.invalidate_recordset(["progress"])
+        self.assertEqual(operation.progress, 40, "the bar goes by what is reported")
+        operation.partial = 5_000
+        self.assertEqual(operation.progress, 99, "and an estimate is never the end")
+        operation.chunk_ids.write({"state": "done", "counts": {"read": 1_000}})
+        operation.state = "done"
+        job = self.env["queue.job"].search([("method_name", "=", "_check_what_was_read")], order="id desc", limit=1)
+        self.assertEqual((job.records, list(job.args)), (record, []))
+        job.records.with_user(self.registrar)._check_what_was_read()
+        self.assertEqual(self.jobs(record, "check").state, "done")
+        self.assertEqual((record.state, record.ok_count), ("checked", 1_000))
+
+    def test_a_large_workbook_too(self):
+        book = openpyxl.Workbook()
+        book.active.append(["Full name"])
+        for number in range(500):
+            book.active.append([f"Person{number} Here"])
+        stream = io.BytesIO()
+        book.save(stream)
+        record = self.new_import(stream.getvalue(), "people.xlsx")
+        record.action_check()
+        self.assertEqual(self.jobs(record, "read").counts, {"read": 500})
+
+    @mute_logger("odoo.addons.g2p_bulk.models.bulk_operation")
+    def test_a_file_that_can_not_be_read_says_so_and_another_one_can(self):
+        record = self.new_import(b"Full name\n" + b"Ana Sow\n" * 2_000 + b'"Ben\n')
+        record.action_check()
+        operation = self.jobs(record, "read")
+        self.assertEqual(operation.state, "failed")
+        self.assertIn("From row 2002 on the file can't be read", operation.last_error)
+        self.assertFalse(record.line_ids)
+        record.file = base64.b64encode(b"Full name\nAnn Sow\n")
+        record.action_check()
+        self.assertEqual((record.state, record.ok_count), ("checked", 1))
+
+    def test_a_small_file_is_read_at_once(self):
+        record = self.new_import([["Full name"], ["Ann Sow"]])
+        record.action_check()
+        self.assertEqual(record.state, "checked")
 
 
 @tagged("post_install", "-at_install")

@@ -35,7 +35,8 @@ class ProgramScenarioResult(models.Model):
         required=True,
         readonly=True,
     )
-    key = fields.Char(required=True, readonly=True)
+    # Not required: the key of the whole is empty.
+    key = fields.Char(readonly=True)
     name = fields.Char(readonly=True)
     sequence = fields.Integer(readonly=True)
     beneficiaries = fields.Integer(readonly=True)

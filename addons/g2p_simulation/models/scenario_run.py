@@ -27,6 +27,21 @@ class ProgramScenario(models.Model):
             "others": (_("Would not get it"), "skipped"),
         }
 
+    def _bulk_rows(self, operation, outcome):
+        """Registrants as they were judged: nothing else tells afterwards. The others are whoever was looked at beside."""
+        if outcome in ("chosen", "nothing_due", "set_aside", "unknown"):
+            return "res.partner", operation._noted_rows(outcome)
+        if outcome == "others":
+            return "res.partner", SQL(
+                """
+                t.id IN (SELECT key FROM (%s) AS looked_at)
+                AND NOT EXISTS (SELECT FROM g2p_bulk_row AS noted WHERE noted.operation_id = %s AND noted.res_id = t.id)
+                """,
+                self._bulk_source_simulate(operation),
+                operation.id,
+            )
+        return super()._bulk_rows(operation, outcome)
+
     def _bulk_parents(self):
         return [*super()._bulk_parents(), self.program_id]
 
@@ -176,7 +191,7 @@ class ProgramScenario(models.Model):
                       FROM counted
                      ORDER BY dimension, key
                         ON CONFLICT (scenario_id, dimension, key) DO UPDATE SET %(added)s
-                )
+                ), noted AS (%(noted)s)
                 SELECT COUNT(*) FILTER (WHERE chosen),
                        COUNT(*) FILTER (WHERE qualifies AND set_aside),
                        COUNT(*) FILTER (WHERE qualifies AND NOT set_aside AND amount IS NULL),
@@ -200,6 +215,22 @@ class ProgramScenario(models.Model):
                     for measure in MEASURES
                 ),
                 scenario=self.id,
+                noted=operation._note_sql(
+                    SQL(
+                        """
+                        SELECT judged.outcome, judged.registrant_id
+                          FROM (
+                                SELECT registrant_id,
+                                       CASE WHEN chosen THEN 'chosen'
+                                            WHEN qualifies AND set_aside THEN 'set_aside'
+                                            WHEN qualifies THEN 'nothing_due'
+                                            WHEN unknown AND NOT set_aside THEN 'unknown' END AS outcome
+                                  FROM person
+                               ) AS judged
+                         WHERE judged.outcome IS NOT NULL
+                        """
+                    )
+                ),
             )
         )
         chosen, set_aside, nothing_due, unknown = self.env.cr.fetchone()

@@ -1,5 +1,6 @@
-from odoo.exceptions import UserError
+from odoo.exceptions import UserError, ValidationError
 from odoo.tests import Form, tagged
+from odoo.tools import SQL
 
 from odoo.addons.g2p_pmt.tests.common import PMTCase
 
@@ -51,6 +52,33 @@ class TestSimulationPMT(PMTCase):
         self.assertEqual((scenario.beneficiaries, scenario.data_missing, scenario.cost_per_cycle), (1, 1, 100))
         self.assertEqual(self.bands(scenario), {"Poor": 1, "Not known": 0})
         self.assertEqual(self.env["g2p.pmt.score"].search_count([]), before)
+
+    def test_amounts_by_answers_and_scores(self):
+        """2 for each hectare that the household said to have, or for each point of its score: 100 + 2 × 10."""
+        self.compute()
+        manager = self.grant.get_manager(self.grant.MANAGER_ENTITLEMENT).with_user(self.manager)
+        for figure in ("application:land", "pmt:score"):
+            manager.write({"amount_per_individual_in_group": 2, "multiplier": figure, "max_individual_in_group": 30})
+            scenario = self.scenario(figure)
+            scenario.action_simulate()
+            self.assertEqual((scenario.beneficiaries, scenario.cost_per_cycle), (1, 120), figure)
+            lines = manager._entitlement_lines(
+                SQL("SELECT unnest(%s) AS registrant_id", (self.low + self.high + self.unknown).ids), None, None
+            )
+            told = {
+                registrant: (amount and float(amount), missing)
+                for registrant, amount, missing in self.env.execute_query(
+                    SQL("SELECT registrant_id, amount, missing FROM (%s) AS line", lines)
+                )
+            }
+            missing = {"application:land": "Land", "pmt:score": "Score"}[figure]
+            self.assertEqual(
+                told, {self.low.id: (120, None), self.high.id: (160, None), self.unknown.id: (None, missing)}, figure
+            )
+        # the score is no figure of a program without a means test
+        other = self.program("Plain", target_type="group").get_manager(self.grant.MANAGER_ENTITLEMENT)
+        with self.assertRaisesRegex(ValidationError, "has no figure"):
+            other.with_user(self.manager).write({"amount_per_individual_in_group": 2, "multiplier": "pmt:score"})
 
     def test_a_scenario_typed_in_starts_from_the_program(self):
         """The form sends the settings, which it does not know yet, as empty."""

@@ -12,6 +12,8 @@ import { useService } from "@web/core/utils/hooks";
 import { DomainField, domainField } from "@web/views/fields/domain/domain_field";
 
 const NUMBERS = ["integer", "float", "monetary"];
+// In the words of people who write rules
+const WORDS = { ">=": _t("at least"), "<=": _t("at most"), ">": _t("more than"), "<": _t("less than"), child_of: _t("in or within") };
 let offered;
 
 /** {model: fields that conditions may use}; asked of the server once, it refuses all others anyway. */
@@ -35,6 +37,9 @@ function defaultCondition(fieldDefs, names) {
 function operatorsOf(fieldDef) {
     if (NUMBERS.includes(fieldDef?.type) && !fieldDef.is_property) {
         return [">=", "<=", "=", "!=", "between", ">", "<"];
+    }
+    if (fieldDef?.relation === "g2p.area") {
+        return ["child_of", "in", "not in", "set", "not set"];
     }
     if (fieldDef?.type === "one2many") {
         return ["set", "not set"];
@@ -66,7 +71,20 @@ export class ConditionsSelector extends DomainSelector {
     }
 
     getOperatorEditorInfo(fieldDef) {
-        return getOperatorEditorInfo(operatorsOf(fieldDef), fieldDef);
+        const info = getOperatorEditorInfo(operatorsOf(fieldDef), fieldDef);
+        const isNumber = NUMBERS.includes(fieldDef?.type);
+        return {
+            ...info,
+            extractProps: (params) => {
+                const props = info.extractProps(params);
+                const words = (key, label) =>
+                    key in WORDS && (isNumber || key === "child_of") ? WORDS[key] : label;
+                return {
+                    ...props,
+                    options: props.options.map(([key, label]) => [key, words(key, label)]),
+                };
+            },
+        };
     }
 
     getPathEditorInfo(resModel, condition) {
