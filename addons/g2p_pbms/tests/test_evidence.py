@@ -11,6 +11,7 @@ from odoo.addons.g2p_programs.tests.money import MoneyCase
 
 # Models that hold files and are guarded otherwise, or hold none that anything is decided by.
 NOT_EVIDENCE = {
+    "g2p.program": "documents: kept by g2p.document.mixin, removed by administrators",
     "g2p.eligibility.list.load": "a wizard: the rows are kept, not the file",
     "g2p.pmt.import": "a wizard: what it makes is a draft version",
 }
@@ -74,7 +75,7 @@ class TestEvidence(MoneyCase):
             ]
             if files:
                 with self.subTest(model=name, fields=files):
-                    self.assertTrue(issubclass(model, mixin) or name in NOT_EVIDENCE)
+                    self.assertTrue(issubclass(model, mixin) or name in NOT_EVIDENCE, f"{name}: {files}")
                 found.add(name)
         self.assertLessEqual(
             {
@@ -144,6 +145,25 @@ class TestEvidence(MoneyCase):
             application.invalidate_recordset()
             self.locked(application, paper)
 
+    def test_documents_of_registrants_and_programs(self):
+        """Nobody changes them; the web client's route, which is superuser, removes them for administrators only."""
+        tag = self.env["g2p.document.tag"].create({"name": "Decree"})
+        registrar = new_test_user(self.env, login="evidence registrar", groups="g2p_registry_base.group_g2p_registrar")
+        for record in (self.small, self.grant):
+            paper = self.env["ir.attachment"].create(
+                {
+                    "name": "decree.pdf",
+                    "raw": b"%PDF-1.4",
+                    "res_model": record._name,
+                    "res_id": record.id,
+                    "g2p_document_tag_id": tag.id,
+                }
+            )
+            for user in (registrar, self.manager):
+                mine = paper.with_env(self.env(user=user.id, su=True))
+                self.refused(mine, ("write", {"raw": b"%PDF-1.5"}), ("write", {"res_id": 0}), ("unlink",))
+            paper.with_user(self.chief).unlink()
+
     def threads(self):
         """A record of every model of the suite that has a chatter, and a registrant."""
         for name, model in sorted(self.env.registry.items()):
@@ -162,6 +182,13 @@ class TestEvidence(MoneyCase):
         self.paid_out()
         self.env["g2p.program.scenario"].with_user(self.manager).create(
             {"name": "What if", "program_id": self.grant.id}
+        )
+        self.env.cr.execute(
+            """
+            INSERT INTO g2p_payment_correction (kind, program_id, company_id, reason, evidence, afterwards, state, requested_by, requested_on)
+            VALUES ('wrong', %s, %s, 'Typed wrongly', 'Letter 7', 'reissue', 'requested', %s, now())
+            """,
+            [self.grant.id, self.grant.company_id.id, self.manager.id],
         )
         seen = set()
         for name, record in self.threads():

@@ -2,6 +2,8 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, ValidationError
 from odoo.tools.mimetypes import guess_mimetype
 
+from odoo.addons.g2p_bulk.models.evidence import is_open
+
 APPLICATION = "g2p.program.registrant_info"
 KEPT = (
     "raw",
@@ -48,15 +50,20 @@ class IrAttachment(models.Model):
 
     def unlink(self):
         self._check_open_applications()
-        if not self.env.su and self._documents_of_records():
-            if not self.env.user.has_group("g2p_registry_base.group_g2p_admin"):
-                raise AccessError(
-                    self.env._(
-                        "Only an administrator removes documents of registrants and programs. Add a new one instead, or say "
-                        "until when the old one is valid."
-                    )
-                )
+        self._refuse_removal_of_documents()
         return super().unlink()
+
+    def _refuse_removal_of_documents(self):
+        """Also where the web client's route removes as superuser: it is the user who is asked."""
+        if is_open(self.env) or self.env.user.has_group("g2p_registry_base.group_g2p_admin"):
+            return
+        if self._documents_of_records():
+            raise AccessError(
+                self.env._(
+                    "Only an administrator removes documents of registrants and programs. Add a new one instead, or say "
+                    "until when the old one is valid."
+                )
+            )
 
     def _documents_of_records(self):
         """The documents among these that belong to records with documents, other than applications."""
@@ -72,7 +79,7 @@ class IrAttachment(models.Model):
 
     def _refuse_change_of_documents(self, vals):
         """What was shown once is not another paper tomorrow, nor an ordinary file."""
-        if self.env.su or not (
+        if is_open(self.env) or not (
             vals.keys() & set(KEPT) or ("g2p_document_tag_id" in vals and not vals["g2p_document_tag_id"])
         ):
             return
