@@ -50,18 +50,18 @@ class IrAttachment(models.Model):
 
     def unlink(self):
         self._check_open_applications()
-        self._refuse_removal_of_documents()
         return super().unlink()
 
-    def _refuse_removal_of_documents(self):
+    @api.ondelete(at_uninstall=False)
+    def _unlink_documents_by_administrators(self):
         """Also where the web client's route removes as superuser: it is the user who is asked."""
         if is_open(self.env) or self.env.user.has_group("g2p_registry_base.group_g2p_admin"):
             return
         if self._documents_of_records():
             raise AccessError(
                 self.env._(
-                    "Only an administrator removes documents of registrants and programs. Add a new one instead, or say "
-                    "until when the old one is valid."
+                    "Only an administrator removes documents of registrants and programs. Add a new one instead, or say until "
+                    "when the old one is valid."
                 )
             )
 
