@@ -11,7 +11,7 @@ from odoo.addons.g2p_programs.tests.money import MoneyCase
 
 # Models that hold files and are guarded otherwise, or hold none that anything is decided by.
 NOT_EVIDENCE = {
-    "g2p.program": "documents: kept by g2p.document.mixin, removed by administrators",
+    "g2p.program": "documents of a program: fixed from the first day by g2p_program_registrant_info's guard of documents",
     "g2p.eligibility.list.load": "a wizard: the rows are kept, not the file",
     "g2p.pmt.import": "a wizard: what it makes is a draft version",
 }
