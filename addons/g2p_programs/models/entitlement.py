@@ -62,6 +62,7 @@ class Entitlement(models.Model):
     _changes_on = "partner_id"
     _changes_parent = "cycle_id"
 
+    _fixed_fields = ("cycle_id",)
     _protected_fields = (
         "state",
         "code",
