@@ -25,6 +25,8 @@
         "data/eligibility_data.xml",
         "wizards/program_create_views.xml",
         "wizards/assign_program_views.xml",
+        "wizards/program_pause_views.xml",
+        "wizards/entitlement_create_views.xml",
         "wizards/membership_change_views.xml",
         "wizards/multi_entitlement_approval_views.xml",
         "wizards/payment_reconciliation_views.xml",

@@ -1,3 +1,4 @@
+from . import document_mixin
 from . import condition_catalogue
 from . import program_definition
 from . import program
@@ -11,3 +12,5 @@ from . import cycle
 from . import entitlement
 from . import payment
 from . import res_partner
+from . import import_mapping
+from . import registrant_import

@@ -5,11 +5,16 @@ from .registrant_info import OPEN_STATES
 
 
 class Program(models.Model):
-    _inherit = "g2p.program"
+    _name = "g2p.program"
+    _inherit = ["g2p.program", "g2p.document.mixin"]
 
     multiple_form_submission = fields.Boolean(
         "Several applications",
         help="A registrant may apply again while an application is open, or after it was completed.",
+    )
+    # The name by which OpenG2P's clients know it
+    is_multiple_form_submission = fields.Boolean(
+        related="multiple_form_submission", readonly=False, string="Several submissions of the form"
     )
     application_preview = fields.Properties(
         "Questions",

@@ -58,6 +58,7 @@ class Cycle(models.Model):
         self.ensure_one()
         self._check_can(GROUP_MANAGER)
         self._require_state("approved")
+        self.program_id._check_not_paused(only_held=True)
         return self._bulk_start("prepare_payments")._notification()
 
     def send_payment(self):
@@ -65,6 +66,7 @@ class Cycle(models.Model):
         self.ensure_one()
         self._check_can(GROUP_MANAGER)
         self._require_state("approved")
+        self.program_id._check_not_paused(only_held=True)
         return self._bulk_start("send")._notification()
 
     def action_mark_payments(self):

@@ -15,7 +15,7 @@ class PaymentBatch(models.Model):
 
     _name = "g2p.payment.batch"
     _description = "Payment batch"
-    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _inherit = ["mail.thread", "mail.activity.mixin", "g2p.evidence.mixin"]
     _order = "id desc"
 
     _name_uniq = models.Constraint("UNIQUE (name)", "This reference belongs to another batch.")
@@ -118,6 +118,7 @@ class PaymentBatch(models.Model):
             if batch.cycle_id.state != "approved":
                 raise UserError(self.env._("%s is not approved, so nothing is sent.", batch.cycle_id.display_name))
             batch.cycle_id._bulk_check("send_batch")
+            batch.program_id._check_not_paused(only_held=True)
             # sudo: role and access on the batch were checked above
             manager = batch.sudo().program_id.get_manager(batch.program_id.MANAGER_PAYMENT)
             sent += manager._send_batch(batch)

@@ -24,6 +24,7 @@ class ProgramDefinition(models.Model):
     _description = "Program definition"
     _order = "program_mnemonic"
     _rec_name = "program_mnemonic"
+    _fixed_fields = ("company_id",)
 
     _program_mnemonic_uniq = models.Constraint(
         "UNIQUE (program_mnemonic)", "A program with this mnemonic exists already: choose another mnemonic."
@@ -88,6 +89,8 @@ class ProgramDefinition(models.Model):
                 )
             )
         result = super().write(vals)
+        if "currency_id" in vals:
+            self.benefit_code_line_ids._check_currency()
         if "disbursement_frequency" in vals and not self.env.context.get("g2p_frequency_known"):
             managers = self.env["g2p.cycle.manager.default"]
             recurrence = managers._recurrence_of(vals["disbursement_frequency"])

@@ -69,6 +69,9 @@ class ProgramMembership(models.Model):
     enrollment_date = fields.Datetime(readonly=True, copy=False)
     exit_date = fields.Datetime(readonly=True, copy=False, help="When the member exited or graduated.")
     paused_until = fields.Date(readonly=True, copy=False, help="On this day the member is resumed by itself.")
+    registrant_id = fields.Integer(
+        "Registrant's number", compute="_compute_registrant_id", help="The name by which OpenG2P's clients know it."
+    )
     last_deduplication = fields.Datetime(related="program_id.last_deduplication")
     deduplication_status = fields.Selection(
         [("new", "New"), ("processing", "Processing"), ("verified", "Verified"), ("duplicated", "Duplicated")],
@@ -114,6 +117,11 @@ class ProgramMembership(models.Model):
         for membership in self:
             membership.display_name = f"{membership.partner_id.name or ''} · {membership.program_id.name or ''}"
 
+    @api.depends("partner_id")
+    def _compute_registrant_id(self):
+        for membership in self:
+            membership.registrant_id = membership.partner_id.id
+
     # Constraints
 
     @api.constrains("partner_id", "program_id")
@@ -143,6 +151,7 @@ class ProgramMembership(models.Model):
         for program in memberships.program_id:
             if program.state == "ended":
                 raise UserError(self.env._("%s has ended: nobody can be added to it.", program.name))
+            program._check_not_paused()
         memberships.program_id._bulk_check("edit_members")
         memberships.program_id._refresh_counters()
         return memberships

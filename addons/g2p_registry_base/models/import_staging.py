@@ -11,7 +11,6 @@ from odoo.addons.g2p_bulk.tools import bounds, decimal_text, table_file
 from odoo.addons.g2p_bulk.tools.table_file import Cell, FileError, copy_text
 
 from .. import import_file
-from .import_mapping import QUESTION_TARGETS
 from .properties import NUMBERS
 
 BACKGROUND_BYTES = 20 << 20  # a file of this size is not read while somebody waits
@@ -252,14 +251,10 @@ class RegistrantImport(models.Model):
 
     def _questions_of(self, lines):
         """{column: what the layout has to know of the question that it answers}"""
-        mapping, known = self.mapping_id, {}
-        for line in lines.filtered(lambda line: line.target in QUESTION_TARGETS):
-            target_type = "group" if line.target == "group_attribute" else self.target_type
-            found = [
-                question
-                for _type, question in mapping._questions(target_type, self.company_id)
-                if question["name"] == line.question
-            ]
+        known = {}
+        for line in lines.filtered("question"):
+            asked = line._asked(self.target_type, self.company_id)
+            found = [question for question in asked if question["name"] == line.question]
             if not found:
                 raise UserError(
                     self.env._(
@@ -381,7 +376,7 @@ class RegistrantImport(models.Model):
         area_id = SQL("area.id") if area else SQL("NULL::integer")
         if len(self._areas()) == 1:
             area_id = SQL("COALESCE(%s, %s)", area_id, self._areas().id)
-        for target, key in (("attribute", "attributes"), ("group_attribute", "group_attributes")):
+        for target, key in self.env["g2p.registrant.import.mapping.line"]._question_targets().items():
             if answers := [
                 SQL("%s::text, %s", c["question"], SQL(f"a{int(c['position'])}")) for c in self._columns(target)
             ]:
@@ -984,14 +979,25 @@ class RegistrantImport(models.Model):
         text = self.env._("is the ID of a registrant already: %(value)s", value=VALUE)
         reason = self._reason(text, SQL("known.value"))
         if self.existing_policy != "update":
+            # whose it is, is told where who brought the file may see them
             known = SQL(
                 """
-                SELECT DISTINCT ON (staged.line_id) staged.line_id, staged.state, staged.column_name, staged.value
-                FROM (%s) staged
+                SELECT DISTINCT ON (staged.line_id) staged.line_id, staged.state, staged.column_name, staged.value, owner.name
+                FROM (%(staged)s) staged
                 JOIN g2p_reg_id ON g2p_reg_id.id_type = staged.id_type AND g2p_reg_id.value_key = staged.value_key
+                LEFT JOIN res_partner owner ON owner.id = g2p_reg_id.partner_id
+                    AND COALESCE(owner.company_id, %(company)s) = %(company)s %(area)s
                 ORDER BY staged.line_id
                 """,
-                self._staged_ids(rows, seen),
+                staged=self._staged_ids(rows, seen),
+                company=self.company_id.id,
+                area=SQL("AND owner.area_id = ANY(%s)", self._allowed_area_ids()) if self._areas() else SQL(),
+            )
+            named = self.env._("is the ID of %(name)s already: %(value)s", name="%2$s", value="%1$s")
+            reason = SQL(
+                "CASE WHEN known.name IS NULL THEN %s ELSE format(%s, left(known.value, 50), known.name) END",
+                reason,
+                named,
             )
             if self.existing_policy == "report":
                 self._refuse_found(SQL("SELECT line_id, column_name, %s AS reason FROM (%s) AS known", reason, known))

@@ -1,5 +1,5 @@
 from odoo import Command
-from odoo.exceptions import UserError
+from odoo.exceptions import AccessError, UserError
 from odoo.tests import TransactionCase, new_test_user, tagged
 
 
@@ -117,7 +117,11 @@ class TestChanges(TransactionCase):
             .create({"partner_id": self.person.id, "acc_number": "OTHER"})
         )
         since = other.changed_at
-        other.is_primary = True
+        with self.assertRaisesRegex(UserError, "Say why"):
+            other.is_primary = True
+        with self.assertRaisesRegex(UserError, "Say why"):
+            other.create({"partner_id": self.person.id, "acc_number": "THIRD", "is_primary": True})
+        other.write({"is_primary": True, "change_reason": "Closer branch"})
         self.assertEqual(
             [(old, new, user) for _field, old, new, user, _why in self.changes("res.partner.bank", field="is_primary")],
             [
@@ -139,7 +143,9 @@ class TestChanges(TransactionCase):
         self.account.with_context(g2p_reason="Test").write({"sequence": 4})
         self.env.flush_all()
         self.assertEqual(self.stamp(), before)
-        self.account.with_context(g2p_reason="Test").write({"provider": "M-Pesa", "changed_at": "2020-01-01"})
+        with self.assertRaises(AccessError):
+            self.account.with_context(g2p_reason="Test").write({"provider": "M-Pesa", "changed_at": "2020-01-01"})
+        self.account.with_context(g2p_reason="Test").write({"provider": "M-Pesa"})
         self.env.flush_all()
         self.assertGreater(self.stamp()[0], before[0])
         self.assertEqual(self.stamp()[1], self.registrar.id)
