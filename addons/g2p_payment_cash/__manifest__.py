@@ -7,11 +7,13 @@
     "license": "LGPL-3",
     "depends": ["g2p_programs"],
     "data": [
+        "security/g2p_payment_cash_groups.xml",
         "security/ir.model.access.csv",
         "security/g2p_payment_cash_rules.xml",
         "views/g2p_program_payment_manager_cash_views.xml",
         "views/g2p_entitlement_views.xml",
         "views/g2p_payment_batch_views.xml",
+        "views/g2p_cash_desk_views.xml",
     ],
     "uninstall_hook": "uninstall_hook",
 }

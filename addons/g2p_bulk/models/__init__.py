@@ -1,3 +1,4 @@
+from . import bounds
 from . import base
 from . import ir_logging
 from . import change_history

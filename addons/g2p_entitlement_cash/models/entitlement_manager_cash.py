@@ -32,6 +32,9 @@ class CashEntitlementManager(models.Model):
     )
     max_amount = fields.Monetary("Maximum amount", default=0, help="Nobody gets more in a cycle. 0 means no maximum.")
 
+    def _chosen_benefit_codes(self):
+        return super()._chosen_benefit_codes() | self.entitlement_item_ids.benefit_code_id
+
     @api.constrains("entitlement_item_ids")
     def _check_items(self):
         for manager in self:
@@ -69,20 +72,29 @@ class CashEntitlementManager(models.Model):
         return self._priced_lines(
             SQL(
                 """
-                SELECT told.registrant_id, 0 AS item_id,
-                       COALESCE(SUM(told.amount * told.number) FILTER (WHERE told.certain), 0) AS amount,
-                       CASE WHEN bool_or(told.certain) THEN
-                            jsonb_build_object('items', jsonb_agg(
-                                jsonb_build_object('item', told.name, 'amount', told.amount, 'multiplier', told.number,
-                                                   'of', told.figure)
-                                ORDER BY told.position
-                            ) FILTER (WHERE told.certain))
-                            ELSE jsonb_build_object('not_met', to_jsonb(%(names)s::text[])) END AS terms,
-                       %(cap)s::numeric AS cap,
-                       string_agg(DISTINCT CASE WHEN told.unknown AND NOT told.certain THEN told.condition_words
-                                                WHEN told.unknown THEN told.number_words END, ', ') AS missing
-                  FROM (SELECT judged.*, %(unknown)s AS unknown FROM (%(judged)s) AS judged) AS told
-                 GROUP BY told.registrant_id
+                SELECT registrant_id, benefit_code_id, 0 AS item_id, amount, terms,
+                       -- Nobody gets more in all: what comes first in the list takes first.
+                       CASE WHEN %(cap)s::numeric IS NOT NULL
+                            THEN GREATEST(%(cap)s::numeric - COALESCE(SUM(amount) OVER (
+                                PARTITION BY registrant_id ORDER BY position
+                                ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+                            ), 0), 0) END AS cap,
+                       missing
+                  FROM (
+                        SELECT told.registrant_id, told.benefit_code_id, MIN(told.position) AS position,
+                               COALESCE(SUM(told.amount * told.number) FILTER (WHERE told.certain), 0) AS amount,
+                               CASE WHEN bool_or(told.certain) THEN
+                                    jsonb_build_object('items', jsonb_agg(
+                                        jsonb_build_object('item', told.name, 'amount', told.amount,
+                                                           'multiplier', told.number, 'of', told.figure)
+                                        ORDER BY told.position
+                                    ) FILTER (WHERE told.certain))
+                                    ELSE jsonb_build_object('not_met', to_jsonb(%(names)s::text[])) END AS terms,
+                               string_agg(DISTINCT CASE WHEN told.unknown AND NOT told.certain THEN told.condition_words
+                                                        WHEN told.unknown THEN told.number_words END, ', ') AS missing
+                          FROM (SELECT judged.*, %(unknown)s AS unknown FROM (%(judged)s) AS judged) AS told
+                         GROUP BY told.registrant_id, told.benefit_code_id
+                       ) AS by_code
                 """,
                 names=items.mapped("name"),
                 cap=decimal(self.max_amount) or None,
@@ -96,7 +108,7 @@ class CashEntitlementManager(models.Model):
 
         :return SQL: columns `registrant_id`, `position`, `name`, `figure` (its key), `amount`, `certain` and `possible`
             (whether the condition is met), `number` (NULL: not known), `condition_words` and `number_words` (which data may
-            be missing).
+            be missing), `benefit_code_id`.
         """
         catalogue = self.env["g2p.condition.catalogue"].sudo()  # sudo: as the figures of the items
         asked, rows, figures = [], [], []
@@ -114,7 +126,7 @@ class CashEntitlementManager(models.Model):
                 asked.append(SQL("%s AS %s", maybe, possible))
             rows.append(
                 SQL(
-                    "(%s, %s::text, %s::text, %s::numeric, asked.%s, %s, asked.%s, %s::text, %s::text)",
+                    "(%s, %s::text, %s::text, %s::numeric, asked.%s, %s, asked.%s, %s::text, %s::text, %s::integer)",
                     position,
                     item.name,
                     figure.key if figure else None,
@@ -123,6 +135,7 @@ class CashEntitlementManager(models.Model):
                     SQL("asked.%s OR asked.%s", certain, possible) if maybe else SQL("asked.%s", certain),
                     number,
                     *item._missing_words(),
+                    (item.benefit_code_id or self._benefit_code()).id or None,
                 )
             )
         # OFFSET 0 keeps the planner from asking a set again at each place where its answer is used.
@@ -137,7 +150,8 @@ class CashEntitlementManager(models.Model):
                     OFFSET 0
                    ) AS asked
              CROSS JOIN LATERAL (VALUES %(rows)s)
-                AS item (position, name, figure, amount, certain, possible, number, condition_words, number_words)
+                AS item (position, name, figure, amount, certain, possible, number, condition_words, number_words,
+                         benefit_code_id)
             """,
             asked=SQL(", ").join(asked),
             members=members,

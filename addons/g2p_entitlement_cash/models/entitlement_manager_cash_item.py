@@ -56,6 +56,20 @@ class CashEntitlementItem(models.Model):
     def _condition_fields(self):
         return {**super()._condition_fields(), "condition": "res.partner"}
 
+    benefit_code_id = fields.Many2one(
+        "g2p.benefit.codes",
+        "Benefit code",
+        domain="[('id', 'in', cash_benefit_code_ids)]",
+        ondelete="restrict",
+        help="Which of the program's cash benefits the item pays: what has a code of its own is an entitlement of its own. "
+        "Empty: the manager's.",
+    )
+    cash_benefit_code_ids = fields.Many2many(related="entitlement_id.cash_benefit_code_ids")
+
+    @api.constrains("benefit_code_id")
+    def _check_benefit_code(self):
+        self.entitlement_id._check_benefit_code()
+
     def _figure_fields(self):
         return (*super()._figure_fields(), "multiplier")
 

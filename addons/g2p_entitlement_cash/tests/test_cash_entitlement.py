@@ -76,6 +76,37 @@ class TestCashEntitlement(ProgramsCase):
         )
         self.assertEqual(self.prepared(), {self.earner: (57, 0), self.idle: (57, 0), self.unknown: (50, 0)})
 
+    def test_items_of_several_codes_are_several_entitlements_under_one_maximum(self):
+        codes = self.env["g2p.benefit.codes"].create(
+            [
+                {"benefit_mnemonic": name, "measurement_unit": self.grant.currency_id.name, "decimal_places": places}
+                for name, places in (("FOOD", 2), ("RENT", 0))
+            ]
+        )
+        self.grant.benefit_code_line_ids = [(0, 0, {"benefit_code_id": code.id}) for code in codes]
+        food, rent = codes
+        self.cash_manager(
+            {"amount": 10.25},
+            {"amount": 20.5, "benefit_code_id": rent.id, "condition": "[('birth_place', '=', 'Adama')]"},
+            {"amount": 5, "benefit_code_id": food.id},
+            max_amount=30,
+        )
+        self.prepared()
+        amounts = {
+            (entitlement.partner_id, entitlement.benefit_code_id): entitlement.initial_amount
+            for entitlement in self.cycle.entitlement_ids
+        }
+        self.assertEqual(
+            amounts,
+            {
+                (self.earner, food): 15.25,
+                (self.earner, rent): 14,  # 14.75 are left of 30, and this code has no decimals
+                (self.idle, food): 15.25,
+                (self.idle, rent): 14,
+                # Of whom nobody knows where they live, nobody can tell what they are due: they wait, with both benefits.
+            },
+        )
+
     def test_the_first_match_is_the_only_one(self):
         self.cash_manager(
             {"amount": 7, "condition": "[('birth_place', '=', 'Adama')]", "sequence": 1},

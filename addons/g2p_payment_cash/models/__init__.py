@@ -1,3 +1,4 @@
+from . import cash_desk
 from . import payment_manager_cash
 from . import entitlement
 from . import payment_batch

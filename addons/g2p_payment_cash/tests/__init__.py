@@ -1,1 +1,2 @@
+from . import test_cash_desk
 from . import test_cash_payment

@@ -1,4 +1,5 @@
 from . import test_blocks
+from . import test_bounds
 from . import test_attacks
 from . import test_blank_names
 from . import test_attacks_targeting

@@ -94,6 +94,8 @@ class TestMergeAttacks(TargetingCase):
         cycle = self.approved_cycle(self.twin)
         cycle.with_user(self.finance).validate_entitlement()
         merge = self.merge(self.small, self.twin)
+        # It would go to another account than when it was approved: finance has to agree.
+        self.entitlements(cycle).with_user(self.finance).confirm_account()
         cycle.prepare_payment()
         self.assertEqual(self.payments(cycle).partner_id, self.small)
         self.refused(self.users["manager"], merge, "action_undo")

@@ -211,6 +211,7 @@ class TestDownloads(MoneyCase, HttpCase):
     def test_a_file_of_payments(self):
         cycle = self.paid_out()
         [batch] = self.payments(cycle).batch_id
+        batch.with_user(self.manager).action_export()
         self.authenticate("downloads", "downloads-8")
         response = self.url_open(f"/g2p_programs/batch/{batch.id}/payments.csv")
         self.assertEqual(response.status_code, 200)

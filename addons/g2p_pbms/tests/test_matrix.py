@@ -20,6 +20,7 @@ ROLES = {
     "Program Cycle Approver": "g2p_programs.g2p_program_cycle_approver",
     "Program Manager": "g2p_programs.g2p_program_manager",
     "Finance Validator": "g2p_programs.g2p_finance_validator",
+    "Cashier": "g2p_payment_cash.g2p_cashier",
     "Support": "g2p_registry_base.group_g2p_support",
     "Auditor": "g2p_registry_base.group_g2p_auditor",
     "No role": "base.group_user",
@@ -135,6 +136,6 @@ class TestMatrix(TransactionCase):
                 user
             ).search_count([("id", "=", registrant.id)])
             with self.subTest(role):
-                self.assertEqual(bool(found), role not in ("No role", "Portal", "Public"))
+                self.assertEqual(bool(found), role not in ("Cashier", "No role", "Portal", "Public"))
         with self.assertRaises(AccessError):
             registrant.with_user(self.users["No role"]).read(["name"])

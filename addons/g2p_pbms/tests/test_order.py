@@ -277,7 +277,11 @@ class TestOrder(OrderCase):
         )
         self.related = {"g2p.cycle": cycle, change._name: change}
         program.sudo().pmt_config = True
-        self.states_of = {"draft": ("action_activate",), "ended": ("reactivate_program", "close_applications")}
+        self.states_of = {
+            "draft": ("action_activate",),
+            "ended": ("reactivate_program", "close_applications"),
+            "paused": ("resume_program",),
+        }
         return program, {
             "import_eligible": self.press(manager, program, "import_eligible_registrants"),
             "enroll": self.press(manager, program, "enroll_eligible_registrants"),
@@ -290,6 +294,8 @@ class TestOrder(OrderCase):
             "create_new_cycle": self.press(manager, program, "create_new_cycle"),
             "end_program": self.press(manager, program, "end_program"),
             "reactivate_program": self.press(manager, program, "reactivate_program"),
+            "pause_program": self.press(manager, program, "pause_program", "Elections"),
+            "resume_program": self.press(manager, program, "resume_program"),
             "action_archive": self.press(manager, program, "action_archive"),
             "edit_members": self.press(manager, program.program_membership_ids[0], "enroll_eligible_registrants"),
             "merge_members": self.check(program, "merge_members"),

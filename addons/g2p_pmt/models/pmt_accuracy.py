@@ -15,6 +15,7 @@ class PMTModel(models.Model):
     accuracy_html = fields.Html("Errors", compute="_compute_accuracy_html", sanitize=False)
 
     @api.depends("known_poor_key", "state", *TERMS)
+    @api.depends_context("uid")
     def _compute_accuracy_html(self):
         for model in self:
             model.accuracy_html = model._accuracy_html()

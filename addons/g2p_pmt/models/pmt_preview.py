@@ -130,23 +130,31 @@ class PMTModel(models.Model):
     # All of them
 
     def _tried_scores(self):
-        """The scores to look at: those kept of an active or archived version, a sample of fresh ones of a draft.
+        """The scores to look at: those kept of an active or archived version, a sample of fresh ones of a draft; for users
+        limited to areas those of registrants whom they may see.
 
         :return SQL: columns `registrant_id`, `score`, `is_poor`; or None when this version can't score.
         """
         if self.state != "draft":
             return SQL(
-                "SELECT partner_id AS registrant_id, score, is_poor FROM g2p_pmt_score WHERE model_id = %s AND latest",
+                """
+                SELECT partner_id AS registrant_id, score, is_poor
+                  FROM g2p_pmt_score
+                 WHERE model_id = %s AND latest AND %s
+                """,
                 self._origin.id or 0,
+                self.env.user._g2p_seen(SQL("partner_id")),
             )
         if not self.program_id or self._problems():
             return None
         return SQL(
-            "SELECT registrant_id, score, is_poor FROM (%s) AS tried",
+            "SELECT registrant_id, score, is_poor FROM (%s) AS tried WHERE %s",
             self._scores_sql(limit=SAMPLE, means={**self._compute_means(SAMPLE), **(self.means or {})}),
+            self.env.user._g2p_seen(SQL("registrant_id")),
         )
 
     @api.depends("state", *TERMS)
+    @api.depends_context("uid")
     def _compute_distribution_html(self):
         for model in self:
             model.distribution_html = model._distribution_html()

@@ -137,3 +137,21 @@ class TestQuality(PMTCase):
             form.name = "Town"
             form.residence = "urban"
         self.assertEqual(form.record.effective_residence, "urban")
+
+    def test_who_sees_some_areas_gets_the_figures_of_those(self):
+        """Terms and weights by area could be chosen so that they ask about one household."""
+        self.table()
+        model = self.model([("land", 1)], has_cut_off=True, cut_off=5, known_poor_variable="application:known_poor")
+        near = self.env["g2p.area"].create({"name": "Near"})
+        self.manager.g2p_area_ids = near
+        mine = model.with_user(self.manager)
+        self.assertEqual(sum(mine._accuracy().values()), 0)
+        self.applicant(land=3, known_poor=True, area=near)
+        self.assertEqual(mine._accuracy(), {(True, True): 1})
+        self.activate(model)
+        self.manager.g2p_area_ids = False
+        self.compute()
+        self.manager.g2p_area_ids = near
+        self.assertEqual(sum(mine._accuracy().values()), 1)
+        self.manager.g2p_area_ids = False
+        self.assertEqual(sum(mine._accuracy().values()), 11)

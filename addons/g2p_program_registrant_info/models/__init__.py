@@ -1,3 +1,4 @@
+from . import document_mixin
 from . import condition_catalogue
 from . import program_definition
 from . import program

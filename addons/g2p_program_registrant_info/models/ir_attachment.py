@@ -3,18 +3,34 @@ from odoo.exceptions import AccessError, ValidationError
 from odoo.tools.mimetypes import guess_mimetype
 
 APPLICATION = "g2p.program.registrant_info"
+KEPT = (
+    "raw",
+    "datas",
+    "db_datas",
+    "store_fname",
+    "res_model",
+    "res_id",
+    "res_field",
+    "type",
+    "url",
+    "public",
+    "mimetype",
+)
 MIMETYPES = ("application/pdf", "image/png", "image/jpeg", "image/webp", "image/gif")
 MAX_MEGABYTES = 10
 
 
 class IrAttachment(models.Model):
-    """Documents of applications: of a type, of a kind that can be shown safely, of a bearable size, while it is open."""
+    """Documents: of a type, of a kind that can be shown safely, of a bearable size. Those of an application change while it is
+    open; those of registrants and programs stay as they are: a new one is added, and administrators remove."""
 
     _inherit = "ir.attachment"
 
     g2p_document_tag_id = fields.Many2one(
         "g2p.document.tag", "Document type", ondelete="restrict", index="btree_not_null"
     )
+
+    g2p_valid_until = fields.Date("Valid until", help="Such as the last day of an identity card.")
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -23,6 +39,7 @@ class IrAttachment(models.Model):
         return attachments
 
     def write(self, vals):
+        self._refuse_change_of_documents(vals)
         if vals.keys() & {"raw", "datas", "res_model", "res_id", "mimetype", "type", "url", "name"}:
             self._check_documents()
         result = super().write(vals)
@@ -31,10 +48,41 @@ class IrAttachment(models.Model):
 
     def unlink(self):
         self._check_open_applications()
+        if not self.env.su and self._documents_of_records():
+            if not self.env.user.has_group("g2p_registry_base.group_g2p_admin"):
+                raise AccessError(
+                    self.env._(
+                        "Only an administrator removes documents of registrants and programs. Add a new one instead, or say "
+                        "until when the old one is valid."
+                    )
+                )
         return super().unlink()
 
+    def _documents_of_records(self):
+        """The documents among these that belong to records with documents, other than applications."""
+        names = {
+            name
+            for name in self.env.registry.descendants(["g2p.document.mixin"], "_inherit")
+            if not self.env[name]._abstract
+        } - {APPLICATION}
+        # sudo: only to see which of these are documents
+        return self.sudo().filtered(
+            lambda file: file.res_model in names and file.res_id and file.g2p_document_tag_id and not file.res_field
+        )
+
+    def _refuse_change_of_documents(self, vals):
+        """What was shown once is not another paper tomorrow, nor an ordinary file."""
+        if self.env.su or not (
+            vals.keys() & set(KEPT) or ("g2p_document_tag_id" in vals and not vals["g2p_document_tag_id"])
+        ):
+            return
+        if self._documents_of_records():
+            raise AccessError(
+                self.env._("A document stays as it is, with its registrant or program: add a new one instead.")
+            )
+
     def _check_documents(self):
-        documents = self._check_open_applications()
+        documents = self._check_open_applications() | self._documents_of_records()
         limit = int(
             # sudo: a number of the configuration, of no interest to access rights
             self.env["ir.config_parameter"].sudo().get_param("g2p_program_registrant_info.max_document_mb")
@@ -42,9 +90,9 @@ class IrAttachment(models.Model):
         )
         for document in documents:
             if document.type != "binary":
-                raise ValidationError(self.env._("A document of an application is a file, not a link."))
+                raise ValidationError(self.env._("A document is a file, not a link."))
             if document.public:
-                raise ValidationError(self.env._("A document of an application is not for everybody to read."))
+                raise ValidationError(self.env._("A document is not for everybody to read."))
             if document.file_size > limit * 1024 * 1024:
                 raise ValidationError(
                     self.env._(

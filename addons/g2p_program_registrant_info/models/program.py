@@ -5,7 +5,8 @@ from .registrant_info import OPEN_STATES
 
 
 class Program(models.Model):
-    _inherit = "g2p.program"
+    _name = "g2p.program"
+    _inherit = ["g2p.program", "g2p.document.mixin"]
 
     multiple_form_submission = fields.Boolean(
         "Several applications",

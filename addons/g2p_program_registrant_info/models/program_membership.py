@@ -1,7 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
-from odoo.addons.g2p_programs.models.constants import GROUP_VALIDATOR
+from odoo.addons.g2p_programs.models.constants import GROUP_MANAGER, GROUP_VALIDATOR
 
 
 class ProgramMembership(models.Model):
@@ -80,6 +80,30 @@ class ProgramMembership(models.Model):
             "view_mode": "form",
             "target": "new",
             "context": {"default_program_membership_id": self.id},
+        }
+
+    def action_create_entitlement(self):
+        """Button: an entitlement by hand, in the program's draft cycle, from the latest assessment."""
+        self.ensure_one()
+        self.program_id._check_can(GROUP_MANAGER)
+        cycle = self.env["g2p.cycle"].search(
+            [("program_id", "=", self.program_id.id), ("state", "=", "draft")], order="sequence DESC", limit=1
+        )
+        if not cycle:
+            raise UserError(self.env._("%s has no draft cycle: create a new cycle first.", self.program_id.name))
+        assessment = self.assessment_ids.filtered(lambda one: not one.entitlement_id).sorted("id")[-1:]
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Add an entitlement by hand"),
+            "res_model": "g2p.entitlement.create.wizard",
+            "view_mode": "form",
+            "target": "new",
+            "context": {
+                "default_cycle_id": cycle.id,
+                "default_partner_id": self.partner_id.id,
+                "default_assessment_id": assessment.id,
+                "default_reason": assessment.remarks and assessment.remarks[:200],
+            },
         }
 
     def action_reject_application(self):

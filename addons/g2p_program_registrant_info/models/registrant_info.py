@@ -56,7 +56,7 @@ class RegistrantInfo(models.Model):
     _name = "g2p.program.registrant_info"
     _personal_fields = {"program_registrant_info": "identity", "answers_text": "identity"}
     _description = "Application"
-    _inherit = ["g2p.state.mixin", "g2p.properties.mixin"]
+    _inherit = ["g2p.state.mixin", "g2p.properties.mixin", "g2p.document.mixin"]
     _order = "id desc"
     _rec_name = "application_id"
 
@@ -125,9 +125,6 @@ class RegistrantInfo(models.Model):
     # Content
     program_registrant_info = fields.Properties("Answers", definition="definition_id.application_schema", copy=True)
     answers_text = fields.Text("Answers in words", compute="_compute_answers_text")
-    document_ids = fields.One2many(
-        "ir.attachment", "res_id", "Documents", domain=lambda self: [("res_model", "=", self._name)], copy=False
-    )
     assessment_ids = fields.One2many("g2p.program.assessment", "registrant_info_id", "Assessments", copy=False)
     may_be_edited = fields.Boolean(compute="_compute_may_be_edited")
 
@@ -200,7 +197,7 @@ class RegistrantInfo(models.Model):
         self._forget_latest(memberships)
         prepared = [
             {
-                **self._with_documents(vals),
+                **vals,
                 "program_membership_id": membership.id,
                 "registrant_id": membership.partner_id.id,
                 "program_id": membership.program_id.id,
@@ -324,24 +321,12 @@ class RegistrantInfo(models.Model):
                             "%s can't be changed any more, or only by who assesses it.", application.display_name
                         )
                     )
-        return super().write(self._with_documents(vals))
+        return super().write(vals)
 
     @api.model
-    def _with_documents(self, vals):
-        """Documents come new, change or go; those of other records are not taken over."""
-        if "document_ids" not in vals:
-            return vals
-        commands = []
-        for command in vals["document_ids"]:
-            if command[0] == Command.CREATE:
-                commands.append(Command.create({**command[2], "res_model": self._name}))
-            elif command[0] == Command.UNLINK:
-                commands.append(Command.delete(command[1]))
-            elif command[0] in (Command.UPDATE, Command.DELETE):
-                commands.append(command)
-            else:
-                raise UserError(self.env._("Documents of an application are added, changed or removed one by one."))
-        return {**vals, "document_ids": commands}
+    def _document_domain(self):
+        """Whatever is handed in with an application is a document of it."""
+        return [("res_model", "=", self._name)]
 
     def copy(self, default=None):
         raise UserError(self.env._("An application is not copied: press New and answer the questions."))

@@ -2,6 +2,7 @@ from odoo import fields, models
 
 
 class ResPartner(models.Model):
-    _inherit = "res.partner"
+    _name = "res.partner"
+    _inherit = ["res.partner", "g2p.document.mixin"]
 
     program_registrant_info_ids = fields.One2many("g2p.program.registrant_info", "registrant_id", string="Applications")

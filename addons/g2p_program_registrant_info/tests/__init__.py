@@ -1,3 +1,4 @@
 from . import test_applications
+from . import test_documents
 from . import test_application_money
 from . import test_application_access

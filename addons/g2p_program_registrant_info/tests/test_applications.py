@@ -300,3 +300,23 @@ class TestApplications(ApplicationCase):
         ):
             with self.assertRaises(AccessError):
                 action()
+
+    def test_an_entitlement_by_hand_from_an_assessment(self):
+        cycle = self.new_cycle()
+        application = self.apply(self.large)
+        assessment = self.assess(application, "The roof was lost in the storm")
+        member = self.membership(self.large).with_user(self.users["manager"])
+        context = member.action_create_entitlement()["context"]
+        wizard = (
+            self.env["g2p.entitlement.create.wizard"]
+            .with_user(self.users["manager"])
+            .with_context(**context)
+            .create({"initial_amount": 40})
+        )
+        self.assertEqual((wizard.cycle_id, wizard.reason), (cycle, "The roof was lost in the storm"))
+        wizard.create_entitlement()
+        self.assertEqual(cycle.entitlement_ids.initial_amount, 40)
+        self.assertEqual(assessment.entitlement_id, cycle.entitlement_ids)
+        self.assertFalse(
+            member.action_create_entitlement()["context"]["default_assessment_id"], "it led to one already"
+        )

@@ -10,8 +10,15 @@ class CsvFiles(http.Controller):
 
     @http.route("/g2p_programs/batch/<int:record_id>/payments.csv", type="http", auth="user")
     def batch_payments(self, record_id):
-        """The payments of a batch that are to be paid, for who pays them."""
-        return self._send("g2p.payment.batch", record_id, "_check_can_export", "_export_lines", "_export_filename")
+        """The file of a batch, as it was made, for who pays it. Each time it is taken is on record."""
+        batch = request.env["g2p.payment.batch"].browse(record_id).exists()
+        if not batch or not batch.has_access("read"):
+            raise NotFound()
+        try:
+            content = batch._take_file()
+        except (AccessError, UserError) as error:
+            raise Forbidden(str(error)) from error
+        return request.make_response(content, headers=self._headers(batch._export_filename()))
 
     @http.route("/g2p_programs/reconciliation/<int:record_id>/outcome.csv", type="http", auth="user")
     def reconciliation_outcome(self, record_id):
@@ -39,12 +46,12 @@ class CsvFiles(http.Controller):
                 for text in getattr(mine, lines)():
                     yield text.encode()
 
-        return request.make_response(
-            encoded(),
-            headers=[
-                ("Content-Type", "text/csv; charset=utf-8"),
-                ("Content-Disposition", content_disposition(getattr(record, filename)())),
-                ("X-Content-Type-Options", "nosniff"),
-                ("Cache-Control", "no-store"),
-            ],
-        )
+        return request.make_response(encoded(), headers=self._headers(getattr(record, filename)()))
+
+    def _headers(self, filename):
+        return [
+            ("Content-Type", "text/csv; charset=utf-8"),
+            ("Content-Disposition", content_disposition(filename)),
+            ("X-Content-Type-Options", "nosniff"),
+            ("Cache-Control", "no-store"),
+        ]

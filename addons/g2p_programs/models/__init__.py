@@ -25,6 +25,8 @@ from . import payment_batch_tag
 from . import payment_batch
 from . import payment_batch_export
 from . import payment
+from . import payment_correction
+from . import payment_contradiction
 from . import cycle_entitlements
 from . import cycle_payments
 from . import membership_change_reason

@@ -1,5 +1,10 @@
+from decimal import Decimal
+
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
+from odoo.tools import SQL
+
+from .money import round_sql
 
 CASH_TYPES = ("CASH_DIGITAL", "CASH_PHYSICAL")
 
@@ -61,7 +66,38 @@ class BenefitCodes(models.Model):
                     )
                 )
 
+    def _is_cash(self):
+        self.ensure_one()
+        return self.benefit_type in CASH_TYPES
+
+    def _rounded(self, currency, expression, bounded):
+        """`expression` rounded to the places of this code, which of money are at most those of the currency: half up, and
+        down where it is `bounded` (SQL, a condition), so that rounding passes no maximum."""
+        step = Decimal(str(currency.rounding or 0.01)).normalize()
+        if self:
+            step = max(step, Decimal(1).scaleb(-self.decimal_places))
+        down = SQL("FLOOR((%s) / %s::numeric) * %s::numeric", expression, step, step)
+        nearest = (
+            round_sql(currency, expression)
+            if step == Decimal(str(currency.rounding or 0.01)).normalize()
+            else SQL("ROUND(%s, %s)", expression, self.decimal_places)
+        )
+        return SQL("CASE WHEN %s THEN %s ELSE %s END", bounded, down, nearest)
+
     def write(self, vals):
+        changed = self.filtered(
+            lambda code: any(name in vals and code[name] != vals[name] for name in ("benefit_type", "measurement_unit"))
+        )
+        # sudo: a program counts whether or not the user may see it; only the refusal is shown
+        if changed and self.env["g2p.program.benefit.codes"].sudo().search_count(
+            [("benefit_code_id", "in", changed.ids)], limit=1
+        ):
+            raise ValidationError(
+                self.env._(
+                    "Type and unit of a benefit code that programs give can't be changed: archive %s and make a new code.",
+                    changed[0].benefit_mnemonic,
+                )
+            )
         if "decimal_places" in vals and any(code.decimal_places != vals["decimal_places"] for code in self):
             raise ValidationError(
                 self.env._("Decimal places can't be changed once a benefit code exists: make a new code.")
@@ -93,3 +129,34 @@ class ProgramBenefitCodes(models.Model):
     max_quantity = fields.Float(
         digits=(16, 4), help="The most that one beneficiary may get in a cycle; 0 means no limit."
     )
+
+    @api.constrains("definition_id", "benefit_code_id")
+    def _check_currency(self):
+        """Cash is paid in the program's currency: amounts are never converted."""
+        for line in self:
+            code, currency = line.benefit_code_id, line.definition_id.currency_id
+            if code.benefit_type in CASH_TYPES and code.measurement_unit != currency.name:
+                raise ValidationError(
+                    self.env._(
+                        "%(code)s pays in %(unit)s, and the program in %(currency)s: choose a benefit code in %(currency)s.",
+                        code=code.benefit_mnemonic,
+                        unit=code.measurement_unit,
+                        currency=currency.name,
+                    )
+                )
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_given(self):
+        """A code that a manager of the program gives stays among the program's."""
+        for line in self:
+            # sudo: a manager counts whether or not the user may see it; only the refusal is shown
+            for program in self.env["g2p.program"].sudo().search([("definition_id", "=", line.definition_id.id)]):
+                for manager in program.get_managers(program.MANAGER_ENTITLEMENT):
+                    if line.benefit_code_id in manager._chosen_benefit_codes():
+                        raise ValidationError(
+                            self.env._(
+                                "%(manager)s gives %(code)s: choose another benefit code there first.",
+                                manager=manager.name,
+                                code=line.benefit_code_id.benefit_mnemonic,
+                            )
+                        )

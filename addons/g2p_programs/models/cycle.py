@@ -408,6 +408,7 @@ class Cycle(models.Model):
         if refusal:
             raise AccessError(refusal)
         self._require_state("to_approve")
+        self.program_id._check_not_paused(only_held=True)
         self._bulk_check("approve")
         # sudo: the approver was checked just above; the fields are protected
         self.sudo().write({"approved_by": self.env.uid, "approved_date": fields.Datetime.now()})

@@ -90,6 +90,7 @@ class Cycle(models.Model):
         if not self.env.su and (refusal := self._validation_refusal()):
             raise AccessError(refusal)
         self._require_state("approved")
+        self.program_id._check_not_paused(only_held=True)
 
     # Buttons
 

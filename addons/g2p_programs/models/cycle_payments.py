@@ -1,6 +1,7 @@
 """The money a cycle pays: preparing, sending and reconciling its payments."""
 
 from odoo import api, fields, models
+from odoo.exceptions import UserError
 from odoo.tools import SQL
 
 from ..tools import blocks
@@ -37,6 +38,19 @@ class Cycle(models.Model):
         help="Something stood in the way when payments were prepared or sent. The list says what; prepare again afterwards.",
     )
 
+    contradictions_count = fields.Integer("Contradictions to settle", compute="_compute_contradictions_count")
+
+    def _compute_contradictions_count(self):
+        counts = {}
+        if self.env["g2p.payment.contradiction"].has_access("read"):
+            counts = dict(
+                self.env["g2p.payment.contradiction"]._read_group(
+                    [("cycle_id", "in", self.ids), ("state", "=", "open")], ["cycle_id"], ["__count"]
+                )
+            )
+        for cycle in self:
+            cycle.contradictions_count = counts.get(cycle, 0)
+
     # Buttons
 
     def prepare_payment(self):
@@ -44,6 +58,7 @@ class Cycle(models.Model):
         self.ensure_one()
         self._check_can(GROUP_MANAGER)
         self._require_state("approved")
+        self.program_id._check_not_paused(only_held=True)
         return self._bulk_start("prepare_payments")._notification()
 
     def send_payment(self):
@@ -51,6 +66,7 @@ class Cycle(models.Model):
         self.ensure_one()
         self._check_can(GROUP_MANAGER)
         self._require_state("approved")
+        self.program_id._check_not_paused(only_held=True)
         return self._bulk_start("send")._notification()
 
     def action_mark_payments(self):
@@ -90,6 +106,23 @@ class Cycle(models.Model):
                 "bank_reference": bank_reference or None,
             },
         )._notification()
+
+    def action_view_contradictions(self):
+        """Stat button: what payers said against our records."""
+        return self._open_list("g2p.payment.contradiction", self.env._("Contradictions of %s", self.display_name))
+
+    def mark_ended(self):
+        """A cycle about which a payer contradicts us is not closed before a person found out what happened."""
+        # sudo: a contradiction counts whether or not the user may see it; only the refusal is shown
+        contradictions = self.env["g2p.payment.contradiction"].sudo()
+        if count := contradictions.search_count([("cycle_id", "in", self.ids), ("state", "=", "open")]):
+            raise UserError(
+                self.env._(
+                    "%s answers of payers contradict our records: finance settles them first (Payments → Contradictions).",
+                    count,
+                )
+            )
+        return super().mark_ended()
 
     # Steps
 

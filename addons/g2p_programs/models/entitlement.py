@@ -3,6 +3,7 @@ import uuid
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tools import SQL
+from odoo.tools.misc import formatLang
 
 from ..tools import blocks
 from ..tools.amount_words import AmountWords
@@ -74,6 +75,8 @@ class Entitlement(models.Model):
         "computation",
         "item_id",
         "is_cash_entitlement",
+        "is_manual",
+        "amount_reason",
     )
 
     _one_live = models.UniqueIndex(
@@ -84,6 +87,7 @@ class Entitlement(models.Model):
     _cycle_partner_idx = models.Index("(cycle_id, partner_id)")
     _cycle_latest = models.Index("(cycle_id, id)")
     _state_latest = models.Index("(state, id)")
+    _manual_idx = models.Index("(id) WHERE is_manual IS TRUE")
     _left_out_idx = models.Index("(id) WHERE left_out_reason IS NOT NULL")
     _valid_until_idx = models.Index("USING brin (valid_until) WITH (autosummarize = on)")
     _code_uniq = models.Constraint("UNIQUE (code)", "This code belongs to another entitlement.")
@@ -117,6 +121,11 @@ class Entitlement(models.Model):
     company_id = fields.Many2one(related="program_id.company_id")
     area_id = fields.Many2one(related="partner_id.area_id")
     benefit_code_id = fields.Many2one("g2p.benefit.codes", ondelete="restrict")
+    id_number = fields.Char(
+        "ID number",
+        compute="_compute_id_number",
+        help="The beneficiary's ID of the type that the entitlement manager names, to those who may read IDs.",
+    )
     item_id = fields.Integer("Item", readonly=True, default=0, aggregator=None)
     payment_ids = fields.One2many("g2p.payment", "entitlement_id", string="Payments")
 
@@ -180,6 +189,13 @@ class Entitlement(models.Model):
         copy=False,
         help="Who edited amount or fee last. They can't approve it.",
     )
+    is_manual = fields.Boolean("Added by hand", readonly=True, copy=False)
+    amount_reason = fields.Text(
+        "Set by hand",
+        readonly=True,
+        copy=False,
+        help="Who set another amount than the rule, from what to what, and why.",
+    )
     balance = fields.Monetary("To be paid out", compute="_compute_balance")
     computation = fields.Json(readonly=True, copy=False, help="The terms the amount was computed from.")
     computation_text = fields.Char("How it was computed", compute="_compute_computation_text")
@@ -207,6 +223,34 @@ class Entitlement(models.Model):
         for entitlement in self:
             entitlement.program_id = entitlement.cycle_id.program_id
             entitlement.currency_id = entitlement.cycle_id.currency_id
+
+    @api.depends("partner_id", "program_id.entitlement_managers")
+    @api.depends_context("uid")
+    def _compute_id_number(self):
+        """One query for each program, as the user: who may not read an ID reads nothing here."""
+        self.id_number = False
+        documents = self.env["g2p.reg.id"]
+        if not documents.has_access("read"):
+            return
+        for program, entitlements in self.grouped("program_id").items():
+            # sudo: which type of ID a program shows is no secret; the IDs themselves are read as the user
+            managers = program.sudo().get_managers(program.MANAGER_ENTITLEMENT) if program else []
+            kind = managers[0].id_type_id if managers else False
+            if not kind:
+                continue
+            known = documents.search_fetch(
+                [
+                    ("partner_id", "in", entitlements.partner_id.ids),
+                    ("id_type", "=", kind.id),
+                    ("status", "!=", "invalid"),
+                    ("value", "!=", False),
+                ],
+                ["partner_id", "value"],
+                order="id DESC",
+            )
+            values = {document.partner_id.id: document.value for document in known}
+            for entitlement in entitlements:
+                entitlement.id_number = values.get(entitlement.partner_id.id, False)
 
     @api.depends("initial_amount", "transfer_fee")
     def _compute_balance(self):
@@ -285,6 +329,15 @@ class Entitlement(models.Model):
         _ = self.env._
         return {
             "disabled": blocks.Block(_("The beneficiary is disabled or archived"), self._disabled_sql()),
+            "program_paused": blocks.Block(
+                _("The program is paused"),
+                SQL(
+                    """
+                    (SELECT program.state = 'paused' AND program.pause_mode = 'hold'
+                       FROM g2p_program AS program WHERE program.id = t.program_id)
+                    """
+                ),
+            ),
             "no_account": blocks.Block(
                 _("No account"),
                 SQL(
@@ -487,13 +540,53 @@ class Entitlement(models.Model):
         if edited:
             self.cycle_id._require_state("draft")
             self.cycle_id._bulk_check("edit_entitlements")
+        before = {entitlement: (entitlement.initial_amount, entitlement.transfer_fee) for entitlement in self}
         result = super().write(vals)
         if {"initial_amount", "transfer_fee"} & edited:
-            # sudo: access and state were checked above; the field is protected
-            self.sudo().write({"amount_set_by": self.env.uid})
+            # sudo: access and state were checked above; the fields are protected
+            for entitlement in self.sudo():
+                entitlement.write(
+                    {
+                        "amount_set_by": self.env.uid,
+                        "amount_reason": entitlement._correction_in_words(*before[entitlement]),
+                    }
+                )
         if edited:
             self.cycle_id._refresh_counters()
         return result
+
+    def _correction_in_words(self, amount, fee):
+        """What was said of this entitlement before, and a line of what was changed now."""
+        money = [
+            formatLang(self.env, value, currency_obj=self.currency_id)
+            for value in (amount, self.initial_amount, fee, self.transfer_fee)
+        ]
+        line = self.env._(
+            "%(before)s → %(after)s, by %(user)s: %(reason)s",
+            before=money[0],
+            after=money[1],
+            user=self.env.user.name,
+            reason=self.env.context.get("g2p_reason") or self.env._("no reason given"),
+        )
+        if money[2] != money[3]:
+            line = self.env._("%(line)s; fee %(before)s → %(after)s", line=line, before=money[2], after=money[3])
+        return "\n".join(filter(None, [self.amount_reason, line]))
+
+    @api.model
+    def _add_by_hand(self, vals_list, reason):
+        """Draft entitlements that no rule computed. The caller has checked role and cycle; who adds them can't approve."""
+        entitlements = self.create(vals_list)
+        # sudo: made by the user just now, in their own rights; the fields are protected
+        entitlements.sudo().write(
+            {
+                "is_manual": True,
+                "amount_set_by": self.env.uid,
+                "amount_reason": self.env._(
+                    "Added by hand, by %(user)s: %(reason)s", user=self.env.user.name, reason=reason
+                ),
+            }
+        )
+        return entitlements
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_draft(self):
@@ -648,12 +741,16 @@ class Entitlement(models.Model):
                 """
                 SELECT COUNT(*)
                   FROM g2p_entitlement AS t
-                  JOIN res_partner_bank AS account ON account.id = %s
-                 WHERE t.id = ANY(%s) AND %s IN (account.create_uid, account.write_uid)
+                  JOIN res_partner_bank AS account ON account.id = %(account)s
+                 WHERE t.id = ANY(%(ids)s)
+                   AND (%(uid)s IN (account.create_uid, account.write_uid)
+                        OR EXISTS (SELECT FROM g2p_change_history AS change
+                                    WHERE change.res_model = 'res.partner.bank' AND change.res_id = account.id
+                                      AND change.user_id = %(uid)s AND change.date >= t.date_approved))
                 """,
-                self._payee_sql("account_id"),
-                self.ids,
-                self.env.uid,
+                account=self._payee_sql("account_id"),
+                ids=self.ids,
+                uid=self.env.uid,
             )
         )
         if own:

@@ -10,6 +10,24 @@ from odoo.addons.base.models.res_bank import sanitize_account_number
 
 from ..tools import blocks
 
+# A payment that left, and its reference, are never taken away: not by a person, and not by a mistake in a statement.
+KEPT = """
+CREATE OR REPLACE FUNCTION g2p_payment_kept() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% %: what left, and its reference, stay for ever', TG_TABLE_NAME, OLD.id
+        USING ERRCODE = 'insufficient_privilege', TABLE = TG_TABLE_NAME, CONSTRAINT = 'g2p_payment_kept';
+END
+$$;
+CREATE OR REPLACE TRIGGER g2p_payment_kept BEFORE DELETE ON g2p_payment FOR EACH ROW
+    WHEN (OLD.state <> 'issued' OR OLD.status IS NOT NULL) EXECUTE FUNCTION g2p_payment_kept();
+CREATE OR REPLACE TRIGGER g2p_payment_reference_kept BEFORE UPDATE OF name, entitlement_id, amount_issued ON g2p_payment
+    FOR EACH ROW
+    WHEN ((OLD.name, OLD.entitlement_id, OLD.amount_issued) IS DISTINCT FROM (NEW.name, NEW.entitlement_id, NEW.amount_issued))
+    EXECUTE FUNCTION g2p_payment_kept();
+CREATE OR REPLACE TRIGGER g2p_payment_batch_kept BEFORE DELETE ON g2p_payment_batch FOR EACH ROW
+    WHEN (OLD.batch_has_started OR OLD.exported_on IS NOT NULL) EXECUTE FUNCTION g2p_payment_kept();
+"""
+
 
 class Marked(NamedTuple):
     """What came of payments that were said to be paid or failed."""
@@ -48,6 +66,7 @@ class Payment(models.Model):
         "collector_name",
         "alternate_name",
         "payment_datetime",
+        "reversed_on",
         "bank_reference",
         "name",
         "attempt",
@@ -121,6 +140,13 @@ class Payment(models.Model):
     issuance_date = fields.Datetime("Issued on", readonly=True, copy=False)
     payment_datetime = fields.Datetime("Paid on", readonly=True, copy=False)
     bank_reference = fields.Char(readonly=True, copy=False)
+    reversed_on = fields.Datetime(
+        readonly=True, copy=False, help="It was recorded as paid until then: two people took that back."
+    )
+    correction_ids = fields.Many2many(
+        "g2p.payment.correction", "g2p_payment_correction_rel", "payment_id", "correction_id", string="Corrections"
+    )
+    contradiction_ids = fields.One2many("g2p.payment.contradiction", "payment_id", string="Contradictions")
 
     # Money
     currency_id = fields.Many2one("res.currency", required=True, readonly=True, ondelete="restrict")
@@ -177,7 +203,20 @@ class Payment(models.Model):
         cycles._refresh_counters()
         return result
 
+    def init(self):
+        self.env.cr.execute(KEPT)
+
     # Buttons
+
+    def action_correct(self):
+        """Button: ask to take back that these payments were paid; somebody else confirms it."""
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Ask for a correction"),
+            "res_model": "g2p.payment.correction",
+            "view_mode": "form",
+            "context": {"default_payment_ids": [fields.Command.set(self.ids)]},
+        }
 
     def action_mark(self):
         """Button: ask whether these payments were paid or failed."""

@@ -2,6 +2,7 @@ import uuid
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
+from odoo.orm.models import NO_ACCESS
 from odoo.tools import SQL
 
 from ..tools import blocks
@@ -40,6 +41,19 @@ class PaymentBatch(models.Model):
     )
     is_cash_desk = fields.Boolean(compute="_compute_is_cash_desk", help="Paid by hand at a cash desk.")
 
+    # The file that left: made once
+    export_attachment_id = fields.Many2one(
+        "ir.attachment", readonly=True, copy=False, ondelete="restrict", groups=NO_ACCESS
+    )
+    exported_by = fields.Many2one("res.users", readonly=True, copy=False)
+    exported_on = fields.Datetime(readonly=True, copy=False)
+    export_sha256 = fields.Char("SHA-256 of the file", readonly=True, copy=False)
+    export_count = fields.Integer("Payments in the file", readonly=True, copy=False)
+    export_amount = fields.Monetary("Amount in the file", readonly=True, copy=False)
+    cancelled_by = fields.Many2one("res.users", readonly=True, copy=False)
+    cancelled_on = fields.Datetime(readonly=True, copy=False)
+    correction_ids = fields.One2many("g2p.payment.correction", "batch_id", string="Corrections")
+
     stats_issued_transactions = fields.Integer("Number of payments", readonly=True, copy=False)
     stats_issued_amount = fields.Monetary("Amount", readonly=True, copy=False)
     stats_sent_transactions = fields.Integer("Payments sent", readonly=True, copy=False)
@@ -73,8 +87,14 @@ class PaymentBatch(models.Model):
     @api.ondelete(at_uninstall=False)
     def _unlink_except_started(self):
         for batch in self:
-            if batch.batch_has_started:
-                raise UserError(self.env._("Batch %s was sent already: it can't be deleted.", batch.name))
+            if batch.batch_has_started or batch.exported_on:
+                raise UserError(
+                    self.env._(
+                        "Batch %s was sent already: it can't be deleted. If the payer pays nothing of it, ask to cancel it; "
+                        "somebody else confirms.",
+                        batch.name,
+                    )
+                )
 
     def unlink(self):
         """A batch takes its payments along, as long as none has left."""
@@ -98,6 +118,7 @@ class PaymentBatch(models.Model):
             if batch.cycle_id.state != "approved":
                 raise UserError(self.env._("%s is not approved, so nothing is sent.", batch.cycle_id.display_name))
             batch.cycle_id._bulk_check("send_batch")
+            batch.program_id._check_not_paused(only_held=True)
             # sudo: role and access on the batch were checked above
             manager = batch.sudo().program_id.get_manager(batch.program_id.MANAGER_PAYMENT)
             sent += manager._send_batch(batch)
@@ -129,6 +150,17 @@ class PaymentBatch(models.Model):
             "view_mode": "form",
             "target": "new",
             "context": {"default_batch_id": self.id},
+        }
+
+    def action_cancel(self):
+        """Button: ask to cancel a batch that left; somebody else confirms it."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Ask to cancel the batch"),
+            "res_model": "g2p.payment.correction",
+            "view_mode": "form",
+            "context": {"default_kind": "cancel", "default_batch_id": self.id},
         }
 
     def action_view_payments(self):

@@ -1,8 +1,11 @@
 """A batch as a file for who pays it."""
 
-from odoo import models
+import hashlib
+
+from odoo import fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
+from odoo.tools.misc import formatLang
 
 from . import csv_text
 from .constants import GROUP_MANAGER
@@ -13,14 +16,97 @@ class PaymentBatch(models.Model):
     _inherit = "g2p.payment.batch"
 
     def action_export(self):
-        """Button: the payments of this batch that are to be paid, as CSV."""
+        """Button: the file of the payments of this batch, for who pays them. It is made once, when the batch has left;
+        whoever takes it later takes the same file, and each time is on record."""
         self.ensure_one()
         self._check_can_export()
+        if not self.exported_on:
+            # sudo: role, access and areas were checked above
+            self.sudo()._make_file()
         return {
             "type": "ir.actions.act_url",
             "url": f"/g2p_programs/batch/{self.id}/payments.csv",
             "target": "self",
         }
+
+    def _make_file(self):
+        """Two who press at once make one file: the second waits for the first, and takes it."""
+        self.ensure_one()
+        self.env.flush_all()
+        self.env.cr.execute(SQL("SELECT exported_on FROM g2p_payment_batch WHERE id = %s FOR NO KEY UPDATE", self.id))
+        if self.env.cr.fetchone()[0]:
+            return
+        if self.is_cash_desk:
+            raise UserError(self.env._("Batch %s is paid at the cash desk: there is no file for a payer.", self.name))
+        if not self.batch_has_started:
+            raise UserError(self.env._("Send batch %s first: what is in the file of a payer is on its way.", self.name))
+        [[count, amount]] = self.env.execute_query(
+            SQL(
+                "SELECT COUNT(*), COALESCE(SUM(payment.amount_issued), 0) FROM g2p_payment AS payment WHERE %s",
+                self._in_file(),
+            )
+        )
+        if not count:
+            raise UserError(self.env._("Every payment of batch %s is final: there is nothing to pay.", self.name))
+        content = "".join(self._export_lines()).encode()
+        digest = hashlib.sha256(content).hexdigest()
+        # No field of the batch refers to the bytes: they are given out by the check of this button only.
+        attachment = self.env["ir.attachment"].create(
+            {"name": self._export_filename(), "raw": content, "mimetype": "text/csv", "public": False}
+        )
+        self.write(
+            {
+                "export_attachment_id": attachment.id,
+                "exported_by": self.env.uid,
+                "exported_on": fields.Datetime.now(),
+                "export_sha256": digest,
+                "export_count": count,
+                "export_amount": amount,
+            }
+        )
+        self.message_post(
+            body=self.env._(
+                "The file was made: %(count)s payments, %(amount)s, SHA-256 %(digest)s.",
+                count=count,
+                amount=formatLang(self.env, float(amount), currency_obj=self.currency_id),
+                digest=digest,
+            ),
+            author_id=self.env.user.partner_id.id,
+        )
+
+    def _take_file(self):
+        """The bytes of the file; that somebody took them is put on record.
+
+        :raise UserError: when the file was not made yet, or is not what it was.
+        """
+        self._check_can_export()
+        # sudo: role, access and areas were checked above
+        batch = self.sudo()
+        if not batch.export_attachment_id:
+            raise UserError(self.env._("There is no file yet: press Export on the batch."))
+        content = batch.export_attachment_id.raw
+        if hashlib.sha256(content).hexdigest() != batch.export_sha256:
+            raise UserError(
+                self.env._(
+                    "The stored file of batch %s is not the one that was made. Tell an administrator.", batch.name
+                )
+            )
+        self.env["g2p.export.log"]._note(self._name, batch.export_count, "file", self, personal=("account",))
+        batch.message_post(
+            body=self.env._("The file was taken (SHA-256 %s).", batch.export_sha256),
+            author_id=self.env.user.partner_id.id,
+        )
+        return content
+
+    def _in_file(self):
+        """Over `payment`: what the payer is to pay."""
+        return SQL(
+            """
+            payment.batch_id = %s AND payment.status IS NULL AND payment.state = 'sent'
+            AND payment.payout IS DISTINCT FROM 'desk'
+            """,
+            self.id,
+        )
 
     def _check_can_export(self):
         """Names and account numbers leave the house: only those who pay may take them, and only a whole batch."""
@@ -46,7 +132,7 @@ class PaymentBatch(models.Model):
 
     def _export_lines(self):
         """Yield the text of a CSV file. The payer may add status, amount, date and bank reference to it: then it can be
-        read by a reconciliation. What is final, or would not be sent, is not in it.
+        read by a reconciliation. What is final, or has not left, is not in it.
 
         An account number that begins with a plus and holds digits only (a phone number) is no formula: it stays as it is.
         """
@@ -80,6 +166,7 @@ class PaymentBatch(models.Model):
             "payout",
             "amount_issued",
             "entitlement_id",
+            "batch_id",
             "state",
         )
         # The rules of the user are part of the query: what it selects from is joined as it is, not asked row by row.
@@ -105,20 +192,14 @@ class PaymentBatch(models.Model):
                   FROM (%(payments)s) AS payment
                   JOIN g2p_entitlement AS entitlement ON entitlement.id = payment.entitlement_id
                   JOIN res_partner AS registrant ON registrant.id = payment.partner_id
-                 WHERE payment.status IS NULL
-                   AND (payment.state = 'sent' AND entitlement.state = 'trans2FSP'
-                        OR payment.state = 'issued' AND entitlement.state = 'approved'
-                           AND registrant.active AND registrant.disabled IS NULL)
+                 WHERE %(in_file)s
                  ORDER BY payment.id
                 """,
                 line=csv_text.row(cells),
+                in_file=self._in_file(),
                 payments=payments,
             ),
         )
-
-    def _export_count(self):
-        """How many payments the file has at most."""
-        return self.env["g2p.payment"].search_count([("batch_id", "=", self.id), ("status", "=", False)])
 
     def _export_filename(self):
         return f"payments-{self.external_batch_ref or self.name}.csv"

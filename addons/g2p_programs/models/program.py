@@ -38,6 +38,10 @@ class Program(models.Model):
     _protected_fields = (
         "state",
         "date_ended",
+        "pause_mode",
+        "pause_reason",
+        "paused_on",
+        "paused_by",
         "last_deduplication",
         "last_deduplication_result",
         "beneficiaries_count",
@@ -63,7 +67,7 @@ class Program(models.Model):
     company_id = fields.Many2one(related="definition_id.company_id", store=True, index=True, readonly=False)
     active = fields.Boolean(default=True, copy=False)
     state = fields.Selection(
-        [("draft", "Draft"), ("active", "Active"), ("ended", "Ended")],
+        [("draft", "Draft"), ("active", "Active"), ("paused", "Paused"), ("ended", "Ended")],
         default="draft",
         required=True,
         readonly=True,
@@ -72,6 +76,18 @@ class Program(models.Model):
         tracking=True,
     )
     date_ended = fields.Date(readonly=True, copy=False)
+    pause_mode = fields.Selection(
+        [
+            ("finish", "Cycles under way are finished"),
+            ("hold", "Cycles under way are held: nothing is approved or paid"),
+        ],
+        "While paused",
+        readonly=True,
+        copy=False,
+    )
+    pause_reason = fields.Char("Paused because", readonly=True, copy=False)
+    paused_on = fields.Datetime("Paused since", readonly=True, copy=False)
+    paused_by = fields.Many2one("res.users", readonly=True, copy=False)
     no_account_policy = fields.Selection(
         [("block", "Not paid until they have one"), ("desk", "Paid at the cash desk")],
         "Beneficiaries without an account",
@@ -154,6 +170,10 @@ class Program(models.Model):
             return unfinished[-1]._why_wait()
         if self.state == "ended":
             return _("This program has ended. Re-activate it to change anything.")
+        if self.state == "paused":
+            if self.pause_mode == "hold":
+                return _("This program is paused: nothing starts, and nothing is approved or paid. Resume it to go on.")
+            return _("This program is paused: nothing new starts, cycles under way are finished. Resume it to go on.")
         if self.state == "draft":
             return _("Activate the program to enrol people.")
         if not self.beneficiaries_count:

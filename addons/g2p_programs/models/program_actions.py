@@ -3,6 +3,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
+from odoo.tools.misc import format_datetime
 
 from .constants import ENROLLMENT_CANDIDATES, GROUP_MANAGER, GROUP_VALIDATOR
 
@@ -76,6 +77,9 @@ class Program(models.Model):
             "create_new_cycle": members,
             "end_program": (*members, "g2p.cycle:*"),
             "reactivate_program": (),
+            # What runs is finished: pausing waits for nothing.
+            "pause_program": (),
+            "resume_program": (),
             "action_archive": ("g2p.cycle:*",),
             # Acts on single members, and what they rest on
             "edit_members": (*changes, "g2p.cycle:copy"),
@@ -99,13 +103,80 @@ class Program(models.Model):
             )
 
     def _check_active(self):
+        """Nothing new starts in a program that is not at work: every button that starts something asks this."""
         for program in self:
+            program._check_not_paused()
             if program.state != "active" or not program.active:
                 raise UserError(
                     self.env._("%s is not active: activate it, or re-activate it when it has ended.", program.name)
                 )
 
+    def _check_not_paused(self, only_held=False):
+        """Refuse while paused; `only_held`: only where what is under way is held too."""
+        for program in self:
+            if program.state == "paused" and (not only_held or program.pause_mode == "hold"):
+                raise UserError(
+                    self.env._(
+                        "%(program)s is paused since %(date)s: %(reason)s. Resume the program first.",
+                        program=program.name,
+                        date=format_datetime(self.env, program.paused_on),
+                        reason=(program.pause_reason or "").rstrip("."),
+                    )
+                )
+
     # Life cycle
+
+    def action_pause(self):
+        """Button: ask for the reason, and what becomes of the cycles under way."""
+        self.ensure_one()
+        self._check_can(GROUP_MANAGER)
+        self._require_state("active")
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Pause %s", self.name),
+            "res_model": "g2p.program.pause.wizard",
+            "view_mode": "form",
+            "target": "new",
+            "context": {"default_program_id": self.id},
+        }
+
+    def pause_program(self, reason, mode="finish"):
+        """active → paused: nothing new starts until it is resumed.
+
+        :param reason: why, in words
+        :param mode: "finish": cycles that wait for approval or payment go on; "hold": they are neither approved nor paid
+        """
+        self._check_can(GROUP_MANAGER)
+        self.check_access("write")
+        self._require_state("active")
+        self._bulk_check("pause_program")
+        reason = (reason or "").strip()
+        if not reason:
+            raise UserError(self.env._("Say why the program is paused."))
+        if mode not in dict(self._fields["pause_mode"].selection):
+            raise UserError(self.env._("Cycles under way are finished or held."))
+        # sudo: role, access and state were checked above; the fields are protected
+        self.sudo().write(
+            {
+                "pause_mode": mode,
+                "pause_reason": reason,
+                "paused_on": fields.Datetime.now(),
+                "paused_by": self.env.uid,
+            }
+        )
+        self._transition("paused", reason=reason)
+        return True
+
+    def resume_program(self):
+        """paused → active: everything goes on where it stopped."""
+        self._check_can(GROUP_MANAGER)
+        self.check_access("write")
+        self._require_state("paused")
+        self._bulk_check("resume_program")
+        # sudo: role, access and state were checked above; the fields are protected
+        self.sudo().write({"pause_mode": False, "pause_reason": False, "paused_on": False, "paused_by": False})
+        self._transition("active")
+        return True
 
     def action_activate(self):
         """draft → active."""
@@ -117,10 +188,10 @@ class Program(models.Model):
         return True
 
     def end_program(self):
-        """active → ended: no enrolment, no new cycle; nothing is lost and the program can be re-activated."""
+        """active or paused → ended: no enrolment, no new cycle; nothing is lost and the program can be re-activated."""
         self._check_can(GROUP_MANAGER)
         self.check_access("write")
-        self._require_state("active")
+        self._require_state("active", "paused")
         self._bulk_check("end_program")
         for program in self:
             unfinished = program.cycle_ids.filtered(lambda cycle: cycle.state in ("to_approve", "approved"))
@@ -134,7 +205,12 @@ class Program(models.Model):
                     )
                 )
         # sudo: role, access and state were checked above; the date is protected
-        self.sudo().write({"date_ended": fields.Date.context_today(self)})
+        self.sudo().write(
+            {
+                "date_ended": fields.Date.context_today(self),
+                **dict.fromkeys(("pause_mode", "pause_reason", "paused_on", "paused_by"), False),
+            }
+        )
         self._transition("ended")
         return True
 

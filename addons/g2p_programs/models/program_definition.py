@@ -88,6 +88,8 @@ class ProgramDefinition(models.Model):
                 )
             )
         result = super().write(vals)
+        if "currency_id" in vals:
+            self.benefit_code_line_ids._check_currency()
         if "disbursement_frequency" in vals and not self.env.context.get("g2p_frequency_known"):
             managers = self.env["g2p.cycle.manager.default"]
             recurrence = managers._recurrence_of(vals["disbursement_frequency"])

@@ -143,6 +143,7 @@ class ProgramMembership(models.Model):
         for program in memberships.program_id:
             if program.state == "ended":
                 raise UserError(self.env._("%s has ended: nobody can be added to it.", program.name))
+            program._check_not_paused()
         memberships.program_id._bulk_check("edit_members")
         memberships.program_id._refresh_counters()
         return memberships

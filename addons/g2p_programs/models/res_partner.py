@@ -1,8 +1,14 @@
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
+from odoo.tools.misc import formatLang
 
 from ..tools import blocks
+from .entitlement import RESERVED_STATES
+
+# Of entitlements: money that is promised and has not arrived. Of payments: money that arrived.
+DUE = [("state", "in", RESERVED_STATES), ("is_cash_entitlement", "=", True)]
+RECEIVED = [("status", "=", "paid")]
 
 
 class ResPartner(models.Model):
@@ -14,6 +20,18 @@ class ResPartner(models.Model):
     program_membership_count = fields.Integer("Number of programs", compute="_compute_program_counts")
     cycles_count = fields.Integer("Number of cycles", compute="_compute_program_counts")
     entitlements_count = fields.Integer("Number of entitlements", compute="_compute_program_counts")
+    benefits_due_count = fields.Integer(
+        "Benefits due", compute="_compute_benefits", help="Approved and not paid yet, in all programs."
+    )
+    benefits_due = fields.Char(
+        "Due", compute="_compute_benefits", help="What is approved and not paid yet, less fees, in each currency."
+    )
+    benefits_received_count = fields.Integer(
+        "Benefits received", compute="_compute_benefits", help="Payments that the payer says were paid."
+    )
+    benefits_received = fields.Char(
+        "Received", compute="_compute_benefits", help="What the payer says was paid out, in each currency."
+    )
 
     def _compute_program_counts(self):
         """Three grouped counts, by index, whatever the number of registrants shown."""
@@ -29,6 +47,40 @@ class ResPartner(models.Model):
                 )
             for partner in self:
                 partner[field] = counts.get(partner, 0)
+
+    @api.depends_context("uid", "lang")
+    def _compute_benefits(self):
+        """Two grouped sums, by index, whatever the number of registrants shown; of what the user may see."""
+        self.benefits_due_count = self.benefits_received_count = 0
+        self.benefits_due = self.benefits_received = False
+        if self.env["g2p.entitlement"].has_access("read"):
+            rows = self.env["g2p.entitlement"]._read_group(
+                [("partner_id", "in", self.ids), *DUE],
+                ["partner_id", "currency_id"],
+                ["__count", "initial_amount:sum", "transfer_fee:sum"],
+            )
+            self._tell_benefits("benefits_due", [(*row[:3], row[3] - row[4]) for row in rows])
+        if self.env["g2p.payment"].has_access("read"):
+            rows = self.env["g2p.payment"]._read_group(
+                [("partner_id", "in", self.ids), *RECEIVED],
+                ["partner_id", "currency_id"],
+                ["__count", "amount_paid:sum"],
+            )
+            self._tell_benefits("benefits_received", rows)
+
+    def _tell_benefits(self, field, rows):
+        """Counts, and amounts in words: currencies are never added up.
+
+        :param rows: [(registrant, currency, count, amount)]
+        """
+        words = {}
+        counts = {}
+        for partner, currency, count, amount in rows:
+            counts[partner] = counts.get(partner, 0) + count
+            words.setdefault(partner, []).append(formatLang(self.env, amount, currency_obj=currency))
+        for partner in self:
+            partner[f"{field}_count"] = counts.get(partner, 0)
+            partner[field] = ", ".join(words.get(partner, [])) or False
 
     def write(self, vals):
         if vals.get("active") is False:
@@ -115,6 +167,16 @@ class ResPartner(models.Model):
     def action_open_entitlements(self):
         """Stat button: the benefits of a registrant."""
         return self._open_of_registrant("g2p.entitlement", self.env._("Entitlements of %s", self.name))
+
+    def action_open_benefits_due(self):
+        """Stat button: what is approved and not paid yet."""
+        action = self._open_of_registrant("g2p.entitlement", self.env._("Due to %s", self.name))
+        return {**action, "domain": [*action["domain"], *DUE]}
+
+    def action_open_benefits_received(self):
+        """Stat button: the payments that were paid."""
+        action = self._open_of_registrant("g2p.payment", self.env._("Received by %s", self.name))
+        return {**action, "domain": [*action["domain"], *RECEIVED]}
 
     def _open_of_registrant(self, model, name):
         self.ensure_one()

@@ -1,5 +1,6 @@
 import base64
 import csv
+import hashlib
 import io
 
 from odoo.exceptions import AccessError, UserError
@@ -96,20 +97,57 @@ class TestBatchExport(BatchCase):
             ],
         )
 
-    def test_what_is_final_or_would_not_be_sent_is_not_in_the_file(self):
+    def test_what_is_final_or_has_not_left_is_not_in_the_file(self):
         self.env["g2p.payment"]._finalize_now(
             self.env["g2p.payment"]._search([("id", "=", self.large_payment.id)]).select(), "failed", "Closed"
         )
         self.assertEqual([row[0] for row in self.rows()[1:]], [self.small_payment.name, self.empty_payment.name])
         self.cycle.prepare_payment()
         again = self.cycle.payment_batch_ids.with_user(self.manager) - self.batch
+        self.assertEqual(self.rows(again)[1:], [])
+        with self.assertRaisesRegex(UserError, "Send batch .* first"):
+            again.action_export()
+        again.send_payment()
         self.assertEqual([row[1] for row in self.rows(again)[1:]], ["Large"])
-        self.large.disabled = "2024-01-01"
-        self.env.flush_all()
-        self.assertEqual(self.rows(again)[1:], [])
-        self.large.disabled = False
-        self.env["g2p.entitlement"].browse(self.large_payment.entitlement_id.id)._transition("rejected3")
-        self.assertEqual(self.rows(again)[1:], [])
+        again.with_user(self.finance).action_export()
+
+    def test_the_file_is_made_once_and_everybody_takes_the_same(self):
+        batch = self.batch
+        with self.assertRaisesRegex(UserError, "There is no file yet"):
+            batch._take_file()
+        batch.action_export()
+        first = batch._take_file()
+        self.assertEqual(batch.export_sha256, hashlib.sha256(first).hexdigest())
+        self.assertEqual((batch.exported_by, batch.export_count, batch.export_amount), (self.manager, 3, 372.4))
+        # What changes afterwards does not change what left.
+        self.large.name = "Renamed"
+        self.large.bank_ids[0].acc_number = "OTHER"
+        self.env["g2p.payment"]._finalize_now(
+            self.env["g2p.payment"]._search([("id", "=", self.large_payment.id)]).select(), "failed", "Closed"
+        )
+        finance = batch.with_user(self.finance)
+        finance.action_export()
+        self.assertEqual(finance._take_file(), first)
+        self.assertEqual(batch.exported_by, self.manager)
+        told = batch.message_ids.filtered(lambda message: batch.export_sha256 in (message.body or ""))
+        self.assertEqual(told.sorted("id").mapped("author_id"), (self.manager + self.finance).partner_id)
+        self.assertEqual(len(told), 3)
+
+    def test_the_bytes_of_a_file_are_given_out_by_its_button_only(self):
+        self.batch.action_export()
+        attachment = self.batch.sudo().export_attachment_id
+        for role in ("registrar", "auditor", "support", "validator"):
+            with self.subTest(role):
+                with self.assertRaises(AccessError):
+                    self.batch.with_user(self.users[role]).read(["export_attachment_id"])
+                with self.assertRaises(AccessError):
+                    attachment.with_user(self.users[role]).read(["raw"])
+
+    def test_a_file_that_was_tampered_with_is_not_given_out(self):
+        self.batch.action_export()
+        self.batch.sudo().export_attachment_id.raw = b"other"
+        with self.assertRaisesRegex(UserError, "not the one that was made"):
+            self.batch._take_file()
 
     def test_the_file_comes_back_with_what_was_paid(self):
         header, *rows = self.rows()
@@ -200,11 +238,15 @@ class TestBatchExportOverHttp(HttpCase, BatchCase):
             cls.users[role].password = f"test_{role}"
         cls.outsider.password = "test_outsider"
 
+    def test_nothing_is_downloaded_before_it_is_exported(self):
+        self.assertEqual(self.get("test_manager").status_code, 403)
+
     def get(self, login):
         self.authenticate(login, login)
         return self.url_open(f"/g2p_programs/batch/{self.batch.id}/payments.csv")
 
     def test_who_may_export_gets_the_file_and_nobody_else(self):
+        self.batch.action_export()
         for role in ("manager", "finance"):
             answer = self.get(f"test_{role}")
             self.assertEqual(answer.status_code, 200)

@@ -1,6 +1,6 @@
 from psycopg2 import IntegrityError
 
-from odoo.exceptions import ValidationError
+from odoo.exceptions import UserError, ValidationError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
@@ -49,3 +49,67 @@ class TestBenefitCodes(ProgramsCase):
             [program.definition_id.id],
         )
         self.assertEqual(self.env.cr.fetchone(), (1,))
+
+    # What a program gives
+
+    def prepared(self, program, name="Abebe", **values):
+        """The entitlements of one enrolled member in a new cycle."""
+        self.member(program, self.individual(name, **values), "enrolled")
+        program.create_new_cycle()
+        cycle = program.cycle_ids[0]
+        cycle.with_user(self.manager).prepare_entitlement()
+        return cycle.entitlement_ids
+
+    def test_the_currency_of_a_code_is_the_programs(self):
+        program = self.program()
+        other = self.env["res.currency"].with_context(active_test=False).search([("name", "=", "CHF")])
+        code = self.code(measurement_unit=other.name)
+        lines = self.env["g2p.program.benefit.codes"]
+        with self.assertRaisesRegex(ValidationError, "pays in CHF"), self.cr.savepoint():
+            lines.create({"definition_id": program.definition_id.id, "benefit_code_id": code.id})
+        own = self.code(benefit_mnemonic="OWN", measurement_unit=program.currency_id.name)
+        program.benefit_code_line_ids = [(0, 0, {"benefit_code_id": own.id})]
+        other.active = True
+        with self.assertRaisesRegex(ValidationError, "OWN pays in"), self.cr.savepoint():
+            program.currency_id = other
+        with self.assertRaisesRegex(ValidationError, "can't be changed"):
+            own.benefit_type = "SERVICE"
+        wizard = self.env["g2p.program.create.wizard"].with_user(self.manager)
+        with self.assertRaisesRegex(UserError, "pays in CHF"):
+            wizard.create({"name": "Wrong", "amount_per_cycle": 5, "benefit_code_id": code.id}).create_program()
+
+    def test_a_manager_gives_the_code_that_was_chosen_within_its_maximum(self):
+        program = self.program()
+        unit = program.currency_id.name
+        first = self.code(benefit_mnemonic="FIRST", measurement_unit=unit)
+        second = self.code(benefit_mnemonic="SECOND", measurement_unit=unit, decimal_places=0)
+        program.benefit_code_line_ids = [
+            (0, 0, {"benefit_code_id": first.id, "max_quantity": 10}),
+            (0, 0, {"benefit_code_id": second.id, "max_quantity": 50}),
+        ]
+        manager = program.get_manager(program.MANAGER_ENTITLEMENT)
+        manager.amount_per_cycle = 33.5
+        [entitlement] = self.prepared(program)
+        self.assertEqual((entitlement.benefit_code_id, entitlement.initial_amount), (first, 10))
+        entitlement.cycle_id.with_user(self.manager).mark_cancelled()
+        manager.benefit_code_id = second
+        entitlement = self.prepared(program, "Zewditu")[0]
+        self.assertEqual((entitlement.benefit_code_id, entitlement.initial_amount), (second, 34), "no decimals")
+        foreign = self.code(benefit_mnemonic="FOREIGN", measurement_unit=unit)
+        with self.assertRaisesRegex(ValidationError, "none of the cash benefits"), self.cr.savepoint():
+            manager.benefit_code_id = foreign
+        with self.assertRaisesRegex(ValidationError, "gives SECOND"):
+            program.benefit_code_line_ids[1].unlink()
+
+    def test_the_id_of_an_entitlement_is_for_those_who_may_read_ids(self):
+        program = self.program()
+        manager = program.get_manager(program.MANAGER_ENTITLEMENT)
+        kind = self.env["g2p.id.type"].create({"name": "Kebele card"})
+        manager.write({"amount_per_cycle": 5, "id_type_id": kind.id})
+        [entitlement] = self.prepared(program, reg_ids=[(0, 0, {"id_type": kind.id, "value": "K-77"})])
+        self.assertEqual(entitlement.with_user(self.manager).id_number, "K-77")
+        self.assertEqual(entitlement.with_user(self.users["registrar"]).id_number, "K-77")
+        for role, user in self.users.items():
+            may = self.env["g2p.reg.id"].with_user(user).has_access("read")
+            if self.env["g2p.entitlement"].with_user(user).has_access("read"):
+                self.assertEqual(entitlement.with_user(user).id_number, "K-77" if may else False, role)

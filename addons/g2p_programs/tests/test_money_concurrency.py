@@ -11,7 +11,7 @@ from odoo.exceptions import UserError
 from odoo.modules.registry import Registry
 from odoo.service.model import retrying
 from odoo.tests import TransactionCase, tagged
-from odoo.tools import mute_logger
+from odoo.tools import SQL, mute_logger
 
 PREPARER, APPROVER = 2, 1
 PATIENCE = 20
@@ -76,8 +76,14 @@ class TestMoneyConcurrency(TransactionCase):
         programs, definitions = [row[0] for row in rows], [row[1] for row in rows]
         env.cr.execute("SELECT id FROM g2p_cycle WHERE program_id = ANY(%s)", [programs])
         cycles = [cycle_id for [cycle_id] in env.cr.fetchall()]
-        for table in ("g2p_fund_ledger", "g2p_state_history"):
-            env.cr.execute(f"ALTER TABLE {table} DISABLE TRIGGER {table}_append_only")
+        kept = {
+            "g2p_fund_ledger": "g2p_fund_ledger_append_only",
+            "g2p_state_history": "g2p_state_history_append_only",
+            "g2p_payment": "g2p_payment_kept",
+            "g2p_payment_batch": "g2p_payment_batch_kept",
+        }
+        for table, trigger in kept.items():
+            env.cr.execute(f"ALTER TABLE {table} DISABLE TRIGGER {trigger}")
         env.cr.execute(
             """
             DELETE FROM g2p_state_history AS history
@@ -87,6 +93,8 @@ class TestMoneyConcurrency(TransactionCase):
                 OR (res_model = 'g2p.cycle' AND res_id = ANY(%(cycles)s))
                 OR (res_model = 'g2p.cycle.membership'
                     AND res_id IN (SELECT id FROM g2p_cycle_membership WHERE cycle_id = ANY(%(cycles)s)))
+                OR (res_model = 'g2p.payment.correction'
+                    AND res_id IN (SELECT id FROM g2p_payment_correction WHERE program_id = ANY(%(programs)s)))
                 OR (res_model = 'g2p.program' AND res_id = ANY(%(programs)s))
                 OR (res_model = 'g2p.program_membership'
                     AND res_id IN (SELECT id FROM g2p_program_membership WHERE program_id = ANY(%(programs)s)));
@@ -96,6 +104,7 @@ class TestMoneyConcurrency(TransactionCase):
              WHERE account_id IN (SELECT id FROM g2p_fund_account WHERE program_id = ANY(%(programs)s));
             DELETE FROM g2p_fund_account WHERE program_id = ANY(%(programs)s);
             DELETE FROM g2p_program_fund WHERE program_id = ANY(%(programs)s);
+            DELETE FROM g2p_payment_correction WHERE program_id = ANY(%(programs)s);
             DELETE FROM g2p_payment WHERE cycle_id = ANY(%(cycles)s);
             DELETE FROM g2p_payment_batch WHERE cycle_id = ANY(%(cycles)s);
             DELETE FROM g2p_entitlement WHERE cycle_id = ANY(%(cycles)s);
@@ -108,8 +117,8 @@ class TestMoneyConcurrency(TransactionCase):
             """,
             {"cycles": cycles, "programs": programs},
         )
-        for table in ("g2p_fund_ledger", "g2p_state_history"):
-            env.cr.execute(f"ALTER TABLE {table} ENABLE TRIGGER {table}_append_only")
+        for table, trigger in kept.items():
+            env.cr.execute(f"ALTER TABLE {table} ENABLE TRIGGER {trigger}")
         env.invalidate_all()
         env["g2p.program"].browse(programs)._refresh_counters()
         env["g2p.program"].browse(programs).unlink()
@@ -284,3 +293,108 @@ class TestMoneyConcurrency(TransactionCase):
             self.assertEqual(account.reserved + account.disbursed, 300)
             payments = env["g2p.payment"].search([("cycle_id", "=", self.cycle_ids[0])])
             self.assertEqual(account.disbursed, 100 * len(payments.filtered(lambda payment: payment.status == "paid")))
+
+    # Corrections
+
+    def sent(self):
+        """The first cycle with its payments on their way; the second person of finance."""
+        self.deposit(600)
+        self.at_once(self.approve(0))
+        with self.connection() as env:
+            env["g2p.cycle"].browse(self.cycle_ids[0]).prepare_payment()
+        with self.connection() as env:
+            env["g2p.cycle"].browse(self.cycle_ids[0]).send_payment()
+
+    def paid(self):
+        self.sent()
+        with self.connection() as env:
+            env["g2p.cycle"].browse(self.cycle_ids[0])._mark_payments("paid")
+
+    def ask(self, **values):
+        """Asked by the preparer; the connections of the tests are the approver's."""
+        with self.connection(PREPARER) as env:
+            payments = env["g2p.payment"].search([("cycle_id", "=", self.cycle_ids[0])])
+            if values.get("kind") == "cancel":
+                values = {**values, "batch_id": payments.batch_id.id, "file_fate": "stopped"}
+            else:
+                values = {**values, "payment_ids": [(6, 0, payments.ids)]}
+            return env["g2p.payment.correction"].create({"reason": "Came back", "evidence": "Letter 1", **values}).id
+
+    def confirm(self, correction_id):
+        return lambda env: env["g2p.payment.correction"].browse(correction_id).confirm()
+
+    def test_a_correction_that_two_confirm_at_once_is_done_once(self):
+        self.paid()
+        correction = self.ask(kind="returned", afterwards="cancel")
+        results = self.at_once(self.confirm(correction), self.confirm(correction), self.confirm(correction))
+        refused = [result for result in results if isinstance(result, Exception)]
+        self.assertEqual(len(refused), 2, results)
+        for error in refused:
+            self.assertIsInstance(error, UserError)
+        with self.connection() as env:
+            account = env["g2p.fund.account"].search([("program_id", "=", self.program_id)])
+            self.assertEqual((account._verify_balance(), account.reserved, account.disbursed), ([], 0, 0))
+            refunds = env["g2p.fund.ledger"].search([("account_id", "=", account.id), ("kind", "=", "refund")])
+            self.assertEqual(refunds.mapped("amount"), [300])
+
+    def test_a_reversal_while_payments_are_marked(self):
+        self.paid()
+        correction = self.ask(kind="wrong", afterwards="reissue")
+
+        def mark(env):
+            return env["g2p.payment"]._finalize_now(
+                SQL("SELECT id FROM g2p_payment WHERE cycle_id = %s", self.cycle_ids[0]), "paid"
+            )
+
+        results = self.at_once(self.confirm(correction), mark, mark)
+        self.assertFalse([result for result in results if isinstance(result, Exception)], results)
+        with self.connection() as env:
+            account = env["g2p.fund.account"].search([("program_id", "=", self.program_id)])
+            self.assertEqual((account._verify_balance(), account.reserved, account.disbursed), ([], 300, 0))
+            cycle = env["g2p.cycle"].browse(self.cycle_ids[0])
+            self.assertEqual(
+                (cycle.state, cycle.paid_count, cycle.failed_count, cycle.unpaid_count), ("approved", 0, 3, 3)
+            )
+
+    def test_a_batch_is_cancelled_while_the_payer_says_paid(self):
+        """Whoever comes first: each payment is paid, or failed and due again; never both."""
+        self.sent()
+        correction = self.ask(kind="cancel", afterwards="reissue")
+
+        def mark(env):
+            return env["g2p.payment"]._finalize_now(
+                SQL("SELECT id FROM g2p_payment WHERE cycle_id = %s", self.cycle_ids[0]), "paid"
+            )
+
+        results = self.at_once(self.confirm(correction), mark)
+        for result in results:
+            if isinstance(result, Exception):
+                self.assertIsInstance(result, UserError)
+        with self.connection() as env:
+            account = env["g2p.fund.account"].search([("program_id", "=", self.program_id)])
+            payments = env["g2p.payment"].search([("cycle_id", "=", self.cycle_ids[0])])
+            self.assertEqual(len(set(payments.mapped("status"))), 1)
+            self.assertEqual(account._verify_balance(), [])
+            self.assertEqual(account.reserved + account.disbursed, 300)
+
+    def test_a_batch_is_cancelled_while_it_is_sent(self):
+        """A payment of it that had not left yet is not sent after the batch was cancelled."""
+        self.sent()
+        with self.connection() as env:
+            payment = env["g2p.payment"].search([("cycle_id", "=", self.cycle_ids[0])], limit=1)
+            env.cr.execute("UPDATE g2p_payment SET state = 'issued' WHERE id = %s", [payment.id])
+            env.cr.execute("UPDATE g2p_entitlement SET state = 'approved' WHERE id = %s", [payment.entitlement_id.id])
+        correction = self.ask(kind="cancel", afterwards="cancel")
+
+        def send(env):
+            return env["g2p.cycle"].browse(self.cycle_ids[0]).send_payment()
+
+        results = self.at_once(self.confirm(correction), send)
+        self.assertFalse([result for result in results if isinstance(result, Exception)], results)
+        with self.connection() as env:
+            payments = env["g2p.payment"].search([("cycle_id", "=", self.cycle_ids[0])])
+            self.assertEqual(
+                (set(payments.mapped("status")), set(payments.mapped("state"))), ({"failed"}, {"reconciled"})
+            )
+            account = env["g2p.fund.account"].search([("program_id", "=", self.program_id)])
+            self.assertEqual((account._verify_balance(), account.reserved, account.disbursed), ([], 0, 0))

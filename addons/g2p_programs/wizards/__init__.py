@@ -11,4 +11,6 @@ from . import eligibility_explanation
 from . import eligibility_list_load
 from . import eligibility_manager_add
 from . import eligibility_preview
+from . import program_pause
+from . import entitlement_create
 from . import entitlement_preview

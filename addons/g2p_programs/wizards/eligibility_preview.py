@@ -81,10 +81,6 @@ class EligibilityPreview(models.TransientModel):
         may not see.
         """
         program, asker = self.program_id, self._asker()
-        seen = SQL("TRUE")
-        if asker.g2p_area_ids:
-            partners = self.env["res.partner"].with_user(asker).with_context(active_test=False)
-            seen = SQL("verdict.partner_id IN %s", partners._search([]).subselect())
         self.env.flush_all()
         candidates = SQL(
             """
@@ -110,7 +106,7 @@ class EligibilityPreview(models.TransientModel):
                  WHERE %(seen)s
                  GROUP BY 1, 2, 3, 4, 5
                 """,
-                seen=seen,
+                seen=asker._g2p_seen(SQL("verdict.partner_id")),
                 verdicts=program._eligibility_verdicts(candidates, None, None),
                 not_reachable=program._not_reachable_detail(),
             )

@@ -59,12 +59,10 @@ class EntitlementPreview(models.TransientModel):
         asker = self.env["res.users"].browse(self.create_uid.id)
         program = self.program_id
         partners = self.env["res.partner"].with_user(asker).with_context(active_test=False)
-        seen = partners._search([]).subselect()
-        is_limited = bool(asker.sudo().g2p_area_ids)  # sudo: the asker's own areas
         members = SQL(
             "SELECT partner_id AS registrant_id FROM g2p_program_membership WHERE program_id = %s AND state = 'enrolled' AND %s",
             program.id,
-            SQL("partner_id IN %s", seen) if is_limited else SQL("TRUE"),
+            asker._g2p_seen(SQL("partner_id")),
         )
         self.env.flush_all()
         lines = SQL(
@@ -90,7 +88,7 @@ class EntitlementPreview(models.TransientModel):
         )
         self.write(
             {
-                "is_limited": is_limited,
+                "is_limited": bool(asker.sudo().g2p_area_ids),  # sudo: the asker's own areas
                 "members": all_members,
                 "given": given,
                 "missing": missing,

@@ -390,6 +390,7 @@ class PaymentReconciliation(models.Model):
         cycles._set_distributed_if_complete()
         self._refresh_counters()
         if operation.state == "done":
+            self.env["g2p.payment.contradiction"]._record(self, operation)
             self._transition("applied")
 
     # Counters

@@ -4,6 +4,7 @@ from odoo.fields import Domain
 
 from odoo.addons.g2p_registry_base.tools.domains import and_also
 
+from ..models.benefit_codes import CASH_TYPES
 from ..models.kleene import three_valued
 
 
@@ -133,6 +134,16 @@ class ProgramCreateWizard(models.TransientModel):
     def _check_settings(self):
         if not (self.name or "").strip():
             raise UserError(self.env._("Give the program a name."))
+        code = self.benefit_code_id
+        if code.benefit_type in CASH_TYPES and code.measurement_unit != self.currency_id.name:
+            raise UserError(
+                self.env._(
+                    "%(code)s pays in %(unit)s, and the program in %(currency)s: choose another benefit code or currency.",
+                    code=code.benefit_mnemonic,
+                    unit=code.measurement_unit,
+                    currency=self.currency_id.name,
+                )
+            )
         if self.transfer_fee_pct and self.transfer_fee_amt:
             raise UserError(self.env._("Give the transfer fee as a percentage or as an amount, not both."))
         self._check_conditions("eligibility_domain", self.eligibility_domain, "res.partner")

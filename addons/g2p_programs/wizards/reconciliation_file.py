@@ -6,12 +6,12 @@ from functools import lru_cache
 
 from odoo.exceptions import UserError
 
-from odoo.addons.g2p_bulk.tools import decimal_text, table_file
+from odoo.addons.g2p_bulk.tools import bounds, decimal_text, table_file
 from odoo.addons.g2p_bulk.tools.table_file import BadLine, Cell, FileError
 
 MAX_CELL = 500
 # More digits than a screen, or a float, can hold exactly: no payment is of such an amount.
-MAX_AMOUNT = 10**15
+MAX_AMOUNT = bounds.MOST
 
 COLUMNS = {
     "reference": {"paymentreference", "reference", "paymentref", "payment", "paymentid", "ref", "name"},
@@ -77,7 +77,7 @@ def parse_date(text):
             value = datetime.strptime(plain, form)
         except ValueError:
             continue
-        if value.date() > date.today() + timedelta(days=1):
+        if value.date() > date.today() + timedelta(days=1) or value.isoformat() < bounds.FIRST_DAY:
             raise ValueError(text)
         return value
     raise ValueError(text)

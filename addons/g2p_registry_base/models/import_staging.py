@@ -7,7 +7,7 @@ from odoo.exceptions import UserError
 from odoo.tools import SQL
 
 from odoo.addons.g2p_bulk.core import in_test_transaction
-from odoo.addons.g2p_bulk.tools import decimal_text, table_file
+from odoo.addons.g2p_bulk.tools import bounds, decimal_text, table_file
 from odoo.addons.g2p_bulk.tools.table_file import Cell, FileError, copy_text
 
 from .. import import_file
@@ -704,7 +704,7 @@ class RegistrantImport(models.Model):
                     self.env._("is not a number: %(value)s", value=VALUE),
                 ),
                 (SQL("left(%s, 1) = '-'", cell), self.env._("is negative: %(value)s", value=VALUE)),
-                (SQL("(%s)::numeric > 1e12", number), self.env._("is too large: %(value)s", value=VALUE)),
+                (SQL("(%s)::numeric >= %s", number, bounds.MOST), self.env._("is too large: %(value)s", value=VALUE)),
             ],
             "values": [SQL("'income', %s", number)],
         }
@@ -984,14 +984,25 @@ class RegistrantImport(models.Model):
         text = self.env._("is the ID of a registrant already: %(value)s", value=VALUE)
         reason = self._reason(text, SQL("known.value"))
         if self.existing_policy != "update":
+            # whose it is, is told where who brought the file may see them
             known = SQL(
                 """
-                SELECT DISTINCT ON (staged.line_id) staged.line_id, staged.state, staged.column_name, staged.value
-                FROM (%s) staged
+                SELECT DISTINCT ON (staged.line_id) staged.line_id, staged.state, staged.column_name, staged.value, owner.name
+                FROM (%(staged)s) staged
                 JOIN g2p_reg_id ON g2p_reg_id.id_type = staged.id_type AND g2p_reg_id.value_key = staged.value_key
+                LEFT JOIN res_partner owner ON owner.id = g2p_reg_id.partner_id
+                    AND COALESCE(owner.company_id, %(company)s) = %(company)s %(area)s
                 ORDER BY staged.line_id
                 """,
-                self._staged_ids(rows, seen),
+                staged=self._staged_ids(rows, seen),
+                company=self.company_id.id,
+                area=SQL("AND owner.area_id = ANY(%s)", self._allowed_area_ids()) if self._areas() else SQL(),
+            )
+            named = self.env._("is the ID of %(name)s already: %(value)s", name="%2$s", value="%1$s")
+            reason = SQL(
+                "CASE WHEN known.name IS NULL THEN %s ELSE format(%s, left(known.value, 50), known.name) END",
+                reason,
+                named,
             )
             if self.existing_policy == "report":
                 self._refuse_found(SQL("SELECT line_id, column_name, %s AS reason FROM (%s) AS known", reason, known))

@@ -4,7 +4,10 @@ import schwifty
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
+from odoo.fields import Domain
 from odoo.tools import SQL
+
+from odoo.addons.base.models.res_bank import sanitize_account_number
 
 # What says where money goes and to whom.
 PAYEE_FIELDS = (
@@ -16,6 +19,8 @@ PAYEE_FIELDS = (
     "bank_id",
     "clearing_number",
 )
+
+REASONED = (*PAYEE_FIELDS, "active", "is_primary")  # what nobody changes without saying why
 
 # Since when an account is what it is, and by whom, is said by the database: whoever writes it, by whatever way, and nobody
 # can say otherwise. An account that becomes the primary one, or active again, changes for who is paid.
@@ -52,9 +57,9 @@ class ResPartnerBank(models.Model):
     """An account a registrant is paid on: at a bank, or a mobile wallet."""
 
     _name = "res.partner.bank"
-    _inherit = ["res.partner.bank", "g2p.change.mixin"]
+    _inherit = ["res.partner.bank", "g2p.change.mixin", "g2p.search.mixin"]
     _changes_on = "partner_id"
-    _watched_fields = (*PAYEE_FIELDS, "active", "is_primary")
+    _watched_fields = REASONED
     _personal_model = "account"
 
     _primary_once = models.UniqueIndex(
@@ -94,29 +99,29 @@ class ResPartnerBank(models.Model):
         self.env.cr.execute(CHANGED)
         return super().init()
 
-    @api.depends(*PAYEE_FIELDS, "active")
+    @api.depends(*PAYEE_FIELDS, "active", "is_primary")
     def _compute_needs_reason(self):
         for account in self:
-            account.needs_reason = account._is_changed({name: account[name] for name in (*PAYEE_FIELDS, "active")})
+            account.needs_reason = account._moves_money({name: account[name] for name in REASONED})
 
     def _compute_change_reason(self):
         """A reason belongs to one change: it is asked anew."""
         self.change_reason = False
 
-    def _is_changed(self, vals):
-        """Whether `vals` change where money goes, of an account of a registrant that is there already."""
+    def _moves_money(self, vals):
+        """Whether `vals` change where money of a registrant goes: an account that is there, or another one in its place."""
         known = self._origin
-        if not known or not known.partner_id.is_registrant:
+        partner = (known or self).partner_id._origin
+        if not partner.is_registrant:
             return False
-        return any(
-            known._fields[name].convert_to_write(known[name], known)
-            != known._fields[name].convert_to_write(
-                known._fields[name].convert_to_cache(value, known, validate=False), known
-            )
+        if vals.get("is_primary") and not known.is_primary and (partner.bank_ids - known).filtered("is_primary"):
+            return True
+        return bool(known) and any(
+            (known[name] or False) != (value or False)
             if known._fields[name].type != "many2one"
             else known[name].id != (value.id if isinstance(value, models.BaseModel) else value or False)
             for name, value in vals.items()
-            if name in (*PAYEE_FIELDS, "active")
+            if name in REASONED and name != "is_primary"
         )
 
     @api.depends("acc_number", "account_type", "clearing_number", "bank_id.bic", "bank_id.country")
@@ -151,12 +156,17 @@ class ResPartnerBank(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        accounts = super().create(
-            [
-                {name: vals[name] for name in vals if name != "change_reason"} | {"is_primary": False}
-                for vals in vals_list
-            ]
-        )
+        if any("change_reason" in vals for vals in vals_list):
+            reasons = dict.fromkeys(filter(None, (vals.get("change_reason") for vals in vals_list)))
+            vals_list = [{name: vals[name] for name in vals if name != "change_reason"} for vals in vals_list]
+            reason = "; ".join(reasons) or self.env.context.get("g2p_reason")
+            return self.with_context(g2p_reason=reason).create(vals_list)
+        for vals in vals_list:
+            if vals.get("is_primary"):
+                self.new({"partner_id": vals.get("partner_id"), "acc_number": vals.get("acc_number")})._ask_for_reason(
+                    {"is_primary": True}
+                )
+        accounts = super().create([{**vals, "is_primary": False} for vals in vals_list])
         wanted = self.browse(
             account.id for account, vals in zip(accounts, vals_list, strict=True) if vals.get("is_primary")
         )
@@ -182,12 +192,17 @@ class ResPartnerBank(models.Model):
         (self | partners.with_context(active_test=False).bank_ids)._settle_primary(wanted)
         return result
 
+    @api.model
+    def _search_reference_domains(self, number):
+        """By the account's number, however it is written."""
+        return [Domain("sanitized_acc_number", "=like", f"{sanitize_account_number(number)}%")]
+
     def _ask_for_reason(self, vals):
         """Money will go elsewhere: whoever wants that says why. Steps of the system give their own reason."""
         if self.env.su or (self.env.context.get("g2p_reason") or "").strip():
             return
         for account in self:
-            if account._is_changed(vals):
+            if account._moves_money(vals):
                 raise UserError(
                     self.env._(
                         "Say why the account %(account)s of %(registrant)s changes, in “Why it changes”: the reason is "

@@ -117,7 +117,11 @@ class TestChanges(TransactionCase):
             .create({"partner_id": self.person.id, "acc_number": "OTHER"})
         )
         since = other.changed_at
-        other.is_primary = True
+        with self.assertRaisesRegex(UserError, "Say why"):
+            other.is_primary = True
+        with self.assertRaisesRegex(UserError, "Say why"):
+            other.create({"partner_id": self.person.id, "acc_number": "THIRD", "is_primary": True})
+        other.write({"is_primary": True, "change_reason": "Closer branch"})
         self.assertEqual(
             [(old, new, user) for _field, old, new, user, _why in self.changes("res.partner.bank", field="is_primary")],
             [

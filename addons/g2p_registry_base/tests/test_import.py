@@ -263,7 +263,29 @@ class TestImport(TransactionCase):
         other.reg_ids = [(0, 0, {"id_type": national.id, "value": "77"})]
         record.action_import()
         self.assertEqual(record.line_ids.filtered("partner_id").partner_id.name, "TESFAYE, DAWIT")
-        self.assertEqual(self.refused(record), {2: ("National ID", "is the ID of a registrant already: 77")})
+        self.assertEqual(self.refused(record), {2: ("National ID", "is the ID of OTHER already: 77")})
+
+    def test_case_is_no_other_id_in_a_file_either(self):
+        national = self.env.ref("g2p_registry_base.id_type_national")
+        area = self.env["g2p.area"].create({"name": "Elsewhere", "code": "T-ELSE"})
+        other = self.env["res.partner"].create({"is_registrant": True, "given_name": "Other", "area_id": area.id})
+        other.reg_ids = [(0, 0, {"id_type": national.id, "value": "ab-7"})]
+        rows = [
+            ["Full Name", "National ID"],
+            ["Almaz Tesfaye", "AB-7"],
+            ["Dawit Tesfaye", "cd-8"],
+            ["Hana Tesfaye", "CD-8"],
+        ]
+        record = self.new_import(rows)
+        record.action_check()
+        refused = self.refused(record)
+        self.assertEqual(refused[2], ("National ID", "is the ID of OTHER already: AB-7"))
+        self.assertEqual(refused[4], ("National ID", "is the same ID as in row 3"))
+        # of who is not for the user to see, the ID is named and not the person
+        here = self.env["g2p.area"].create({"name": "Here", "code": "T-ONE"})
+        record.create_uid.sudo().g2p_area_ids = here
+        record.action_check()
+        self.assertEqual(self.refused(record)[2], ("National ID", "is the ID of a registrant already: AB-7"))
 
     def test_a_row_the_registry_refuses_does_not_hold_up_its_batch(self):
         rows = [["Full Name", "Date of Birth", "Registration date"]]

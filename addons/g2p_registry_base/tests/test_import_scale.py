@@ -228,7 +228,7 @@ class TestImportExisting(ImportCase):
         record = self.imported(rows, existing_policy="skip")
         self.assertEqual((record.imported_count, record.skipped_count, record.refused_count), (1, 1, 0))
         line = record.line_ids.filtered(lambda line: line.state == "skipped")
-        self.assertIn("registrant already", line.reason)
+        self.assertIn("is the ID of OLD, ANN already", line.reason)
 
     def test_update(self):
         person = self.existing()
@@ -370,7 +370,7 @@ class TestImportFiles(ImportCase):
             "Date of birth: is not a date",
             "Income: is not a number: many",
             "E-mail: is not an e-mail",
-            "National ID: is the ID of a registrant already: N-1",
+            "National ID: is the ID of SOW, ANN already: N-1",
             "Token ID: starts like a spreadsheet formula",
         ):
             self.assertIn(words, refused[2][1])

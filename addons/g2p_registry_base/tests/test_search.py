@@ -122,6 +122,12 @@ class TestSearch(TransactionCase):
         self.household.group_membership_ids.write({"start_date": "2020-01-01", "ended_date": "2021-01-01"})
         self.assertEqual(self.find("0712345678"), self.kamala)
 
+    def test_accounts_are_found_by_registrant_and_number(self):
+        account = self.env["res.partner.bank"].create({"partner_id": self.kamala.id, "acc_number": "KE 4711-0815"})
+        for text in ("xkamala", "xrana kamala", "KE 4711-0815", "ke47110815", "KE4711", "0712345678", "SR-0098"):
+            with self.subTest(text):
+                self.assertEqual(self.env["res.partner.bank"].search([("search_text", "ilike", text)]), account)
+
     def test_other_contacts_are_found_as_ever(self):
         office = self.partners.create({"name": "Zwater bureau 77", "ref": "ZREF9", "email": "zwater@example.org"})
         for text in ("Zwater bu", "ZREF9", "zwater@example"):

@@ -123,7 +123,7 @@ class DefaultDeduplicationManager(models.Model):
 
 
 class IDDocumentDeduplicationManager(models.Model):
-    """The same document (type and value, not expired) is held by several members, or by people of several groups."""
+    """The same document (type and value, neither expired nor invalid) is held by several members, or by people of several groups."""
 
     _name = "g2p.deduplication.manager.id_dedup"
     _description = "Deduplication by ID document"
@@ -159,6 +159,7 @@ class IDDocumentDeduplicationManager(models.Model):
               JOIN g2p_id_type AS kind ON kind.id = document.id_type
              -- A value of signs only identifies nobody.
              WHERE document.value ~ '[^\\s./-]'
+               AND COALESCE(document.status, 'valid') <> 'invalid'
                AND (document.expiry_date IS NULL OR document.expiry_date >= %(today)s)
                AND %(types)s
             """,

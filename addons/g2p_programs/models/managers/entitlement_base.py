@@ -77,7 +77,20 @@ class BaseEntitlementManager(models.AbstractModel):
     )
     transfer_fee_pct = fields.Float("Transfer fee (%)", digits=(5, 2), help="Part of the amount.")
     transfer_fee_amt = fields.Monetary("Transfer fee", help="Part of the amount.")
-    id_type_id = fields.Many2one("g2p.id.type", "ID type", help="Shown with the entitlement in lists and documents.")
+    benefit_code_id = fields.Many2one(
+        "g2p.benefit.codes",
+        "Benefit code",
+        domain="[('id', 'in', cash_benefit_code_ids)]",
+        ondelete="restrict",
+        help="Which of the program's cash benefits this is. Empty: the first of them.",
+    )
+    cash_benefit_code_ids = fields.Many2many("g2p.benefit.codes", compute="_compute_cash_benefit_code_ids")
+    id_type_id = fields.Many2one(
+        "g2p.id.type",
+        "ID type",
+        help="The ID by which the beneficiary is known where the money is handed out: shown with the entitlement, to those "
+        "who may read IDs.",
+    )
     validity_days = fields.Integer(
         "Days of validity after the cycle",
         default=365,
@@ -144,6 +157,11 @@ class BaseEntitlementManager(models.AbstractModel):
         for name in self._figure_fields():
             self._figure(name)
 
+    @api.depends("program_id.benefit_code_line_ids.benefit_code_id")
+    def _compute_cash_benefit_code_ids(self):
+        for manager in self:
+            manager.cash_benefit_code_ids = manager._cash_lines().benefit_code_id
+
     # The contract
 
     def _entitlement_lines(self, members, low, high):
@@ -200,27 +218,70 @@ class BaseEntitlementManager(models.AbstractModel):
             now=fields.Datetime.now(),
         )
 
-    def _benefit_line(self):
-        """The program's first cash benefit, or an empty record: amounts are of its code and capped by its maximum."""
+    def _cash_lines(self):
+        """The program's cash benefits, in the order of its list."""
         lines = self.program_id.benefit_code_line_ids.sorted("id")
-        return lines.filtered(lambda line: line.benefit_code_id.benefit_type in CASH_TYPES)[:1]
+        return lines.filtered(lambda line: line.benefit_code_id.benefit_type in CASH_TYPES)
+
+    def _benefit_code(self):
+        """The code that this manager gives: the one that was chosen, else the first cash benefit; may be empty."""
+        return self.benefit_code_id or self._cash_lines()[:1].benefit_code_id
+
+    def _chosen_benefit_codes(self):
+        """The codes that the settings name."""
+        return self.benefit_code_id
+
+    @api.constrains("program_id", "benefit_code_id")
+    def _check_benefit_code(self):
+        for manager in self:
+            foreign = manager._chosen_benefit_codes() - manager._cash_lines().benefit_code_id
+            if foreign:
+                raise ValidationError(
+                    self.env._(
+                        "%(code)s is none of the cash benefits of %(program)s: add it under Benefits on its Definition first.",
+                        code=foreign[0].benefit_mnemonic,
+                        program=manager.program_id.name,
+                    )
+                )
 
     def _priced_lines(self, raw):
         """Cap, round, and take the fee out of raw amounts.
 
-        :param SQL raw: columns `registrant_id`, `item_id`, `amount` (numeric), `terms` (jsonb), `cap` (numeric or NULL),
-            `missing` (text or NULL).
+        :param SQL raw: columns `registrant_id`, `benefit_code_id` (may be NULL), `item_id`, `amount` (numeric), `terms`
+            (jsonb), `cap` (numeric or NULL), `missing` (text or NULL).
         :return SQL: the columns of `_entitlement_lines`.
         """
-        line = self._benefit_line()
-        amount = SQL("LEAST(raw.amount, raw.cap, %s::numeric)", self._maximum(line))
         # Of a cycle that is short on purpose the days' part, multiplied first: the division is rounded once, to money.
         days, full_days = self.env.context.get("g2p_part_of_period") or (0, 0)
         part = SQL("NULL::jsonb")
+        due = SQL("LEAST(raw.amount, raw.cap, raw.maximum)")
+        bounded = SQL("raw.amount > LEAST(raw.cap, raw.maximum)")
         if days:
-            amount = SQL("%s * %s::numeric / %s::numeric", amount, days, full_days)
+            due = SQL("%s * %s::numeric / %s::numeric", due, days, full_days)
             part = SQL("jsonb_build_object('days', %s::integer, 'full_days', %s::integer)", days, full_days)
-        amount = round_sql(self.currency_id, amount)
+        lines = self._cash_lines()
+        # Each code has a maximum and places of its own.
+        maximum, amount = SQL("NULL::numeric"), self.env["g2p.benefit.codes"]._rounded(self.currency_id, due, bounded)
+        if lines:
+            maximum = SQL(
+                "CASE raw.benefit_code_id %s END",
+                SQL(" ").join(
+                    SQL("WHEN %s THEN %s::numeric", line.benefit_code_id.id, decimal(line.max_quantity) or None)
+                    for line in lines
+                ),
+            )
+            amount = SQL(
+                "CASE raw.benefit_code_id %s ELSE %s END",
+                SQL(" ").join(
+                    SQL(
+                        "WHEN %s THEN %s",
+                        line.benefit_code_id.id,
+                        line.benefit_code_id._rounded(self.currency_id, due, bounded),
+                    )
+                    for line in lines
+                ),
+                amount,
+            )
         if self.transfer_fee_pct:
             fee = round_sql(self.currency_id, SQL("due.amount * %s / 100", decimal(self.transfer_fee_pct)))
             fee_terms = SQL(
@@ -231,32 +292,27 @@ class BaseEntitlementManager(models.AbstractModel):
             fee_terms = SQL("jsonb_build_object('fee', priced.fee)")
         return SQL(
             """
-            SELECT priced.registrant_id, %(benefit)s::integer AS benefit_code_id, priced.item_id,
-                   priced.amount, priced.fee,
-                   jsonb_strip_nulls(priced.terms || jsonb_build_object('cap', priced.cap, 'max_quantity', %(maximum)s::numeric,
+            SELECT priced.registrant_id, priced.benefit_code_id, priced.item_id, priced.amount, priced.fee,
+                   jsonb_strip_nulls(priced.terms || jsonb_build_object('cap', priced.cap, 'max_quantity', priced.maximum,
                                                                        'part_of_period', %(part)s))
                    || CASE WHEN priced.fee > 0 THEN %(fee_terms)s ELSE '{}'::jsonb END AS computation,
                    priced.missing
               FROM (
                     SELECT due.*, %(fee)s AS fee
                       FROM (
-                            SELECT raw.registrant_id, raw.item_id, raw.terms, raw.cap, raw.missing,
-                                   CASE WHEN raw.missing IS NULL THEN %(amount)s END AS amount
-                              FROM (%(raw)s) AS raw
+                            SELECT raw.registrant_id, raw.benefit_code_id, raw.item_id, raw.terms, raw.cap, raw.maximum,
+                                   raw.missing, CASE WHEN raw.missing IS NULL THEN %(amount)s END AS amount
+                              FROM (SELECT raw.*, %(maximum)s AS maximum FROM (%(raw)s) AS raw) AS raw
                            ) AS due
                    ) AS priced
             """,
-            benefit=line.benefit_code_id.id or None,
-            maximum=self._maximum(line),
             part=part,
             fee_terms=fee_terms,
             fee=fee,
             amount=amount,
+            maximum=maximum,
             raw=raw,
         )
-
-    def _maximum(self, line):
-        return decimal(line.max_quantity) or None
 
     # Preparation
 
@@ -291,7 +347,8 @@ class BaseEntitlementManager(models.AbstractModel):
                            membership.partner_id IN (
                             SELECT known.partner_id FROM g2p_entitlement AS known
                              WHERE known.cycle_id = %(cycle)s AND known.partner_id > %(low)s AND known.partner_id <= %(high)s
-                               AND known.state <> 'cancelled'
+                               -- What was added by hand is beside what the rule gives.
+                               AND known.state <> 'cancelled' AND known.is_manual IS NOT TRUE
                            ) AS already
                       FROM g2p_cycle_membership AS membership
                       JOIN res_partner AS registrant

@@ -85,12 +85,14 @@ class DefaultEntitlementManager(models.Model):
             return self._priced_lines(
                 SQL(
                     """
-                    SELECT member.registrant_id, 0 AS item_id, %(base)s::numeric AS amount,
+                    SELECT member.registrant_id, %(benefit)s::integer AS benefit_code_id, 0 AS item_id,
+                           %(base)s::numeric AS amount,
                            jsonb_build_object('base', %(base)s::numeric) AS terms, NULL::numeric AS cap,
                            NULL::text AS missing
                       FROM (%(members)s) AS member
                     """,
                     base=base,
+                    benefit=self._benefit_code().id or None,
                     members=members,
                 )
             )
@@ -100,7 +102,7 @@ class DefaultEntitlementManager(models.Model):
         return self._priced_lines(
             SQL(
                 """
-                SELECT member.registrant_id, 0 AS item_id,
+                SELECT member.registrant_id, %(benefit)s::integer AS benefit_code_id, 0 AS item_id,
                        %(base)s::numeric + %(each)s::numeric * %(counted)s AS amount,
                        jsonb_build_object('base', %(base)s::numeric, 'per_member', %(each)s::numeric,
                                           'members', COALESCE(household.members, 0), 'max_members', %(most)s::integer)
@@ -110,6 +112,7 @@ class DefaultEntitlementManager(models.Model):
                   LEFT JOIN (%(households)s) AS household ON household.registrant_id = member.registrant_id
                 """,
                 base=base,
+                benefit=self._benefit_code().id or None,
                 each=each,
                 counted=counted,
                 most=self.max_individual_in_group or None,
@@ -123,7 +126,7 @@ class DefaultEntitlementManager(models.Model):
         return self._priced_lines(
             SQL(
                 """
-                SELECT counted.registrant_id, 0 AS item_id,
+                SELECT counted.registrant_id, %(benefit)s::integer AS benefit_code_id, 0 AS item_id,
                        %(base)s::numeric + %(each)s::numeric * LEAST(counted.number, %(most)s) AS amount,
                        jsonb_build_object('base', NULLIF(%(base)s::numeric, 0), 'per_member', %(each)s::numeric,
                                           'members', counted.number, 'max_members', %(most)s::integer,
@@ -138,6 +141,7 @@ class DefaultEntitlementManager(models.Model):
                        ) AS counted
                 """,
                 base=base,
+                benefit=self._benefit_code().id or None,
                 each=each,
                 most=self.max_individual_in_group or None,
                 key=figure.key,

@@ -1,0 +1,217 @@
+"""What a payer says against what is recorded here. Nothing is changed by it; a person finds out, and says what came of it."""
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError
+from odoo.tools import SQL
+
+from .fund import FINANCE
+
+MOST_ALARMED = 20
+
+
+class PaymentContradiction(models.Model):
+    """One line of a payer's file that can't be true together with our records."""
+
+    _name = "g2p.payment.contradiction"
+    _description = "Contradiction about a payment"
+    _inherit = ["g2p.state.mixin"]
+    _order = "id desc"
+
+    _protected_fields = (
+        "state",
+        "kind",
+        "payment_id",
+        "line_id",
+        "status",
+        "amount",
+        "bank_reference",
+        "date",
+        "reason",
+        "resolved_by",
+        "resolved_on",
+    )
+
+    _line_once = models.UniqueIndex("(line_id)", "This line is listed already.")
+    _open_latest = models.Index("(id) WHERE state = 'open'")
+
+    payment_id = fields.Many2one("g2p.payment", required=True, readonly=True, index=True, ondelete="restrict")
+    line_id = fields.Many2one("g2p.payment.reconciliation.line", "Line of the file", readonly=True, ondelete="restrict")
+    reconciliation_id = fields.Many2one(related="line_id.reconciliation_id", string="File")
+    cycle_id = fields.Many2one("g2p.cycle", required=True, readonly=True, index=True, ondelete="restrict")
+    company_id = fields.Many2one(related="cycle_id.company_id")
+    partner_id = fields.Many2one(related="payment_id.partner_id")
+    area_id = fields.Many2one(related="payment_id.area_id")
+    currency_id = fields.Many2one(related="payment_id.currency_id")
+    kind = fields.Selection(
+        [
+            ("paid_after_failed", "Paid, and failed here"),
+            ("paid_twice", "Paid, and so was another attempt"),
+            ("paid_again", "Paid a second time, or another amount"),
+            ("failed_after_paid", "Failed or returned, and paid here"),
+            ("not_due", "Paid, and its entitlement ended"),
+            ("blocked", "Paid, and it never left"),
+        ],
+        required=True,
+        readonly=True,
+    )
+    status = fields.Selection([("paid", "Paid"), ("failed", "Failed")], "The payer says", readonly=True)
+    amount = fields.Monetary("Amount they say", readonly=True)
+    bank_reference = fields.Char(readonly=True)
+    date = fields.Datetime("Date they say", readonly=True)
+    reason = fields.Char("Reason they give", readonly=True)
+    state = fields.Selection(
+        [("open", "To be settled"), ("settled", "Settled")], required=True, readonly=True, default="open", copy=False
+    )
+    settlement = fields.Selection(
+        [
+            ("payer_wrong", "The payer was wrong: no money moved"),
+            ("corrected", "Corrected here"),
+            ("recovered", "The money came back, or is claimed back"),
+            ("lost", "The money is lost: on record as such"),
+        ],
+        "What came of it",
+    )
+    remark = fields.Text(help="How you know.")
+    resolved_by = fields.Many2one("res.users", "Settled by", readonly=True, copy=False)
+    resolved_on = fields.Datetime("Settled on", readonly=True, copy=False)
+
+    @api.depends("payment_id", "kind")
+    def _compute_display_name(self):
+        labels = dict(self._fields["kind"]._description_selection(self.env))
+        for record in self:
+            record.display_name = f"{record.payment_id.display_name} · {labels.get(record.kind, '')}"
+
+    # CRUD
+
+    def write(self, vals):
+        if not self.env.su and any(record.state == "settled" for record in self):
+            raise UserError(self.env._("This was settled: it stays as it is."))
+        return super().write(vals)
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_never(self):
+        raise UserError(self.env._("A contradiction is evidence: it stays, and is settled by a person."))
+
+    # Buttons
+
+    def settle(self):
+        """Button: a person of finance found out what happened."""
+        if not self.env.su and not self.env.user.has_group(FINANCE):
+            raise AccessError(
+                self.env._("Only members of the role “%s” may do this.", self.env.ref(FINANCE).sudo().display_name)
+            )
+        self.check_access("write")
+        self._require_state("open")
+        for record in self:
+            if not record.settlement or not (record.remark or "").strip():
+                raise UserError(self.env._("Say what came of it, and how you know."))
+        # sudo: role, access and state were checked above; the fields are protected
+        self.sudo().write({"resolved_by": self.env.uid, "resolved_on": fields.Datetime.now()})
+        self._transition("settled")
+        return True
+
+    def action_correct(self):
+        """Button: ask to take back that the payment was paid; somebody else confirms it."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Ask for a correction"),
+            "res_model": "g2p.payment.correction",
+            "view_mode": "form",
+            "context": {
+                "default_kind": "returned",
+                "default_payment_ids": [fields.Command.set(self.payment_id.ids)],
+                "default_evidence": self.bank_reference or self.reconciliation_id.name,
+                "default_reason": self.reason,
+            },
+        }
+
+    def action_open_payment(self):
+        """Button."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": "g2p.payment",
+            "res_id": self.payment_id.id,
+            "view_mode": "form",
+        }
+
+    # Sets
+
+    @api.model
+    def _record(self, reconciliation, operation=None):
+        """List what a file that is applied says against our records, once, and alarm finance. Returns how many are new.
+
+        A payer who says paid is heard also where nothing can be recorded: the entitlement ended, or something blocks it.
+        """
+        self.env.flush_all()
+        self.env.cr.execute(
+            SQL(
+                """
+                WITH said AS (
+                    INSERT INTO g2p_payment_contradiction
+                           (payment_id, line_id, cycle_id, kind, status, amount, bank_reference, date, reason, state,
+                            create_uid, write_uid, create_date, write_date)
+                    SELECT payment.id, line.id, payment.cycle_id,
+                           CASE WHEN line.outcome IN ('not_due', 'blocked') THEN line.outcome
+                                WHEN line.status = 'failed' THEN 'failed_after_paid'
+                                WHEN payment.status = 'paid' THEN 'paid_again'
+                                WHEN EXISTS (SELECT FROM g2p_payment AS other
+                                              WHERE other.entitlement_id = payment.entitlement_id
+                                                AND other.id <> payment.id AND other.status = 'paid') THEN 'paid_twice'
+                                ELSE 'paid_after_failed' END,
+                           line.status, line.amount, line.bank_reference, line.date, line.reason, 'open',
+                           %(uid)s, %(uid)s, %(now)s, %(now)s
+                      FROM g2p_payment_reconciliation_line AS line
+                      JOIN g2p_payment AS payment ON payment.id = line.payment_id
+                     WHERE line.reconciliation_id = %(reconciliation)s
+                       AND (line.outcome = 'contradiction'
+                            OR line.outcome IN ('not_due', 'blocked') AND line.status = 'paid')
+                     ORDER BY line.row_number
+                        ON CONFLICT DO NOTHING
+                 RETURNING id, cycle_id
+                ), logged AS (
+                    %(history)s
+                )
+                SELECT cycle_id, COUNT(*) FROM said GROUP BY cycle_id ORDER BY cycle_id
+                """,
+                reconciliation=reconciliation.id,
+                uid=self.env.uid,
+                now=self.env.cr.now(),
+                history=self._history_sql(SQL("SELECT id, NULL::varchar, 'open', NULL::varchar FROM said"), operation),
+            )
+        )
+        found = self.env.cr.fetchall()
+        self.invalidate_model(flush=False)
+        for cycle_id, count in found:
+            self._alarm(self.env["g2p.cycle"].browse(cycle_id), count, reconciliation)
+        return sum(count for _cycle, count in found)
+
+    @api.model
+    def _alarm(self, cycle, count, reconciliation):
+        """Tell finance, by mail and by an activity on the cycle."""
+        # sudo: the alarm is for others than who applied the file
+        cycle = cycle.sudo()
+        users = self._finance_users(cycle.company_id)
+        summary = self.env._("%s answers of the payer contradict our records", count)
+        note = self.env._(
+            "“%(file)s” says paid what failed, ended or never left here, or failed what is recorded as paid. Find out with the "
+            "payer whether money moved: Payments → Contradictions.",
+            file=reconciliation.name,
+        )
+        cycle.message_post(subject=summary, body=note, partner_ids=users.partner_id.ids)
+        for user in users:
+            cycle.activity_schedule("mail.mail_activity_data_warning", summary=summary, note=note, user_id=user.id)
+
+    @api.model
+    def _finance_users(self, company, but=None):
+        """Who answers for money in a company; few."""
+        # sudo: members of a group are asked by whoever made it necessary to tell them
+        users = (
+            self.env.ref(FINANCE)
+            .sudo()
+            .all_user_ids.filtered(
+                lambda user: user.active and not user.share and company in user.company_ids and user != but
+            )
+        )
+        return users[:MOST_ALARMED]

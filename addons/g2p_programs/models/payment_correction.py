@@ -1,0 +1,423 @@
+"""What left the house, or was recorded as paid, is put right by two people: one asks, another confirms."""
+
+import uuid
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError
+from odoo.tools import SQL
+
+from .constants import GROUP_MANAGER
+from .fund import FINANCE
+from .money import decimal
+
+MAX_PAYMENTS = 1000
+# How long an entitlement that is to be paid again stays valid, where its validity is over by then.
+DAYS_TO_PAY_AGAIN = 31
+
+
+class PaymentCorrection(models.Model):
+    """Three kinds: a batch that left is cancelled, because the payer pays nothing of it; payments were recorded as paid
+    wrongly; paid money came back. References, files and amounts stay on record; nothing is deleted."""
+
+    _name = "g2p.payment.correction"
+    _description = "Payment correction"
+    _inherit = ["mail.thread", "mail.activity.mixin", "g2p.state.mixin"]
+    _order = "id desc"
+
+    _protected_fields = ("state", "requested_by", "requested_on", "confirmed_by", "confirmed_on", "moved_count")
+
+    _two_people = models.Constraint(
+        "CHECK (state = 'requested' OR state = 'refused' OR confirmed_by IS NOT NULL AND confirmed_by <> requested_by)",
+        "Somebody else than who asked confirms a correction.",
+    )
+    _one_cancellation = models.UniqueIndex(
+        "(batch_id) WHERE state = 'requested'", "Somebody asked to cancel this batch already: confirm or refuse that."
+    )
+
+    name = fields.Char(compute="_compute_name")
+    kind = fields.Selection(
+        [
+            ("cancel", "Cancel a batch that left"),
+            ("wrong", "Recorded as paid wrongly"),
+            ("returned", "Paid, and came back"),
+        ],
+        required=True,
+        default="returned",
+    )
+    batch_id = fields.Many2one("g2p.payment.batch", index="btree_not_null", ondelete="restrict")
+    payment_ids = fields.Many2many("g2p.payment", "g2p_payment_correction_rel", "correction_id", "payment_id")
+    program_id = fields.Many2one("g2p.program", required=True, readonly=True, ondelete="restrict", index=True)
+    company_id = fields.Many2one(related="program_id.company_id", store=True, index=True)
+    currency_id = fields.Many2one(related="program_id.currency_id")
+    reason = fields.Text(required=True, help="What happened, and how you know.")
+    evidence = fields.Char(
+        "Payer's reference", required=True, help="Letter, message or statement in which the payer says so."
+    )
+    file_fate = fields.Selection(
+        [
+            ("stopped", "The payer was told, and confirms that nothing of it is paid"),
+            ("not_handed", "The file was never handed over, and is destroyed"),
+        ],
+        "What became of the file",
+    )
+    afterwards = fields.Selection(
+        [("reissue", "Pay again"), ("cancel", "Cancel the entitlements")],
+        required=True,
+        default="reissue",
+        help="Pay again: the entitlements wait for a new payment, their money reserved. Cancel: their money is available again.",
+    )
+    state = fields.Selection(
+        [("requested", "Waits for confirmation"), ("done", "Done"), ("refused", "Refused")],
+        required=True,
+        readonly=True,
+        default="requested",
+        copy=False,
+        index=True,
+        tracking=True,
+    )
+    requested_by = fields.Many2one(
+        "res.users", required=True, readonly=True, copy=False, default=lambda self: self.env.uid
+    )
+    requested_on = fields.Datetime(required=True, readonly=True, copy=False, default=fields.Datetime.now)
+    confirmed_by = fields.Many2one("res.users", "Decided by", readonly=True, copy=False)
+    confirmed_on = fields.Datetime("Decided on", readonly=True, copy=False)
+    payments_count = fields.Integer("Payments", compute="_compute_payments")
+    payments_amount = fields.Monetary("Amount", compute="_compute_payments")
+    moved_count = fields.Integer("Payments corrected", readonly=True, copy=False)
+    can_confirm = fields.Boolean(compute="_compute_can_confirm")
+
+    @api.depends("kind", "batch_id.name", "payments_count")
+    def _compute_name(self):
+        labels = dict(self._fields["kind"]._description_selection(self.env))
+        for correction in self:
+            correction.name = f"{labels.get(correction.kind, '')} · {correction.payments_count}"
+
+    @api.depends("kind", "batch_id", "payment_ids", "state")
+    def _compute_payments(self):
+        for correction in self:
+            domain = (
+                [("batch_id", "=", correction.batch_id.id)]
+                if correction.kind == "cancel"
+                else [("id", "in", correction.payment_ids.ids)]
+            )
+            if correction.kind == "cancel" and correction.state == "requested":
+                domain.append(("status", "=", False))
+            [[count, amount]] = self.env["g2p.payment"]._read_group(domain, aggregates=["__count", "amount_issued:sum"])
+            correction.payments_count, correction.payments_amount = count, amount
+
+    @api.depends("state", "requested_by")
+    @api.depends_context("uid")
+    def _compute_can_confirm(self):
+        may = self.env.user.has_group(FINANCE)
+        for correction in self:
+            correction.can_confirm = (
+                may and correction.state == "requested" and correction.requested_by != self.env.user
+            )
+
+    # CRUD
+
+    @api.model
+    def default_get(self, fields_list):
+        values = super().default_get(fields_list)
+        active, ids = self.env.context.get("active_model"), self.env.context.get("active_ids") or []
+        if active == "g2p.payment" and ids and "payment_ids" in fields_list:
+            values.setdefault("payment_ids", [fields.Command.set(ids)])
+        return values
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        prepared = []
+        for vals in vals_list:
+            vals = {**vals}
+            source = self.env["g2p.payment.batch"].browse(vals.get("batch_id") or [])
+            if vals.get("kind", "returned") != "cancel":
+                vals["batch_id"] = False
+                payments = self.new({"payment_ids": vals.get("payment_ids") or []}).payment_ids
+                source = self.env["g2p.payment"].browse(payments.ids or payments._origin.ids)
+            source.check_access("read")
+            if not source or len(source.program_id) != 1:
+                raise UserError(self.env._("A correction is about payments of one program: choose them, or a batch."))
+            vals["program_id"] = source.program_id.id
+            if not (vals.get("reason") or "").strip() or not (vals.get("evidence") or "").strip():
+                raise UserError(self.env._("Say what happened, and where the payer says so."))
+            prepared.append(vals)
+        corrections = super().create(prepared)
+        for correction in corrections:
+            correction._check_request()
+            correction._tell_finance()
+        return corrections
+
+    def write(self, vals):
+        chatter = {*self.env["mail.thread"]._fields, *self.env["mail.activity.mixin"]._fields}
+        if not self.env.su and set(vals) - (chatter - set(models.MAGIC_COLUMNS)):
+            raise UserError(
+                self.env._("What was asked for stays as it is: refuse it, and ask again as it should have been.")
+            )
+        return super().write(vals)
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_never(self):
+        raise UserError(self.env._("A correction is evidence: it stays. One that should not be done is refused."))
+
+    def _check_request(self):
+        """Who may ask for it, and whether there is something to correct."""
+        self.ensure_one()
+        roles = (FINANCE, GROUP_MANAGER) if self.kind == "cancel" else (FINANCE,)
+        if not self.env.su and not any(map(self.env.user.has_group, roles)):
+            raise AccessError(
+                self.env._(
+                    "Only members of the role “%s” may ask for this.",
+                    " / ".join(self.env.ref(role).sudo().display_name for role in roles),
+                )
+            )
+        if self.kind == "cancel":
+            if not self.batch_id.batch_has_started:
+                raise UserError(
+                    self.env._("Batch %s has not left: delete it, and prepare payments again.", self.batch_id.name)
+                )
+            if not self.file_fate:
+                raise UserError(
+                    self.env._("Say what became of the file: was the payer told, or was it never handed over?")
+                )
+            if not self.payments_count:
+                raise UserError(
+                    self.env._("Every payment of batch %s is final: there is nothing to cancel.", self.batch_id.name)
+                )
+            return
+        if len(self.payment_ids) > MAX_PAYMENTS:
+            raise UserError(
+                self.env._(
+                    "%(count)s payments are selected; up to %(most)s can be corrected at a time.",
+                    count=len(self.payment_ids),
+                    most=MAX_PAYMENTS,
+                )
+            )
+        if not_paid := self.payment_ids.filtered(lambda payment: payment.status != "paid"):
+            raise UserError(
+                self.env._(
+                    "%(count)s of these payments are not recorded as paid (such as %(name)s), so there is nothing to take back.",
+                    count=len(not_paid),
+                    name=not_paid[0].display_name,
+                )
+            )
+        # sudo: a request counts whether or not the user may see all of it; only the refusal is shown
+        if self.sudo().search_count(
+            [("id", "!=", self.id), ("state", "=", "requested"), ("payment_ids", "in", self.payment_ids.ids)], limit=1
+        ):
+            raise UserError(
+                self.env._("Somebody asked to correct one of these payments already: confirm or refuse that.")
+            )
+
+    def _tell_finance(self):
+        """An activity for each member of finance who may confirm it."""
+        for user in self.env["g2p.payment.contradiction"]._finance_users(self.company_id, but=self.requested_by):
+            # sudo: the activity is for somebody else
+            self.sudo().activity_schedule(
+                "mail.mail_activity_data_todo", summary=self.env._("Confirm or refuse: %s", self.name), user_id=user.id
+            )
+
+    # Buttons
+
+    def action_open_batch(self):
+        """Link."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": "g2p.payment.batch",
+            "res_id": self.batch_id.id,
+            "view_mode": "form",
+        }
+
+    def confirm(self):
+        """Button: do it. By somebody of finance who did not ask for it; all of it, or nothing."""
+        for correction in self.union():
+            correction._decide("done")
+            # sudo: role, person, access and state were checked; payments and funds are moved by steps only
+            correction.sudo()._apply()
+        return True
+
+    def refuse(self):
+        """Button: it is not done. Whoever asked may take it back so."""
+        for correction in self.union():
+            correction._decide("refused")
+        return True
+
+    def _decide(self, to_state):
+        self.ensure_one()
+        own = to_state == "refused" and self.requested_by == self.env.user
+        if not self.env.su and not own and not self.env.user.has_group(FINANCE):
+            raise AccessError(
+                self.env._("Only members of the role “%s” may do this.", self.env.ref(FINANCE).sudo().display_name)
+            )
+        self.check_access("write")
+        if to_state == "done" and self.requested_by == self.env.user:
+            raise AccessError(self.env._("You asked for this correction, so somebody else has to confirm it."))
+        self._require_state("requested")
+        if to_state == "done" and not self.env.su:
+            self._check_sees_all()
+        # sudo: role, access and state were checked above
+        moved = self.sudo()._transition_where(
+            SQL("t.id = %s", self.id),
+            to_state,
+            from_state="requested",
+            assign={"confirmed_by": SQL("%s", self.env.uid), "confirmed_on": SQL("%s", self.env.cr.now())},
+        )
+        if not moved:
+            raise UserError(self.env._("Somebody else decided on it meanwhile. Nothing was done."))
+        self.modified(["state"])
+        self.sudo().activity_feedback(["mail.mail_activity_data_todo"])
+
+    def _check_sees_all(self):
+        """Nobody confirms what they may not see."""
+        domain = (
+            [("batch_id", "=", self.batch_id.id)]
+            if self.kind == "cancel"
+            else [("id", "in", self.sudo().payment_ids.ids)]
+        )
+        payments = self.env["g2p.payment"]
+        # sudo: only how many are hidden is told
+        if hidden := payments.sudo().search_count(domain) - payments.search_count(domain):
+            raise UserError(
+                self.env._(
+                    "%s of these payments are outside the areas you work in: ask somebody who sees all of them.", hidden
+                )
+            )
+
+    # Set operations
+
+    def _apply(self):
+        self.ensure_one()
+        if self.kind == "cancel":
+            self._cancel_batch()
+        else:
+            self._reverse()
+
+    def _words(self):
+        labels = dict(self._fields["kind"]._description_selection(self.env))
+        return f"{labels[self.kind]}: {self.reason} ({self.evidence})"
+
+    def _cancel_batch(self):
+        """Every payment of the batch that is not final fails; its reference stays, and so does its file."""
+        reason = self._words()
+        payment = self.env["g2p.payment"]
+        payments = SQL("SELECT id FROM g2p_payment WHERE batch_id = %s AND status IS NULL", self.batch_id.id)
+        # Held before they move: what they are is needed afterwards.
+        open_ids = [payment_id for [payment_id] in self.env.execute_query(payments)]
+        if not open_ids:
+            raise UserError(
+                self.env._("Every payment of batch %s is final meanwhile. Nothing was done.", self.batch_id.name)
+            )
+        marked = payment._finalize_now(SQL("SELECT unnest(%s)", open_ids), "failed", reason)
+        self.batch_id.write({"cancelled_on": fields.Datetime.now(), "cancelled_by": self.env.uid})
+        entitlements = SQL(
+            "t.id IN (SELECT failed.entitlement_id FROM g2p_payment AS failed WHERE failed.id = ANY(%s))", open_ids
+        )
+        if self.afterwards == "cancel":
+            key = str(uuid.uuid4())
+            self.env["g2p.entitlement"]._leave_where(entitlements, ("approved",), "cancelled", key, reason=reason)
+            self.env["g2p.fund.hold"]._settle(key, reference=self.name)
+        else:
+            self._keep_valid(entitlements)
+        self._finish(self.batch_id.cycle_id, marked.failed)
+        self.batch_id.message_post(body=reason)
+
+    def _reverse(self):
+        """Payments recorded as paid become failed, their entitlements approved again or cancelled, and their money goes
+        back from disbursed to the fund, and is reserved again where it is to be paid again."""
+        reason = self._words()
+        entitlement = self.env["g2p.entitlement"]
+        payment = self.env["g2p.payment"]
+        to_state = "approved" if self.afterwards == "reissue" else "cancelled"
+        self.env.flush_all()
+        self.env.cr.execute(
+            SQL(
+                """
+                WITH paid AS (
+                    SELECT payment.id, payment.entitlement_id
+                      FROM g2p_payment AS payment
+                      JOIN g2p_entitlement AS t ON t.id = payment.entitlement_id AND t.state = 'rdpd2ben'
+                     WHERE payment.id = ANY(%(payments)s) AND payment.status = 'paid'
+                       FOR NO KEY UPDATE OF payment, t
+                ), undone AS (
+                    UPDATE g2p_payment AS payment
+                       SET status = 'failed', status_reason = %(reason)s, status_datetime = %(now)s, amount_paid = 0,
+                           reversed_on = %(now)s, write_uid = %(uid)s, write_date = %(now)s
+                      FROM paid
+                     WHERE payment.id = paid.id
+                 RETURNING payment.id
+                ), logged AS (
+                    %(history)s
+                ), moved AS (
+                    UPDATE g2p_entitlement AS t
+                       SET state = %(to_state)s, write_uid = %(uid)s, write_date = %(now)s
+                      FROM paid
+                     WHERE t.id = paid.entitlement_id
+                 RETURNING t.id, t.cycle_id, t.program_id, t.currency_id, t.initial_amount
+                ), moved_logged AS (
+                    %(entitlement_history)s
+                )
+                SELECT cycle_id, program_id, currency_id, SUM(initial_amount)::text, COUNT(*)
+                  FROM moved GROUP BY cycle_id, program_id, currency_id ORDER BY cycle_id
+                """,
+                payments=self.payment_ids.ids,
+                reason=reason,
+                to_state=to_state,
+                uid=self.env.uid,
+                now=self.env.cr.now(),
+                history=payment._history_sql(
+                    SQL("SELECT id, 'reconciled', 'reconciled', %s::varchar FROM undone", reason)
+                ),
+                entitlement_history=entitlement._history_sql(
+                    SQL("SELECT id, 'rdpd2ben', %s::varchar, %s::varchar FROM moved", to_state, reason)
+                ),
+            )
+        )
+        sums = self.env.cr.fetchall()
+        payment._forget()
+        count = sum(row[-1] for row in sums)
+        if count != len(self.payment_ids):
+            raise UserError(
+                self.env._(
+                    "%s of these payments are not recorded as paid any more. Nothing was done.",
+                    len(self.payment_ids) - count,
+                )
+            )
+        for cycle_id, program_id, currency_id, amount, _count in sums:
+            cycle = self.env["g2p.cycle"].browse(cycle_id)
+            account = self.env["g2p.fund.account"]._of(
+                self.env["g2p.program"].browse(program_id), self.env["res.currency"].browse(currency_id)
+            )
+            account._refund(decimal(amount), reference=self.name, cycle=cycle)
+            if self.afterwards == "reissue":
+                account._reserve(decimal(amount), reference=self.name, cycle=cycle)
+        if self.afterwards == "reissue":
+            self._keep_valid(SQL("t.id = ANY(%s)", self.payment_ids.entitlement_id.ids))
+        cycles = self.env["g2p.cycle"].browse(row[0] for row in sums)
+        self._finish(cycles, count)
+
+    def _keep_valid(self, where):
+        """What is to be paid again stays valid long enough for it."""
+        today = fields.Date.context_today(self)
+        self.env.cr.execute(
+            SQL(
+                "UPDATE g2p_entitlement AS t SET valid_until = %(until)s WHERE t.valid_until < %(until)s AND (%(where)s)",
+                until=fields.Date.add(today, days=DAYS_TO_PAY_AGAIN),
+                where=where,
+            )
+        )
+        self.env["g2p.entitlement"].invalidate_model(["valid_until"], flush=False)
+
+    def _finish(self, cycles, count):
+        """Figures; and a cycle that was over is opened again where something in it is to be paid."""
+        self.moved_count = count
+        self.env["g2p.payment.batch"]._refresh_statistics_where(SQL("batch.cycle_id = ANY(%s)", cycles.ids))
+        cycles._refresh_counters()
+        if self.afterwards == "reissue":
+            over = cycles.filtered(lambda cycle: cycle.state in ("distributed", "ended"))
+            over._transition("approved", self.env._("Opened again to pay what came back: %s", self._words()))
+        else:
+            cycles._set_distributed_if_complete()
+        for cycle in cycles:
+            cycle.message_post(
+                body=self.env._("%(count)s payments were corrected. %(words)s", count=count, words=self._words())
+            )

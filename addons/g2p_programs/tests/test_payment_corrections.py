@@ -1,0 +1,342 @@
+import base64
+
+import psycopg2
+
+from odoo import fields
+from odoo.exceptions import AccessError, UserError
+from odoo.tests import new_test_user, tagged
+from odoo.tools import mute_logger
+
+from .money import MoneyCase
+
+
+@tagged("post_install", "-at_install")
+class TestPaymentCorrections(MoneyCase):
+    """What left, or was recorded as paid, is put right by two people."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.second = new_test_user(cls.env, login="second_finance", groups="g2p_programs.g2p_finance_validator")
+        cls.cycle = cls.paid_out()
+        cls.batch = cls.cycle.payment_batch_ids
+
+    def mark(self, payments=None, status="paid", **values):
+        self.env["g2p.payment.mark.wizard"].with_user(self.finance).create(
+            {"payment_ids": [(6, 0, (payments or self.payments(self.cycle)).ids)], "status": status, **values}
+        ).mark()
+
+    def ask(self, user=None, **values):
+        return (
+            self.env["g2p.payment.correction"]
+            .with_user(user or self.finance)
+            .create({"reason": "The bank says so", "evidence": "Letter 12", **values})
+        )
+
+    def ask_to_cancel(self, user=None, **values):
+        return self.ask(user, kind="cancel", batch_id=self.batch.id, file_fate="stopped", **values)
+
+    def large_payment(self):
+        return self.payments(self.cycle).filtered(lambda one: one.partner_id == self.large)
+
+    # A batch that left
+
+    def test_a_batch_that_left_is_cancelled_by_two_people_and_stays(self):
+        self.batch.with_user(self.manager).action_export()
+        names = set(self.payments(self.cycle).mapped("name"))
+        with self.assertRaisesRegex(UserError, "can't be deleted.*ask to cancel"):
+            self.batch.with_user(self.manager).unlink()
+        correction = self.ask_to_cancel(self.manager)
+        self.assertEqual((correction.payments_count, correction.payments_amount), (3, 372.4))
+        self.assertEqual(self.figures(), (1000, 380, 0))
+        with self.assertRaises(AccessError):
+            correction.with_user(self.manager).confirm()
+        correction.with_user(self.finance).confirm()
+        payments = self.payments(self.cycle)
+        self.assertEqual((set(payments.mapped("status")), set(payments.mapped("name"))), ({"failed"}, names))
+        self.assertIn("Letter 12", payments[0].status_reason)
+        self.assertEqual((self.batch.cancelled_by, self.batch.batch_has_completed), (self.finance, True))
+        self.assertEqual(set(self.entitlements(self.cycle).mapped("state")), {"approved"})
+        self.assertEqual((self.figures(), self.cycle.unpaid_count), ((1000, 380, 0), 3))
+        self.assertEqual(correction.moved_count, 3)
+        # A new batch has new references; the old ones are on record for ever.
+        self.cycle.prepare_payment()
+        self.cycle.send_payment()
+        again = self.payments(self.cycle) - payments
+        self.assertEqual(len(again), 3)
+        self.assertFalse(set(again.mapped("name")) & names)
+        self.assertTrue(self.batch.exists().export_sha256)
+
+    def test_the_entitlements_of_a_cancelled_batch_may_end_with_it(self):
+        self.ask_to_cancel(afterwards="cancel").with_user(self.second).confirm()
+        self.assertEqual(set(self.entitlements(self.cycle).mapped("state")), {"cancelled"})
+        self.assertEqual(self.figures(), (1000, 0, 0))
+
+    def test_what_is_final_stays_when_a_batch_is_cancelled(self):
+        self.mark(self.large_payment())
+        correction = self.ask_to_cancel()
+        self.assertEqual(correction.payments_count, 2)
+        correction.with_user(self.second).confirm()
+        self.assertEqual((self.large_payment().status, self.figures()), ("paid", (1000, 220, 160)))
+
+    def test_one_asks_another_confirms(self):
+        for role in ("registrar", "support", "auditor", "validator", "approver"):
+            with self.subTest(role), self.assertRaises(AccessError):
+                self.ask_to_cancel(self.users[role])
+        correction = self.ask_to_cancel()
+        with self.assertRaisesRegex(AccessError, "somebody else has to confirm"):
+            correction.with_user(self.finance).confirm()
+        for role in ("manager", "registrar", "support", "auditor", "validator", "approver"):
+            with self.subTest(role), self.assertRaises(AccessError):
+                correction.with_user(self.users[role]).confirm()
+        self.assertTrue(correction.with_user(self.second).can_confirm)
+        self.assertFalse(correction.with_user(self.finance).can_confirm)
+        with self.assertRaises(psycopg2.Error), self.cr.savepoint(), mute_logger("odoo.sql_db"):
+            self.env.cr.execute(
+                "UPDATE g2p_payment_correction SET state = 'done', confirmed_by = requested_by WHERE id = %s",
+                [correction.id],
+            )
+        for values in ({"state": "done"}, {"confirmed_by": self.second.id}, {"requested_by": self.manager.id}):
+            with self.subTest(values), self.assertRaises(UserError):
+                correction.with_user(self.finance).write(values)
+        for values in ({"reason": "x"}, {"afterwards": "cancel"}, {"payment_ids": [(5,)]}, {"batch_id": False}):
+            with self.subTest(values), self.assertRaisesRegex(UserError, "stays as it is"):
+                correction.with_user(self.finance).write(values)
+        with self.assertRaises(UserError):
+            correction.with_user(self.finance).unlink()
+        with self.assertRaises(AccessError):
+            self.ask(requested_by=self.second.id, kind="cancel", batch_id=self.batch.id, file_fate="stopped")
+        correction.with_user(self.second).refuse()
+        self.assertEqual((correction.state, self.batch.cancelled_on), ("refused", False))
+        with self.assertRaisesRegex(UserError, "Refused"):
+            correction.with_user(self.second).confirm()
+
+    def test_what_is_missing_is_asked_for(self):
+        payments = [(6, 0, self.payments(self.cycle).ids)]
+        for words, values in (
+            ("what became of the file", {"kind": "cancel", "batch_id": self.batch.id}),
+            (
+                "where the payer says so",
+                {"kind": "cancel", "batch_id": self.batch.id, "file_fate": "stopped", "evidence": " "},
+            ),
+            ("not recorded as paid", {"kind": "wrong", "payment_ids": payments}),
+            ("payments of one program", {"kind": "wrong"}),
+        ):
+            with self.subTest(words), self.assertRaisesRegex(UserError, words), self.cr.savepoint():
+                self.ask(**values)
+        self.mark()
+        with self.assertRaisesRegex(UserError, "nothing to cancel"):
+            self.ask_to_cancel()
+
+    def test_the_database_keeps_what_left(self):
+        payment = self.large_payment()
+        for statement in (
+            "DELETE FROM g2p_payment WHERE id = %s",
+            "UPDATE g2p_payment SET name = 'other' WHERE id = %s",
+            "UPDATE g2p_payment SET amount_issued = 1 WHERE id = %s",
+        ):
+            with (
+                self.subTest(statement),
+                self.assertRaises(psycopg2.Error),
+                self.cr.savepoint(),
+                mute_logger("odoo.sql_db"),
+            ):
+                self.env.cr.execute(statement, [payment.id])
+
+    # A payment recorded as paid
+
+    def test_a_wrong_paid_is_reversed_and_paid_again(self):
+        self.mark()
+        self.assertEqual((self.cycle.state, self.figures()), ("distributed", (1000, 0, 380)))
+        payment = self.large_payment()
+        correction = self.ask(kind="wrong", payment_ids=[(6, 0, payment.ids)])
+        self.assertEqual(self.figures(), (1000, 0, 380))
+        correction.with_user(self.second).confirm()
+        self.assertEqual((payment.status, payment.amount_paid, payment.entitlement_id.state), ("failed", 0, "approved"))
+        self.assertTrue(payment.reversed_on)
+        self.assertEqual(self.figures(), (1000, 160, 220))
+        self.assertEqual(
+            (self.cycle.state, self.cycle.paid_count, self.cycle.failed_count, self.cycle.unpaid_count),
+            ("approved", 2, 1, 1),
+        )
+        self.assertEqual((self.batch.stats_paid_transactions, self.batch.stats_failed_transactions), (2, 1))
+        ledger = self.env["g2p.fund.ledger"].search([("account_id", "=", self.account().id)], limit=2)
+        self.assertEqual(ledger.mapped("kind"), ["reserve", "refund"])
+        self.assertEqual(ledger.mapped("amount"), [160, 160])
+        self.cycle.prepare_payment()
+        self.cycle.send_payment()
+        again = self.large_payment() - payment
+        self.mark(again)
+        self.assertEqual((self.cycle.state, self.figures()), ("distributed", (1000, 0, 380)))
+        self.assertEqual(again.attempt, 2)
+        self.env.cr.execute(
+            "SELECT to_state, user_id FROM g2p_state_history WHERE res_model = 'g2p.entitlement' AND res_id = %s ORDER BY id",
+            [payment.entitlement_id.id],
+        )
+        self.assertEqual(
+            self.env.cr.fetchall()[-4:],
+            [
+                ("rdpd2ben", self.finance.id),
+                ("approved", self.second.id),
+                ("trans2FSP", self.manager.id),
+                ("rdpd2ben", self.finance.id),
+            ],
+        )
+
+    def test_what_came_back_is_cancelled_and_its_money_is_there_again(self):
+        self.mark()
+        self.cycle.mark_ended()
+        payment = self.large_payment()
+        self.ask(payment_ids=[(6, 0, payment.ids)], afterwards="cancel").with_user(self.second).confirm()
+        self.assertEqual((payment.status, payment.entitlement_id.state), ("failed", "cancelled"))
+        self.assertEqual((self.cycle.state, self.figures()), ("ended", (1000, 0, 220)))
+        self.assertEqual((self.cycle.paid_count, self.cycle.entitlements_count), (2, 2))
+
+    def test_an_ended_cycle_is_opened_again_to_pay_what_came_back(self):
+        self.mark()
+        self.cycle.mark_ended()
+        payment = self.large_payment()
+        self.env.cr.execute(
+            "UPDATE g2p_entitlement SET valid_from = '2020-01-01', valid_until = '2020-12-31' WHERE id = %s",
+            [payment.entitlement_id.id],
+        )
+        self.env.invalidate_all()
+        self.ask(payment_ids=[(6, 0, payment.ids)]).with_user(self.second).confirm()
+        self.assertEqual(self.cycle.state, "approved")
+        self.assertGreater(payment.entitlement_id.valid_until, fields.Date.today())
+        self.cycle.prepare_payment()
+        self.assertEqual(len(self.large_payment()), 2)
+
+    def test_a_payment_is_asked_for_once_and_taken_back_once(self):
+        self.mark()
+        payment = self.large_payment()
+        correction = self.ask(payment_ids=[(6, 0, payment.ids)])
+        with self.assertRaisesRegex(UserError, "already: confirm or refuse"):
+            self.ask(self.second, payment_ids=[(6, 0, payment.ids)])
+        correction.with_user(self.second).confirm()
+        with self.assertRaises(UserError):
+            correction.with_user(self.second).confirm()
+        self.assertEqual(self.figures(), (1000, 160, 220))
+
+    def test_finance_is_told_that_somebody_waits(self):
+        self.mark()
+        correction = self.ask(payment_ids=[(6, 0, self.large_payment().ids)])
+        self.assertIn(self.second, correction.sudo().activity_ids.user_id)
+        self.assertNotIn(self.finance, correction.sudo().activity_ids.user_id)
+
+    def test_other_areas_and_companies_are_not_touched(self):
+        self.mark()
+        north, south = self.env["g2p.area"].create([{"name": "N", "code": "C-N"}, {"name": "S", "code": "C-S"}])
+        self.large.area_id, (self.small + self.empty).area_id = north, south
+        payments = self.payments(self.cycle)
+        correction = self.ask(payment_ids=[(6, 0, payments.ids)])
+        self.second.g2p_area_ids = north
+        with self.assertRaisesRegex(UserError, "outside the areas"):
+            correction.with_user(self.second).confirm()
+        with self.assertRaises(AccessError):
+            self.ask(self.second, payment_ids=[(6, 0, payments.ids)])
+        company = self.env["res.company"].create({"name": "Other ministry"})
+        stranger = new_test_user(
+            self.env,
+            login="stranger_finance",
+            groups="g2p_programs.g2p_finance_validator",
+            company_id=company.id,
+            company_ids=[(6, 0, company.ids)],
+        )
+        for call in (correction.with_user(stranger).confirm, correction.with_user(stranger).refuse):
+            with self.assertRaises(AccessError):
+                call()
+        with self.assertRaises(AccessError):
+            self.ask(stranger, payment_ids=[(6, 0, payments.ids)])
+
+    # Contradictions
+
+    def file(self, *lines):
+        content = "\n".join(["payment reference,status,amount,bank reference", *lines])
+        record = (
+            self.env["g2p.payment.reconciliation"]
+            .with_user(self.finance)
+            .create({"file": base64.b64encode(content.encode()), "filename": "answer.csv"})
+        )
+        record.action_check()
+        record.action_apply()
+        return record
+
+    def line(self, payment, status="paid", reference="MT-9"):
+        return f"{payment.name},{status},{payment.amount_issued},{reference}"
+
+    def contradictions(self):
+        return self.env["g2p.payment.contradiction"].with_user(self.finance).search([("cycle_id", "=", self.cycle.id)])
+
+    def test_each_contradiction_has_its_name_and_alarms_finance(self):
+        large, small, empty = self.payments(self.cycle)
+        self.mark(large, "failed", reason="Closed")
+        self.cycle.prepare_payment()
+        self.cycle.send_payment()
+        again = self.payments(self.cycle) - large - small - empty
+        self.mark(again + small, bank_reference="MT-1")
+        self.mark(empty, "failed", reason="Closed")
+        figures = self.figures()
+        record = self.file(
+            self.line(large, reference="MT-2"),  # failed here, paid again, and paid by the bank
+            self.line(small, "failed"),  # paid here
+            self.line(empty),  # failed here
+            self.line(again, reference="MT-3"),  # paid a second time
+        )
+        self.assertEqual((record.contradiction_count, record.already_final_count), (4, 0))
+        found = self.contradictions()
+        self.assertEqual(
+            {one.payment_id: one.kind for one in found},
+            {large: "paid_twice", small: "failed_after_paid", empty: "paid_after_failed", again: "paid_again"},
+        )
+        self.assertEqual(self.figures(), figures)
+        self.assertEqual(self.cycle.with_user(self.finance).contradictions_count, 4)
+        alarmed = self.cycle.sudo().activity_ids
+        self.assertLessEqual(self.finance + self.second, alarmed.user_id)
+        # Who applied the file writes the message; the others get it by mail.
+        self.assertIn(self.second.partner_id, self.cycle.sudo().message_ids.notified_partner_ids)
+
+    def test_what_was_said_before_is_no_contradiction(self):
+        large, small, _empty = self.payments(self.cycle)
+        self.file(self.line(large), self.line(small, "failed"))
+        record = self.file(self.line(large), self.line(small, "failed"))
+        self.assertEqual((record.already_final_count, record.contradiction_count), (2, 0))
+        self.assertFalse(self.contradictions())
+
+    def test_paid_for_an_entitlement_that_ended_is_heard(self):
+        large = self.large_payment()
+        self.entitlements(self.cycle)[0]._transition("cancelled")
+        self.file(self.line(large))
+        self.assertEqual(self.contradictions().mapped("kind"), ["not_due"])
+
+    def test_a_cycle_is_not_ended_over_a_contradiction_and_a_person_settles_it(self):
+        self.mark()
+        self.file(self.line(self.large_payment(), "failed"))
+        with self.assertRaisesRegex(UserError, "1 answers of payers contradict"):
+            self.cycle.mark_ended()
+        one = self.contradictions()
+        with self.assertRaisesRegex(UserError, "Say what came of it"):
+            one.settle()
+        for role in ("manager", "auditor"):
+            with self.subTest(role), self.assertRaises(AccessError):
+                one.with_user(self.users[role]).write({"settlement": "lost"})
+            with self.subTest(role), self.assertRaises(AccessError):
+                one.with_user(self.users[role]).settle()
+        with self.assertRaises(AccessError):
+            one.write({"state": "settled"})
+        action = one.action_correct()
+        correction = self.ask(
+            **{
+                key.removeprefix("default_"): value
+                for key, value in action["context"].items()
+                if key in ("default_kind", "default_payment_ids")
+            }
+        )
+        correction.with_user(self.second).confirm()
+        one.write({"settlement": "corrected", "remark": "The bank sent it back"})
+        one.settle()
+        self.assertEqual((one.state, one.resolved_by, self.figures()), ("settled", self.finance, (1000, 160, 220)))
+        with self.assertRaisesRegex(UserError, "stays as it is"):
+            one.write({"remark": "other"})
+        with self.assertRaises(UserError):
+            one.sudo().unlink()
