@@ -49,6 +49,16 @@ class BulkMixin(models.AbstractModel):
         "g2p.bulk.operation", "Operation in Progress", compute="_compute_running_operation_id"
     )
 
+    # OpenG2P's names of it; nothing is ever locked here but by the operation itself
+    locked = fields.Boolean("Busy", compute="_compute_locked")
+    locked_reason = fields.Char("Busy with", compute="_compute_locked")
+
+    def _compute_locked(self):
+        for record in self:
+            operation = record.running_operation_id
+            record.locked = operation.state in ACTIVE_STATES
+            record.locked_reason = operation.name if record.locked else False
+
     def _compute_operation_count(self):
         # A number only, of records that the user can read.
         groups = (

@@ -6,6 +6,10 @@ class Entitlement(models.Model):
     _inherit = "g2p.entitlement"
 
     registrant_info_ids = fields.One2many("g2p.program.registrant_info", "entitlement_id", string="Application")
+    # The name by which OpenG2P's clients know it
+    program_registrant_info_ids = fields.One2many(
+        "g2p.program.registrant_info", "entitlement_id", string="Applications"
+    )
     assessment_ids = fields.One2many("g2p.program.assessment", "entitlement_id", string="Assessments")
 
     @api.model_create_multi

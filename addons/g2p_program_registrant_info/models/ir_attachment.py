@@ -48,15 +48,19 @@ class IrAttachment(models.Model):
 
     def unlink(self):
         self._check_open_applications()
-        if not self.env.su and self._documents_of_records():
-            if not self.env.user.has_group("g2p_registry_base.group_g2p_admin"):
-                raise AccessError(
-                    self.env._(
-                        "Only an administrator removes documents of registrants and programs. Add a new one instead, or say "
-                        "until when the old one is valid."
-                    )
-                )
         return super().unlink()
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_documents_by_administrators(self):
+        if self.env.su or self.env.user.has_group("g2p_registry_base.group_g2p_admin"):
+            return
+        if self._documents_of_records():
+            raise AccessError(
+                self.env._(
+                    "Only an administrator removes documents of registrants and programs. Add a new one instead, or say until "
+                    "when the old one is valid."
+                )
+            )
 
     def _documents_of_records(self):
         """The documents among these that belong to records with documents, other than applications."""

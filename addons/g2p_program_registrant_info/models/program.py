@@ -12,6 +12,10 @@ class Program(models.Model):
         "Several applications",
         help="A registrant may apply again while an application is open, or after it was completed.",
     )
+    # The name by which OpenG2P's clients know it
+    is_multiple_form_submission = fields.Boolean(
+        related="multiple_form_submission", readonly=False, string="Several submissions of the form"
+    )
     application_preview = fields.Properties(
         "Questions",
         definition="definition_id.application_schema",

@@ -20,6 +20,10 @@ class Cycle(models.Model):
     entitlement_ids = fields.One2many("g2p.entitlement", "cycle_id", string="Entitlements")
     entitlements_count = fields.Integer("Number of entitlements", readonly=True, copy=False)
     total_amount = fields.Monetary("Amount of the entitlements", readonly=True, copy=False)
+    total_amount_in_words = fields.Char(compute="_compute_total_amount_in_words")
+    show_approve_entitlements_button = fields.Boolean(
+        compute="_compute_show_approve_entitlements_button", help="Whether entitlements wait for approval now."
+    )
     pending_count = fields.Integer("Entitlements not approved yet", readonly=True, copy=False)
     pending_amount = fields.Monetary("Amount not approved yet", readonly=True, copy=False)
     approved_count = fields.Integer("Entitlements approved", readonly=True, copy=False)
@@ -67,6 +71,17 @@ class Cycle(models.Model):
         # sudo: whether there is any, and its name, is told to whoever may read the cycle
         operations = self.env["g2p.bulk.operation"].sudo()
         return operations._unfinished([(self._name, self.ids, None, OPEN_STATES)]) if self.ids else operations
+
+    @api.depends("total_amount")
+    @api.depends_context("lang")
+    def _compute_total_amount_in_words(self):
+        for cycle in self:
+            cycle.total_amount_in_words = cycle.currency_id.amount_to_text(cycle.total_amount)
+
+    @api.depends("state", "pending_count")
+    def _compute_show_approve_entitlements_button(self):
+        for cycle in self:
+            cycle.show_approve_entitlements_button = cycle.state == "approved" and bool(cycle.pending_count)
 
     # Guards
 

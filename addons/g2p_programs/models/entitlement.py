@@ -203,6 +203,12 @@ class Entitlement(models.Model):
         [("paid", "Paid"), ("notpaid", "Not paid")], compute="_compute_payment", string="Payment"
     )
     payment_date = fields.Datetime("Paid on", compute="_compute_payment")
+    disbursement_id = fields.Many2one(
+        "g2p.payment",
+        "Live payment",
+        compute="_compute_disbursement_id",
+        help="The payment that is on its way or was paid. OpenG2P names a payment of accounting here.",
+    )
 
     def init(self):
         self.env.cr.execute(OBJECTS)
@@ -266,6 +272,16 @@ class Entitlement(models.Model):
             if told and entitlement.amount_set_by:
                 told = self.env._("%s. The amount was edited since.", told)
             entitlement.computation_text = told
+
+    @api.depends("payment_ids.status")
+    def _compute_disbursement_id(self):
+        """One query: of an entitlement one payment at most has not failed."""
+        live = self.env["g2p.payment"]
+        if live.has_access("read"):
+            live = live.search([("entitlement_id", "in", self.ids), ("status", "!=", "failed")], order="id")
+        found = {payment.entitlement_id: payment for payment in live}
+        for entitlement in self:
+            entitlement.disbursement_id = found.get(entitlement, False)
 
     @api.depends("payment_ids.status")
     def _compute_payment(self):

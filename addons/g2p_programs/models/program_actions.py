@@ -7,6 +7,9 @@ from odoo.tools.misc import format_datetime
 
 from .constants import ENROLLMENT_CANDIDATES, GROUP_MANAGER, GROUP_VALIDATOR
 
+# As many members as one call from outside gets.
+MOST_AT_ONCE = 10_000
+
 
 class Program(models.Model):
     _inherit = "g2p.program"
@@ -354,6 +357,43 @@ class Program(models.Model):
         if manager.copy_last_cycle_on_new_cycle:
             cycle.copy_beneficiaries_from_program()
         return action
+
+    # What OpenG2P's clients call
+
+    def toggle_active(self):
+        """Archive the active ones, take the others out of the archive; XML-RPC can't carry Odoo's own answer, nothing."""
+        archived = self.filtered(lambda program: not program.active)
+        (self - archived).action_archive()
+        archived.action_unarchive()
+        return True
+
+    @api.readonly
+    def get_beneficiaries(self, state=None, offset=0, limit=None, order=None, count=False):
+        """The members of this program whom the user may see.
+
+        :param state: a state, a list of them, or None for all
+        :param limit: None means the first 10,000: whoever wants more pages through them
+        :return: memberships (ids over RPC); their number with `count`
+        """
+        self.ensure_one()
+        domain = [("program_id", "=", self.id)]
+        if state:
+            domain.append(("state", "in", [state] if isinstance(state, str) else list(state)))
+        members = self.env["g2p.program_membership"]
+        if count:
+            return members.search_count(domain)
+        return members.search(domain, offset=offset, limit=min(limit or MOST_AT_ONCE, MOST_AT_ONCE), order=order)
+
+    def notify_eligible_beneficiaries(self):
+        """Refused with a sentence while nothing is installed that could tell anybody."""
+        self.ensure_one()
+        self._check_can(GROUP_VALIDATOR)
+        self._check_active()
+        raise UserError(
+            self.env._(
+                "Nobody is told: %s has no notification manager, and no module that brings one is installed.", self.name
+            )
+        )
 
     # Links
 

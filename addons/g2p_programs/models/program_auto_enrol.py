@@ -36,6 +36,14 @@ class Program(models.Model):
         "Leave no trace of who is not eligible",
         help="New registrants who are not eligible do not become members at all, instead of not eligible ones.",
     )
+    # The names by which OpenG2P's clients know the three settings
+    auto_enrol_partners = fields.Boolean(related="auto_enrol", readonly=False, string="Auto-enrol")
+    auto_enrol_partners_domain = fields.Char(
+        related="auto_enrol_domain", readonly=False, string="Conditions of auto-enrolment"
+    )
+    auto_enrol_partners_delete_not_eligible = fields.Boolean(
+        related="auto_enrol_delete_ineligible", readonly=False, string="Auto-enrolment removes who is not eligible"
+    )
     auto_enrol_waiting = fields.Integer("New registrants waiting", compute="_compute_auto_enrol")
     auto_enrol_error = fields.Char("Why enrolment of new registrants stopped", compute="_compute_auto_enrol")
 

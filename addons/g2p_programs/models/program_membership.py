@@ -69,6 +69,9 @@ class ProgramMembership(models.Model):
     enrollment_date = fields.Datetime(readonly=True, copy=False)
     exit_date = fields.Datetime(readonly=True, copy=False, help="When the member exited or graduated.")
     paused_until = fields.Date(readonly=True, copy=False, help="On this day the member is resumed by itself.")
+    registrant_id = fields.Integer(
+        "Registrant's number", compute="_compute_registrant_id", help="The name by which OpenG2P's clients know it."
+    )
     last_deduplication = fields.Datetime(related="program_id.last_deduplication")
     deduplication_status = fields.Selection(
         [("new", "New"), ("processing", "Processing"), ("verified", "Verified"), ("duplicated", "Duplicated")],
@@ -113,6 +116,11 @@ class ProgramMembership(models.Model):
     def _compute_display_name(self):
         for membership in self:
             membership.display_name = f"{membership.partner_id.name or ''} · {membership.program_id.name or ''}"
+
+    @api.depends("partner_id")
+    def _compute_registrant_id(self):
+        for membership in self:
+            membership.registrant_id = membership.partner_id.id
 
     # Constraints
 

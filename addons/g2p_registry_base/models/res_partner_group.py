@@ -1,4 +1,4 @@
-from odoo import fields, models
+from odoo import api, fields, models
 
 
 class ResPartner(models.Model):
@@ -24,6 +24,30 @@ class ResPartner(models.Model):
         copy=False,
         help="Individuals who are members now and are not disabled; kept by the database.",
     )
+
+    @api.readonly
+    def count_individuals(self, kinds=None, domain=None):
+        """How many people live in each of these groups now, as far as the user may see them: a call that OpenG2P's clients
+        make.
+
+        :param kinds: names of roles; only people with one of them count
+        :param domain: conditions on the individuals
+        :return: [[group id, count], …] of the groups that have any
+        """
+        conditions = [
+            ("group", "in", self.ids),
+            "|",
+            ("ended_date", "=", False),
+            ("ended_date", ">", fields.Datetime.now()),
+            ("individual.disabled", "=", False),
+            ("individual.active", "=", True),
+        ]
+        if kinds:
+            conditions.append(("kind.name", "in", list(kinds)))
+        if domain:
+            conditions.append(("individual", "any", list(domain)))
+        counts = self.env["g2p.group.membership"]._read_group(conditions, ["group"], ["individual:count_distinct"])
+        return [[group.id, count] for group, count in counts]
 
     def action_view_members(self):
         self.ensure_one()

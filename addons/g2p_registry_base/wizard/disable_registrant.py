@@ -15,9 +15,10 @@ class DisableRegistrantWizard(models.TransientModel):
         if self.env.context.get("active_model") == "res.partner"
         else False,
     )
+    partner_id = fields.Many2one("res.partner", "Registrant", help="One registrant, as OpenG2P's clients name it.")
     disabled_reason = fields.Text(string="Reason", required=True)
 
     def disable_registrant(self):
         self.ensure_one()
-        self.partner_ids._disable(self.disabled_reason)
+        (self.partner_ids | self.partner_id)._disable(self.disabled_reason)
         return {"type": "ir.actions.act_window_close"}
