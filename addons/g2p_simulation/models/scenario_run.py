@@ -21,7 +21,7 @@ class ProgramScenario(models.Model):
         return {
             **super()._bulk_outcomes(),
             "chosen": (_("Would get the benefit"), "done"),
-            "nothing_due": (_("Qualify, but nothing is due to them"), "skipped"),
+            "nothing_due": (_("Qualify, but nothing is due, or data for the amount is missing"), "skipped"),
             "set_aside": (_("Qualify, but are paused, exited or duplicated"), "skipped"),
             "unknown": (_("Data missing"), "skipped"),
             "others": (_("Would not get it"), "skipped"),
