@@ -20,6 +20,7 @@
         "views/g2p_program_membership_views.xml",
         "views/g2p_entitlement_views.xml",
         "views/res_partner_views.xml",
+        "views/g2p_registrant_import_mapping_views.xml",
     ],
     "uninstall_hook": "uninstall_hook",
 }

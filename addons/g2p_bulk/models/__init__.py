@@ -1,3 +1,5 @@
+from . import guard
+from . import ir_rule
 from . import bounds
 from . import base
 from . import ir_logging

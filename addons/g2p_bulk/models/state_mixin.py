@@ -1,5 +1,5 @@
 from odoo import api, models
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
@@ -7,8 +7,8 @@ from odoo.tools import SQL
 class StateMixin(models.AbstractModel):
     """A model whose ``state`` moves through methods only, and tells its history.
 
-    Inherit it, declare ``state`` with ``copy=False``, and extend ``_protected_fields`` with what must not be written
-    from outside either (amounts, approver …). A transition is a public method that checks role, company and guard,
+    Inherit it and declare ``state``. Nobody writes it, nor the other fields that the model declares read-only (see the
+    model ``base``); ``_protected_fields`` adds what must not be written though it isn't read-only. A transition is a public method that checks role, company and guard,
     and then calls :meth:`_transition` (a few records) or :meth:`_transition_where` (a set).
     """
 
@@ -17,49 +17,6 @@ class StateMixin(models.AbstractModel):
     _inherit = ["g2p.bulk.row.mixin"]
 
     _protected_fields = ("state",)
-
-    # CRUD
-
-    @api.model_create_multi
-    def create(self, vals_list):
-        if self.env.su:
-            return super().create(vals_list)
-        # Values from the caller's context or from user-defined defaults would get round the check: use the model's own.
-        protected = {name for name in self._protected_fields if name in self._fields}
-        context = {
-            key: value
-            for key, value in self.env.context.items()
-            if not (key.startswith("default_") and key.removeprefix("default_") in protected)
-        }
-        model = self.with_env(self.env(context=context))
-        guarded = []
-        for vals in vals_list:
-            defaults = {}
-            for name in protected:
-                field = self._fields[name]
-                default = field.default(model) if field.default else False
-                if name in vals:
-                    if (vals[name] or False) != (default or False):
-                        self._refuse_protected([name])
-                elif not field.compute:
-                    defaults[name] = default
-            guarded.append({**defaults, **vals})
-        return super(StateMixin, model).create(guarded).with_env(self.env)
-
-    def write(self, vals):
-        if not self.env.su and (touched := [name for name in self._protected_fields if name in vals]):
-            self._refuse_protected(touched)
-        return super().write(vals)
-
-    def _refuse_protected(self, names):
-        labels = ", ".join(self._fields[name]._description_string(self.env) for name in names)
-        raise AccessError(
-            self.env._(
-                "%(fields)s of %(model)s can't be edited. Use the buttons of the form, which check what is allowed.",
-                fields=labels,
-                model=self._description,
-            )
-        )
 
     # Actions
 

@@ -13,7 +13,7 @@ PUBLIC = {
     "g2p.change.history": {"init"},
     "g2p.change.mixin": {"action_view_changes", "create", "write", "unlink"},
     "g2p.state.history": {"init"},
-    "g2p.state.mixin": {"action_view_history", "create", "write"},
+    "g2p.state.mixin": {"action_view_history"},
 }
 
 
@@ -129,6 +129,9 @@ class TestAccess(WorldCase):
         for name, intended in PUBLIC.items():
             methods = set()
             for cls in type(self.env[name]).mro():
+                # what every model of Odoo offers is guarded there, not added
+                if cls.__module__.endswith(".guard"):
+                    continue
                 if getattr(cls, "_module", None) == "g2p_bulk" and cls.__module__.startswith("odoo.addons.g2p_bulk."):
                     methods |= {
                         method

@@ -19,6 +19,8 @@ class RegistrantMerge(models.Model):
     _inherit = ["g2p.state.mixin", "g2p.duplicate.comparison"]
     _order = "id desc"
 
+    # A draft may be about others yet (and is swapped by a button): `write` refuses it afterwards.
+    _loose_fields = ("survivor_id", "merged_id")
     _protected_fields = (
         "state",
         "proposed_by_id",

@@ -174,21 +174,25 @@ class PMTModel(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         self._check_manager()
-        programs = self.env["g2p.program"].browse({vals["program_id"] for vals in vals_list if vals.get("program_id")})
-        last = dict(self.sudo()._read_group([("program_id", "in", programs.ids)], ["program_id"], ["version:max"]))
-        last = {program.id: version for program, version in last.items()}
-        prepared = []
+        return super().create(vals_list)
+
+    @api.model
+    def _guard_own_values(self, vals_list):
+        """The version of each model: the next one of its program, the first being the one that counts."""
+        program_ids = {vals["program_id"] for vals in vals_list if vals.get("program_id")}
+        # sudo: numbers, of programs that may be used
+        found = self.sudo()._read_group([("program_id", "in", list(program_ids))], ["program_id"], ["version:max"])
+        last = {program.id: version for program, version in found}
+        given = []
         for vals in vals_list:
-            given = {"version": 1, "is_current": False, "activated_on": False, "means": False}
+            own = {"version": 1, "is_current": False}
             if program := vals.get("program_id"):
-                given["is_current"] = program not in last
-                given["version"] = last[program] = last.get(program, 0) + 1
-            prepared.append({**vals, **given})
-        return super().create(prepared)
+                own["is_current"] = program not in last
+                own["version"] = last[program] = last.get(program, 0) + 1
+            given.append(own)
+        return given
 
     def write(self, vals):
-        if not self.env.su and (touched := vals.keys() & set(self._given_fields)):
-            self._refuse_protected(sorted(touched))
         if vals.keys() - ALWAYS_EDITABLE:
             self._check_unlocked()
         if "program_id" in vals and any(model.program_id.id != vals["program_id"] for model in self):

@@ -140,7 +140,10 @@ class TestScores(PMTCase):
                 model.write(values)
         with self.assertRaises(AccessError):
             self.model([("children", 1)], state="active")
-        other = self.model([("children", 1)], version=9, is_current=True)
+        for values in ({"version": 9}, {"is_current": True}):
+            with self.assertRaises(AccessError):
+                self.model([("children", 1)], **values)
+        other = self.model([("children", 1)])
         self.assertEqual((other.version, other.is_current), (2, False))
         with self.assertRaisesRegex(UserError, "stays with its program"):
             model.program_id = self.program("Another")

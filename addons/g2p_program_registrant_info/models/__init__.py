@@ -12,3 +12,5 @@ from . import cycle
 from . import entitlement
 from . import payment
 from . import res_partner
+from . import import_mapping
+from . import registrant_import

@@ -29,6 +29,7 @@ class Assessment(models.Model):
     _description = "Assessment"
     _order = "id desc"
     _rec_name = "remarks"
+    _fixed_fields = ("entitlement_id",)
 
     _has_remarks = models.Constraint("CHECK (btrim(remarks) <> '')", "An assessment says something.")
 
@@ -57,12 +58,11 @@ class Assessment(models.Model):
         for vals in vals_list:
             if not self.env.su and vals.keys() & {"author_id", "assessment_date"}:
                 raise UserError(self.env._("Author and date of an assessment are set by the system."))
-            vals = {"author_id": self.env.uid, "assessment_date": fields.Datetime.now(), **vals}
+            vals = dict(vals)
             entitlement = self.env["g2p.entitlement"].browse(vals.get("entitlement_id"))
             application = self.env["g2p.program.registrant_info"].browse(vals.get("registrant_info_id"))
             if entitlement:
                 vals["program_membership_id"] = self._membership_of(entitlement).id
-                vals["is_comment"] = True
                 if application and application.program_membership_id.id != vals["program_membership_id"]:
                     raise UserError(
                         self.env._(
@@ -74,6 +74,14 @@ class Assessment(models.Model):
                 vals["program_membership_id"] = application.program_membership_id.id
             prepared.append(vals)
         return super().create(prepared)
+
+    @api.model
+    def _guard_own_values(self, vals_list):
+        now = fields.Datetime.now()
+        return [
+            {"author_id": self.env.uid, "assessment_date": now, "is_comment": bool(vals.get("entitlement_id"))}
+            for vals in vals_list
+        ]
 
     def _membership_of(self, entitlement):
         membership = self.env["g2p.program_membership"].search(

@@ -22,6 +22,7 @@ class Cycle(models.Model):
     _check_company_auto = True
     _changes_on = "program_id"
 
+    _fixed_fields = ("program_id",)
     _protected_fields = (
         "state",
         "company_id",
@@ -173,13 +174,23 @@ class Cycle(models.Model):
             program = self.env["g2p.program"].browse(vals.get("program_id"))
             if program:
                 program._check_active()
-            if "sequence" not in vals and program:
-                last = self.search([("program_id", "=", program.id)], order="sequence DESC", limit=1)
-                vals["sequence"] = (last.sequence or 0) + 1
         cycles = super().create(vals_list)
         if any(cycle.auto_approve_entitlements != cycle._auto_approval_of_manager() for cycle in cycles):
             self._refuse_auto_approval()
         return cycles
+
+    @api.model
+    def _guard_own_values(self, vals_list):
+        """The number of each cycle: the next one of its program."""
+        program_ids = {vals["program_id"] for vals in vals_list if vals.get("program_id")}
+        # sudo: numbers, of programs that may be used
+        found = self.sudo()._read_group([("program_id", "in", list(program_ids))], ["program_id"], ["sequence:max"])
+        last = {program.id: number for program, number in found}
+        given = []
+        for vals in vals_list:
+            number = last[vals.get("program_id")] = last.get(vals.get("program_id"), 0) + 1
+            given.append({"sequence": number})
+        return given
 
     def write(self, vals):
         if not self.env.su and vals:

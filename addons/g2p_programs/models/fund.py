@@ -17,6 +17,7 @@ class ProgramFund(models.Model):
     _check_company_auto = True
     _changes_on = "program_id"
 
+    _fixed_fields = ("program_id",)
     _protected_fields = ("state", "name", "date_posted", "posted_by")
 
     _amount_positive = models.Constraint("CHECK (amount > 0)", "A fund has an amount above 0.")

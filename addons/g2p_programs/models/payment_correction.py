@@ -137,7 +137,6 @@ class PaymentCorrection(models.Model):
             source.check_access("read")
             if not source or len(source.program_id) != 1:
                 raise UserError(self.env._("A correction is about payments of one program: choose them, or a batch."))
-            vals["program_id"] = source.program_id.id
             if not (vals.get("reason") or "").strip() or not (vals.get("evidence") or "").strip():
                 raise UserError(self.env._("Say what happened, and where the payer says so."))
             prepared.append(vals)
@@ -146,6 +145,18 @@ class PaymentCorrection(models.Model):
             correction._check_request()
             correction._tell_finance()
         return corrections
+
+    @api.model
+    def _guard_own_values(self, vals_list):
+        """The program that the batch or the payments are of; `create` has seen that it is one."""
+        given = []
+        for vals in vals_list:
+            source = self.env["g2p.payment.batch"].browse(vals.get("batch_id") or [])
+            if not source:
+                payments = self.new({"payment_ids": vals.get("payment_ids") or []}).payment_ids
+                source = self.env["g2p.payment"].browse(payments.ids or payments._origin.ids)
+            given.append({"program_id": source.program_id.id})
+        return given
 
     def write(self, vals):
         chatter = {*self.env["mail.thread"]._fields, *self.env["mail.activity.mixin"]._fields}

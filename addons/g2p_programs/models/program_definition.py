@@ -24,6 +24,7 @@ class ProgramDefinition(models.Model):
     _description = "Program definition"
     _order = "program_mnemonic"
     _rec_name = "program_mnemonic"
+    _fixed_fields = ("company_id",)
 
     _program_mnemonic_uniq = models.Constraint(
         "UNIQUE (program_mnemonic)", "A program with this mnemonic exists already: choose another mnemonic."

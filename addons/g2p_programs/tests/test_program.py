@@ -109,9 +109,12 @@ class TestProgram(ProgramsCase):
         program.currency_id = other
         self.member(program, self.individual("Abebe"), "enrolled")
         program.create_new_cycle()
-        for values in ({"currency_id": self.env.company.currency_id.id}, {"company_id": self.env.company.id + 1}):
+        elsewhere = self.env["res.company"].create({"name": "Elsewhere"})
+        for values in ({"currency_id": self.env.company.currency_id.id}, {"company_id": elsewhere.id}):
             with self.subTest(values), self.assertRaisesRegex(UserError, "once it has members, cycles or funds"):
-                program.write(values)
+                program.sudo().write(values)
+        with self.assertRaises(AccessError):
+            program.write({"company_id": elsewhere.id})
 
     def test_wizard(self):
         wizard = self.env["g2p.program.create.wizard"].with_user(self.manager).create({"name": "By wizard"})

@@ -221,6 +221,7 @@ class RegistrantImport(models.Model):
         self._write_memberships(partner_columns)
         self._write_household_answers()
         self._write_relationships()
+        self._write_more()
         self.env.cr.execute(
             """
             UPDATE g2p_registrant_import_line line
@@ -505,6 +506,9 @@ class RegistrantImport(models.Model):
                 ON CONFLICT DO NOTHING
                 """
             )
+
+    def _write_more(self):
+        """What modules make of the rows of `g2p_import_chunk`, once their registrants are there."""
 
     def _write_relationships(self):
         """Each registrant of a row to the one whose ID it names, as of now, unless they are related so already."""

@@ -41,7 +41,6 @@ TARGETS = [
 
 
 ID_TARGETS = ("id", "group_id", "id_expiry", "related_id")  # the columns that belong to a type of IDs
-QUESTION_TARGETS = ("attribute", "group_attribute")
 MAX_VALUES = 500
 
 
@@ -182,6 +181,16 @@ class RegistrantImportMappingLine(models.Model):
             for _type, question in mapping._questions(target_type, self.env.company)
         ]
 
+    @api.model
+    def _question_targets(self):
+        """{target: the key of its answers in a row's data}, of targets that answer a question."""
+        return {"attribute": "attributes", "group_attribute": "group_attributes"}
+
+    def _asked(self, target_type, company):
+        """The questions that the column's target may answer, in a file of registrants of this type."""
+        target_type = "group" if self.target == "group_attribute" else target_type
+        return [question for _type, question in self.mapping_id._questions(target_type, company)]
+
     def _values(self):
         """{text of the file, in lower case: what it means}"""
         self.ensure_one()
@@ -211,15 +220,14 @@ class RegistrantImportMappingLine(models.Model):
 
     @api.constrains("target", "question", "relationship_id")
     def _check_target(self):
-        mapping = self.env["g2p.registrant.import.mapping"]
         for line in self:
-            if (line.target in QUESTION_TARGETS) != bool(line.question):
+            if (line.target in self._question_targets()) != bool(line.question):
                 raise ValidationError(
                     self.env._("Column %s: an answer, and only an answer, needs its question.", line.column)
                 )
             company = line.mapping_id.company_id or self.env.company
-            asked = [*mapping._questions("individual", company), *mapping._questions("group", company)]
-            if line.question and line.question not in [question["name"] for _type, question in asked]:
+            asked = [*line._asked("individual", company), *line._asked("group", company)]
+            if line.question and line.question not in [question["name"] for question in asked]:
                 raise ValidationError(self.env._("Column %s: there is no such question.", line.column))
             if (line.target == "related_id") != bool(line.relationship_id):
                 raise ValidationError(

@@ -11,7 +11,6 @@ from odoo.addons.g2p_bulk.tools import bounds, decimal_text, table_file
 from odoo.addons.g2p_bulk.tools.table_file import Cell, FileError, copy_text
 
 from .. import import_file
-from .import_mapping import QUESTION_TARGETS
 from .properties import NUMBERS
 
 BACKGROUND_BYTES = 20 << 20  # a file of this size is not read while somebody waits
@@ -252,14 +251,10 @@ class RegistrantImport(models.Model):
 
     def _questions_of(self, lines):
         """{column: what the layout has to know of the question that it answers}"""
-        mapping, known = self.mapping_id, {}
-        for line in lines.filtered(lambda line: line.target in QUESTION_TARGETS):
-            target_type = "group" if line.target == "group_attribute" else self.target_type
-            found = [
-                question
-                for _type, question in mapping._questions(target_type, self.company_id)
-                if question["name"] == line.question
-            ]
+        known = {}
+        for line in lines.filtered("question"):
+            asked = line._asked(self.target_type, self.company_id)
+            found = [question for question in asked if question["name"] == line.question]
             if not found:
                 raise UserError(
                     self.env._(
@@ -381,7 +376,7 @@ class RegistrantImport(models.Model):
         area_id = SQL("area.id") if area else SQL("NULL::integer")
         if len(self._areas()) == 1:
             area_id = SQL("COALESCE(%s, %s)", area_id, self._areas().id)
-        for target, key in (("attribute", "attributes"), ("group_attribute", "group_attributes")):
+        for target, key in self.env["g2p.registrant.import.mapping.line"]._question_targets().items():
             if answers := [
                 SQL("%s::text, %s", c["question"], SQL(f"a{int(c['position'])}")) for c in self._columns(target)
             ]:

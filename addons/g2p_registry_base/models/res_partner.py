@@ -16,6 +16,7 @@ class ResPartner(models.Model):
 
     _name = "res.partner"
     _inherit = ["res.partner", "g2p.change.mixin", "g2p.bulk.row.mixin"]  # pylint: disable=consider-merging-classes-inherited
+    _guarded = True
     # Changes of people are for those who may see the person, auditors too.
     _changes_personal = True
     _changes_where = "row.is_registrant"
@@ -346,6 +347,10 @@ class ResPartner(models.Model):
             "registration_date": fields.Date.context_today(self),
             "area_id": areas.id if len(areas) == 1 else False,
         }
+
+    def _guard_secret(self):
+        # sudo: whether somebody is a registrant decides who may name them
+        return self.sudo().filtered("is_registrant").sudo(False)
 
     @api.model_create_multi
     def create(self, vals_list):

@@ -58,6 +58,7 @@ class ResPartnerBank(models.Model):
 
     _name = "res.partner.bank"
     _inherit = ["res.partner.bank", "g2p.change.mixin", "g2p.search.mixin"]
+    _guarded = True
     _changes_on = "partner_id"
     _watched_fields = REASONED
     _personal_model = "account"
@@ -153,6 +154,10 @@ class ResPartnerBank(models.Model):
                 raise ValidationError(
                     self.env._("%s is a mobile wallet: it has a provider, not a bank.", account.acc_number)
                 )
+
+    def _guard_secret(self):
+        # sudo: whose account it is decides who may name it
+        return self.sudo().filtered("partner_id.is_registrant").sudo(False)
 
     @api.model_create_multi
     def create(self, vals_list):

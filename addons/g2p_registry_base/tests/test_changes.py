@@ -1,5 +1,5 @@
 from odoo import Command
-from odoo.exceptions import UserError
+from odoo.exceptions import AccessError, UserError
 from odoo.tests import TransactionCase, new_test_user, tagged
 
 
@@ -143,7 +143,9 @@ class TestChanges(TransactionCase):
         self.account.with_context(g2p_reason="Test").write({"sequence": 4})
         self.env.flush_all()
         self.assertEqual(self.stamp(), before)
-        self.account.with_context(g2p_reason="Test").write({"provider": "M-Pesa", "changed_at": "2020-01-01"})
+        with self.assertRaises(AccessError):
+            self.account.with_context(g2p_reason="Test").write({"provider": "M-Pesa", "changed_at": "2020-01-01"})
+        self.account.with_context(g2p_reason="Test").write({"provider": "M-Pesa"})
         self.env.flush_all()
         self.assertGreater(self.stamp()[0], before[0])
         self.assertEqual(self.stamp()[1], self.registrar.id)

@@ -185,6 +185,16 @@ class ProgramScenario(models.Model):
     def create(self, vals_list):
         self.check_access("create")
         for vals in vals_list:
+            # A new form sends its empty settings along; a scenario starts from those of the program.
+            for name in SETTINGS:
+                vals.pop(name, None)
+        return super().create(vals_list)
+
+    @api.model
+    def _guard_own_values(self, vals_list):
+        """The settings of each scenario: a copy of its program, which stays aside."""
+        given = []
+        for vals in vals_list:
             program = self.env["g2p.program"].browse(
                 vals.get("program_id") or self.env.context.get("default_program_id")
             )
@@ -193,11 +203,8 @@ class ProgramScenario(models.Model):
             program._refuse_sandbox()
             sandbox = program.copy({"name": self.env._("%s (scenario)", program.name), "active": False})
             sandbox.sudo().is_sandbox = True  # sudo: role and access were checked above; the flag is protected
-            vals["sandbox_id"] = sandbox.id
-            # A new form sends its empty settings along; a scenario starts from those of the program.
-            for name in SETTINGS:
-                vals.pop(name, None)
-        return super().create(vals_list)
+            given.append({"sandbox_id": sandbox.id})
+        return given
 
     def write(self, vals):
         for field in ("program_id", "sandbox_id"):

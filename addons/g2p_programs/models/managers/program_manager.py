@@ -74,7 +74,6 @@ class DefaultProgramManager(models.Model):
             {
                 "name": self.env._("Cycle %s", sequence),
                 "program_id": program.id,
-                "sequence": sequence,
                 "start_date": start,
                 "end_date": end,
                 "auto_approve_entitlements": cycle_manager.auto_approve_entitlements,
