@@ -97,6 +97,7 @@ class RegistrantImport(models.Model):
     )
     decimal_mark = fields.Selection(
         import_file.DECIMAL_MARKS,
+        string="Decimal mark",
         compute="_compute_options",
         store=True,
         precompute=True,
