@@ -182,6 +182,20 @@ class MailMessage(models.Model):
         )
 
 
+class MailMail(models.Model):
+    _inherit = "mail.mail"
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        """An e-mail that tells about a message gives it its own subject where it has none: nothing of what was said changes."""
+        if self.env.su:
+            for vals in vals_list:
+                message = self.env["mail.message"].browse(vals.get("mail_message_id") or [])
+                if vals.get("subject") and message and not message.subject:
+                    message.with_context(**OPEN).write({"subject": vals["subject"]})
+        return super().create(vals_list)
+
+
 class MailTrackingValue(models.Model):
     _inherit = "mail.tracking.value"
 
