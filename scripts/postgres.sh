@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
-# The database server. Usage: scripts/postgres.sh start | stop | destroy | env
-# If PGHOST names a server that answers, that one is used and nothing is started. Otherwise a private cluster
-# under .run/ is created from the system's PostgreSQL binaries and run as a user who is not root, on a Unix socket only.
-# `env` prints PGHOST, PGPORT and PGUSER for the shell to evaluate.
+# The database server. Usage: scripts/postgres.sh start [--private] | stop | destroy | env
+# A server that is named is used, and nothing is started: by PGHOST (PGPORT, PGUSER, PGPASSWORD) of the environment, else by
+# db_host (db_port, db_user, db_password) of odoo.conf (ODOO_RC). Where none is named, a private cluster under .run/ is
+# created from the system's PostgreSQL binaries and run as a user who is not root, on a Unix socket only.
+# A named server that does not answer is an error: a mistyped name must not silently start another one. Whoever wants the
+# private cluster then says so, by `start --private` or G2P_PRIVATE_POSTGRES=1; it is said aloud, and holds until `stop`.
+# `env` prints PGHOST, PGPORT, PGUSER and PGPASSWORD for the shell to evaluate; for Odoo they go before its odoo.conf.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 run=$root/.run
@@ -43,14 +46,42 @@ place() {
   echo "$dir" | tee "$run/postgres.place"
 }
 
-# With PGHOST set, only that server counts: a mistyped name must not silently start another one.
-external() { [ -n "${PGHOST:-}" ]; }
+# A setting of odoo.conf's [options]; Odoo writes False where there is none.
+setting() {
+  local value
+  value=$(sed -n '/^\[options\]/,/^\[/{s/^[[:space:]]*'"$1"'[[:space:]]*=[[:space:]]*\(.*[^[:space:]]\)[[:space:]]*$/\1/p}' "${ODOO_RC:-$root/odoo.conf}" 2>/dev/null | tail -1)
+  case $value in False | None | "") ;; *) printf '%s' "$value" ;; esac
+}
+
+# The named server: the environment's first, then odoo.conf's; libpq reads it from the environment.
+named_by="PGHOST=${PGHOST:-}"
+if [ -z "${PGHOST:-}" ]; then
+  PGHOST=$(setting db_host)
+  if [ -n "$PGHOST" ]; then
+    named_by="db_host=$PGHOST in ${ODOO_RC:-odoo.conf}"
+    for pair in PGPORT:db_port PGUSER:db_user PGPASSWORD:db_password; do
+      name=${pair%%:*}
+      value=$(setting "${pair##*:}")
+      [ -n "${!name:-}" ] || [ -z "$value" ] || export "$name=$value"
+    done
+    export PGHOST
+  fi
+fi
+
+# The private cluster was asked for although a server is named: until `stop`, every script uses it.
+private_mark=$run/postgres.private
+external() { [ -n "${PGHOST:-}" ] && [ ! -f "$private_mark" ] && [ -z "${G2P_PRIVATE_POSTGRES:-}" ]; }
 
 start() {
   if external; then
-    PGCONNECT_TIMEOUT=5 psql -d postgres -Atc 'SELECT 1' >/dev/null 2>&1 || die "PGHOST=$PGHOST does not answer. Start it, or unset PGHOST for a private cluster."
+    PGCONNECT_TIMEOUT=5 psql -d postgres -Atc 'SELECT 1' >/dev/null 2>&1 || die "$named_by does not answer. Start it, correct the name, or ask for a private cluster: scripts/postgres.sh start --private"
     say "using the server at $PGHOST"
     return
+  fi
+  if [ -n "${PGHOST:-}" ]; then
+    say "$named_by is not used: a private cluster is, because it was asked for; 'make stop' ends that"
+    touch "$private_mark"
+    unset PGHOST PGPORT PGUSER PGPASSWORD
   fi
   local bin dir
   bin=$(bindir)
@@ -84,6 +115,7 @@ CONF
 
 stop() {
   external && return 0
+  rm -f "$private_mark"
   [ -f "$run/postgres.place" ] || return 0
   local dir bin
   dir=$(place); bin=$(bindir)
@@ -92,14 +124,15 @@ stop() {
 }
 
 case "${1:-}" in
-  start) start ;;
+  start)
+    case "${2:-}" in --private) G2P_PRIVATE_POSTGRES=1 ;; "") ;; *) die "usage: $0 start [--private]" ;; esac
+    start ;;
   stop) stop ;;
   destroy) stop; if [ -f "$run/postgres.place" ]; then rm -rf "$(cat "$run/postgres.place")" "$run/postgres.place"; fi ;;
   env)
-    if external; then
-      echo "export PGHOST='$PGHOST' PGPORT='${PGPORT:-5432}' PGUSER='${PGUSER:-$(id -un)}'"
-    else
-      echo "export PGHOST='$(place)' PGPORT=5432 PGUSER=odoo"
-    fi ;;
-  *) die "usage: $0 start|stop|destroy|env" ;;
+    external || { PGHOST=$(place) PGPORT=5432 PGUSER=odoo PGPASSWORD=; }
+    PGPORT=${PGPORT:-5432} PGUSER=${PGUSER:-$(id -un)}
+    printf 'export PGHOST=%q PGPORT=%q PGUSER=%q\n' "$PGHOST" "$PGPORT" "$PGUSER"
+    [ -z "${PGPASSWORD:-}" ] || printf 'export PGPASSWORD=%q\n' "$PGPASSWORD" ;;
+  *) die "usage: $0 start [--private]|stop|destroy|env" ;;
 esac

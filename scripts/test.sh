@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The whole test suite. Usage: scripts/test.sh [pytest arguments]; without any, everything under addons/*/tests and tests/.
+# The tests. Usage: scripts/test.sh [pytest arguments]; without any, everything under addons/*/tests and tests/ in several
+# processes at a time (scripts/run_tests.py).
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 database=${DATABASE:-g2p_test}
@@ -8,6 +9,10 @@ scripts/postgres.sh start
 use_postgres
 export FAST=1
 scripts/database.sh base
+if [ $# -eq 0 ]; then
+  say "running the tests"
+  DATABASE=$database exec .venv/bin/python scripts/run_tests.py
+fi
 scripts/database.sh copy g2p_base "$database"
 
 free_port() { .venv/bin/python -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }

@@ -83,8 +83,11 @@ def program(env, name, target, *managers):
     manager = as_user(env, "manager")
     record = manager["g2p.program"].create({"name": f"{name} {time.time():.0f}", "target_type": target})
     record.action_activate()
+    record.deduplication_managers.unlink()
     for model in managers:
-        env[f"g2p.deduplication.manager.{model}"].create({"name": model, "program_id": record.id})
+        env[f"g2p.deduplication.manager.{model}"].create(
+            {"name": model, "program_id": record.id, "needs_decision": False}
+        )
     env.cr.commit()
     record.import_eligible_registrants("draft")
     env.cr.commit()

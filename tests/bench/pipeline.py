@@ -85,9 +85,12 @@ class Pipeline:
         )
         program.get_manager(program.MANAGER_PAYMENT).batch_tag_ids = tags
         self.tags = dict(zip(("west", "east", "others"), tags.ids, strict=True))
-        # Beside the default one, which finds shared members.
-        for model in ("id_dedup", "phone_number"):
-            self.env[f"g2p.deduplication.manager.{model}"].create({"name": model, "program_id": program.id})
+        # Shared members, documents and phones, all of which mark at once: what the twin does too.
+        for reference in program.deduplication_managers:
+            if reference.manager_ref_id._name.rpartition(".")[2] not in ("default", "id_dedup", "phone_number"):
+                reference.unlink()
+            else:
+                reference.manager_ref_id.needs_decision = False
         for table in TABLES:
             self.clone(table)
         self.cr.commit()

@@ -266,7 +266,7 @@ EXPORT = """
       LEFT JOIN res_partner_bank AS account ON account.id = payment.account_id
       LEFT JOIN res_partner AS holder ON holder.id = account.partner_id
       LEFT JOIN res_bank AS bank ON bank.id = account.bank_id
-     WHERE payment.batch_id = %s AND payment.status IS NULL
+     WHERE payment.batch_id = %s AND payment.status IS NULL AND payment.account_number IS NOT NULL
      ORDER BY payment.id
 """
 # After COPY of the same file into `plain_line`.

@@ -122,6 +122,13 @@ class IrAttachment(models.Model):
             records = self.env[res_model].sudo()
             if issubclass(type(records), self.env.registry["g2p.evidence.mixin"]):
                 records.browse({paper.res_id for paper in papers if paper.res_id}).exists()._check_evidence()
+        # Files that a record of evidence points to, and that hang on no record.
+        if loose := self.sudo().filtered(lambda paper: not paper.res_model or not paper.res_id):
+            for name in self.env.registry.descendants(["g2p.evidence.mixin"], "_inherit"):
+                records = self.env[name].sudo()
+                for field in records._fields.values() if not records._abstract else ():
+                    if field.type == "many2one" and field.store and field.comodel_name == "ir.attachment":
+                        records.search([(field.name, "in", loose.ids)])._check_evidence()
 
     def _check_said(self):
         """Files that came with a message stay with it."""

@@ -16,7 +16,14 @@ from odoo.models import LOG_ACCESS_COLUMNS
 PREFIX = "g2p_changes_"
 NAME_LENGTH = 63
 # Of relations, sensors of the web client and mail: nobody sets them, or they hang on what people set.
-PLUMBING = {"message_main_attachment_id", "message_follower_ids", "activity_ids", "rating_ids", "website_message_ids"}
+PLUMBING = {
+    "parent_path",
+    "message_main_attachment_id",
+    "message_follower_ids",
+    "activity_ids",
+    "rating_ids",
+    "website_message_ids",
+}
 
 
 class Trigger(NamedTuple):

@@ -4,13 +4,13 @@ import base64
 
 from odoo.exceptions import UserError
 from odoo.fields import Command
-from odoo.tests import new_test_user, tagged
+from odoo.tests import HttpCase, JsonRpcException, new_test_user, tagged
+from odoo.tools import mute_logger
 
 from odoo.addons.g2p_programs.tests.money import MoneyCase
 
 # Models that hold files and are guarded otherwise, or hold none that anything is decided by.
 NOT_EVIDENCE = {
-    "g2p.program.registrant_info": "documents of an application: locked by it once it is not open any more",
     "g2p.program": "documents of a program: fixed from the first day by g2p_program_registrant_info's guard of documents",
     "g2p.eligibility.list.load": "a wizard: the rows are kept, not the file",
     "g2p.pmt.import": "a wizard: what it makes is a draft version",
@@ -77,7 +77,15 @@ class TestEvidence(MoneyCase):
                 with self.subTest(model=name, fields=files):
                     self.assertTrue(issubclass(model, mixin) or name in NOT_EVIDENCE, f"{name}: {files}")
                 found.add(name)
-        self.assertLessEqual({"g2p.registrant.import", "g2p.payment.reconciliation", "g2p.membership.change"}, found)
+        self.assertLessEqual(
+            {
+                "g2p.registrant.import",
+                "g2p.payment.reconciliation",
+                "g2p.membership.change",
+                "g2p.program.registrant_info",
+            },
+            found,
+        )
 
     def file_of(self, record):
         return self.env["ir.attachment"].search(
@@ -123,6 +131,39 @@ class TestEvidence(MoneyCase):
         self.locked(change, paper)
         self.refused(change.sudo(), ("write", {"attachment_ids": [Command.clear()]}))
 
+    def test_documents_of_an_application_that_was_decided(self):
+        self.new_cycle()
+        member = self.grant.program_membership_ids[0]
+        application = self.env["g2p.program.registrant_info"].create({"program_membership_id": member.id})
+        paper = self.env["ir.attachment"].create(
+            {"name": "id.pdf", "raw": b"%PDF-1.4", "res_model": application._name, "res_id": application.id}
+        )
+        for state in ("completed", "rejected"):
+            self.env.cr.execute(
+                "UPDATE g2p_program_registrant_info SET state = %s WHERE id = %s", [state, application.id]
+            )
+            application.invalidate_recordset()
+            self.locked(application, paper)
+
+    def test_documents_of_registrants_and_programs(self):
+        """Nobody changes them; the web client's route, which is superuser, removes them for administrators only."""
+        tag = self.env["g2p.document.tag"].create({"name": "Decree"})
+        registrar = new_test_user(self.env, login="evidence registrar", groups="g2p_registry_base.group_g2p_registrar")
+        for record in (self.small, self.grant):
+            paper = self.env["ir.attachment"].create(
+                {
+                    "name": "decree.pdf",
+                    "raw": b"%PDF-1.4",
+                    "res_model": record._name,
+                    "res_id": record.id,
+                    "g2p_document_tag_id": tag.id,
+                }
+            )
+            for user in (registrar, self.manager):
+                mine = paper.with_env(self.env(user=user.id, su=True))
+                self.refused(mine, ("write", {"raw": b"%PDF-1.5"}), ("write", {"res_id": 0}), ("unlink",))
+            paper.with_user(self.chief).unlink()
+
     def threads(self):
         """A record of every model of the suite that has a chatter, and a registrant."""
         for name, model in sorted(self.env.registry.items()):
@@ -141,6 +182,13 @@ class TestEvidence(MoneyCase):
         self.paid_out()
         self.env["g2p.program.scenario"].with_user(self.manager).create(
             {"name": "What if", "program_id": self.grant.id}
+        )
+        self.env.cr.execute(
+            """
+            INSERT INTO g2p_payment_correction (kind, program_id, company_id, reason, evidence, afterwards, state, requested_by, requested_on)
+            VALUES ('wrong', %s, %s, 'Typed wrongly', 'Letter 7', 'reissue', 'requested', %s, now())
+            """,
+            [self.grant.id, self.grant.company_id.id, self.manager.id],
         )
         seen = set()
         for name, record in self.threads():
@@ -206,3 +254,32 @@ class TestEvidence(MoneyCase):
         message = cycle.sudo().message_post(body="Not needed")
         cycle.sudo().unlink()
         self.assertFalse(message.exists())
+
+
+@tagged("post_install", "-at_install")
+class TestRoutes(MoneyCase, HttpCase):
+    """The web client's routes act as superuser once they know who wrote a message or brought a file."""
+
+    def test_the_web_client_neither_edits_nor_deletes(self):
+        clerk = new_test_user(
+            self.env, login="routes", password="routes-88", groups="g2p_programs.g2p_program_manager,base.group_system"
+        )
+        message = self.grant.with_user(clerk).message_post(
+            body="I approve this",
+            attachments=[("proof.txt", b"proof")],
+            message_type="comment",
+            subtype_xmlid="mail.mt_comment",
+        )
+        paper = message.attachment_ids
+        token = paper._get_ownership_token()
+        self.authenticate("routes", "routes-88")
+        with mute_logger("odoo.http"), self.assertRaises(JsonRpcException):
+            self.make_jsonrpc_request(
+                "/mail/message/update_content",
+                {"message_id": message.id, "update_data": {"body": "I refuse this", "attachment_ids": []}},
+            )
+        with mute_logger("odoo.http"), self.assertRaises(JsonRpcException):
+            self.make_jsonrpc_request("/mail/attachment/delete", {"attachment_id": paper.id, "access_token": token})
+        self.env.invalidate_all()
+        self.assertIn("I approve this", message.body)
+        self.assertEqual(paper.exists().raw, b"proof")

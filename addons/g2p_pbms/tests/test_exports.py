@@ -1,12 +1,15 @@
 """Each export is on record; what is personal leaves by the roles that need it, and by no other."""
 
+import inspect
 import json
 import re
+import sys
 
 from psycopg2.errors import InsufficientPrivilege
 
+from odoo import http
 from odoo.exceptions import AccessError, UserError
-from odoo.tests import HttpCase, new_test_user, tagged
+from odoo.tests import HttpCase, TransactionCase, new_test_user, tagged
 from odoo.tools import mute_logger
 
 from odoo.addons.g2p_programs.tests.money import MoneyCase
@@ -33,7 +36,6 @@ NOT_PERSONAL = {
 SOUNDS = re.compile(
     r"phone|mobile|e?mail|birth|address|street|zip$|iban|acc_number|account_number|acc_holder|reg_ids|id_number|answers|attributes$|income|raw$"
 )
-PEOPLE = re.compile(r"^(res\\.partner|res\\.partner\\.bank|g2p\\..*)$")
 PLUMBING = (
     "message_",
     "activity_",
@@ -157,6 +159,22 @@ class TestColumns(MoneyCase):
 
 
 @tagged("post_install", "-at_install")
+class TestRoutesAreOnRecord(TransactionCase):
+    def test_every_route_of_the_suite_that_sends_a_file(self):
+        """Each controller of the suite puts what it sends on record."""
+        found = 0
+        for module in sorted(name for name in sys.modules if re.match(r"odoo\.addons\.g2p_\w+\.controllers\.", name)):
+            for cls in vars(sys.modules[module]).values():
+                if isinstance(cls, type) and issubclass(cls, http.Controller) and cls.__module__ == module:
+                    routes = [name for name, method in vars(cls).items() if hasattr(method, "original_routing")]
+                    if routes:
+                        with self.subTest(controller=cls.__name__, routes=routes):
+                            self.assertIn('["g2p.export.log"]._note(', inspect.getsource(cls))
+                        found += len(routes)
+        self.assertGreaterEqual(found, 4)
+
+
+@tagged("post_install", "-at_install")
 class TestDownloads(MoneyCase, HttpCase):
     @classmethod
     def setUpClass(cls):
@@ -198,8 +216,6 @@ class TestDownloads(MoneyCase, HttpCase):
                 self.assertEqual(json.loads(row.domain), domain or [["id", "in", ids]])
 
     def csrf_token(self):
-        from odoo import http
-
         return http.Request.csrf_token(self)
 
     def test_there_is_no_way_by_json(self):

@@ -39,6 +39,7 @@ OTHER_ROWS = {
     "g2p.program.fund": "money of the account, under its lock",
     "g2p.pmt.model": "settings: the program is asked",
     "g2p.program.registrant_info": "applications, each moved by its own button",
+    "g2p.payment.contradiction": "what a person found out about a payment; the payment moves by a correction",
     "g2p.program.assessment": "assessments, each moved by its own button",
 }
 RUNNING, INTERRUPTED, FAILED, CANCELLED = "running", "interrupted", "failed", "cancelled"
@@ -343,6 +344,7 @@ class TestOrder(OrderCase):
         self.env["ir.config_parameter"].set_param("g2p_registry_base.import_maker_checker", "True")
         self.states_of = {"checked": ("check", "action_submit"), "submitted": ("import",), "done": ("undo",)}
         return record, {
+            "read": self.start(record, "read"),
             "check": self.press(registrar, record, "action_check"),
             "import": self.press(self.users["admin"], record, "action_import"),
             "undo": self.press(registrar, record, "action_undo"),

@@ -156,5 +156,7 @@ class Program(models.Model):
         for model in self.env["g2p.pmt.model"].search([("state", "=", "active"), ("program_id.pmt_config", "=", True)]):
             program = model.program_id
             if program.state == "active" and not model._problems():
-                if not self.env["g2p.bulk.operation"]._active_operation(program, "score"):
+                # One that runs, or another step of the program, comes first: the next night is soon enough.
+                running = self.env["g2p.bulk.operation"]._active_operation(program, "score")
+                if not running and not program._bulk_refusal("score"):
                     program._bulk_start("score", params={"means": False})

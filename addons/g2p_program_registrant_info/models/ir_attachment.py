@@ -2,6 +2,8 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, ValidationError
 from odoo.tools.mimetypes import guess_mimetype
 
+from odoo.addons.g2p_bulk.models.evidence import is_open
+
 APPLICATION = "g2p.program.registrant_info"
 KEPT = (
     "raw",
@@ -52,7 +54,8 @@ class IrAttachment(models.Model):
 
     @api.ondelete(at_uninstall=False)
     def _unlink_documents_by_administrators(self):
-        if self.env.su or self.env.user.has_group("g2p_registry_base.group_g2p_admin"):
+        """Also where the web client's route removes as superuser: it is the user who is asked."""
+        if is_open(self.env) or self.env.user.has_group("g2p_registry_base.group_g2p_admin"):
             return
         if self._documents_of_records():
             raise AccessError(
@@ -76,7 +79,7 @@ class IrAttachment(models.Model):
 
     def _refuse_change_of_documents(self, vals):
         """What was shown once is not another paper tomorrow, nor an ordinary file."""
-        if self.env.su or not (
+        if is_open(self.env) or not (
             vals.keys() & set(KEPT) or ("g2p_document_tag_id" in vals and not vals["g2p_document_tag_id"])
         ):
             return

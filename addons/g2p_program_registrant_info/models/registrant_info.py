@@ -56,7 +56,7 @@ class RegistrantInfo(models.Model):
     _name = "g2p.program.registrant_info"
     _personal_fields = {"program_registrant_info": "identity", "answers_text": "identity"}
     _description = "Application"
-    _inherit = ["g2p.state.mixin", "g2p.properties.mixin", "g2p.document.mixin"]
+    _inherit = ["g2p.state.mixin", "g2p.properties.mixin", "g2p.document.mixin", "g2p.evidence.mixin"]
     _order = "id desc"
     _rec_name = "application_id"
 
@@ -182,6 +182,10 @@ class RegistrantInfo(models.Model):
         if self.state == "active":
             return user.has_group(GROUP_REGISTRAR) or user.has_group(GROUP_VALIDATOR)
         return self.state == "inprogress" and user.has_group(GROUP_VALIDATOR)
+
+    def _evidence_locked(self):
+        """On its documents it was decided: whoever is asked, by whatever way."""
+        return self.filtered(lambda application: application.state not in OPEN_STATES)
 
     def _properties_fields(self):
         return (*super()._properties_fields(), "program_registrant_info")

@@ -50,6 +50,7 @@ class Entitlement(models.Model):
     """What one beneficiary is due in one cycle, and why. Its state moves through the steps of the cycle."""
 
     _name = "g2p.entitlement"
+    _personal_fields = {"id_number": "identity"}
     _description = "Entitlement"
     _inherit = ["g2p.state.mixin", "g2p.search.mixin", "g2p.change.mixin"]
     _order = "id desc"

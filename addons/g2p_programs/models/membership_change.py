@@ -7,6 +7,8 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 from odoo.tools.misc import format_date
 
+from odoo.addons.g2p_bulk.models.evidence import OPEN
+
 from .constants import GROUP_MANAGER, GROUP_VALIDATOR
 
 
@@ -235,7 +237,8 @@ class MembershipChange(models.Model):
         )
         change.members_count = self.env.cr.rowcount
         if not change.members_count:
-            change.unlink()
+            # Nobody was in it: it is no evidence of anything.
+            change.with_context(**OPEN).unlink()
             return self.browse()
         change.invalidate_recordset(["line_ids"])
         return change.with_env(self.env)

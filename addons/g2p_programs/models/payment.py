@@ -254,14 +254,19 @@ class Payment(models.Model):
         self.env.cr.execute(
             SQL(
                 """
-                WITH moved AS (
+                -- Judged first, filtered afterwards: as a condition the planner takes the block for a rare one, expects a
+                -- handful of rows, and compares each payment with the whole set.
+                WITH unsent AS MATERIALIZED (
+                    SELECT payment.id, payment.entitlement_id, %(block)s AS block
+                      FROM g2p_payment AS payment
+                      JOIN g2p_entitlement AS t ON t.id = payment.entitlement_id AND t.state = 'approved'
+                     WHERE payment.id IN (%(payments)s) AND payment.state = 'issued' AND payment.status IS NULL
+                ), moved AS (
                     UPDATE g2p_entitlement AS t
                        SET state = 'trans2FSP', write_uid = %(uid)s, write_date = %(now)s
-                      FROM g2p_payment AS payment
-                     WHERE payment.id IN (%(payments)s) AND payment.state = 'issued' AND payment.status IS NULL
-                       AND t.id = payment.entitlement_id AND t.state = 'approved'
-                       AND %(block)s IS NULL
-                 RETURNING t.id, payment.id AS payment_id
+                      FROM unsent
+                     WHERE t.id = unsent.entitlement_id AND t.state = 'approved' AND unsent.block IS NULL
+                 RETURNING t.id, unsent.id AS payment_id
                 ), moved_logged AS (
                     %(entitlement_history)s
                 ), sent AS (

@@ -15,7 +15,7 @@ class PaymentBatch(models.Model):
 
     _name = "g2p.payment.batch"
     _description = "Payment batch"
-    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _inherit = ["mail.thread", "mail.activity.mixin", "g2p.evidence.mixin"]
     _order = "id desc"
 
     _name_uniq = models.Constraint("UNIQUE (name)", "This reference belongs to another batch.")

@@ -74,6 +74,10 @@ class PaymentBatch(models.Model):
             author_id=self.env.user.partner_id.id,
         )
 
+    def _evidence_locked(self):
+        """The file that was made for the payer stays the one that was made."""
+        return self.filtered(lambda batch: batch.sudo().export_attachment_id)
+
     def _take_file(self):
         """The bytes of the file; that somebody took them is put on record.
 

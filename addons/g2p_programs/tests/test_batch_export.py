@@ -6,6 +6,7 @@ import io
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import HttpCase, new_test_user, tagged
 
+from odoo.addons.g2p_bulk.models.evidence import OPEN
 from odoo.addons.g2p_bulk.tests.statements import counting_statements
 
 from .money import MoneyCase
@@ -145,7 +146,13 @@ class TestBatchExport(BatchCase):
 
     def test_a_file_that_was_tampered_with_is_not_given_out(self):
         self.batch.action_export()
-        self.batch.sudo().export_attachment_id.raw = b"other"
+        paper = self.batch.sudo().export_attachment_id
+        for user in (self.manager, self.finance):
+            for attempt in (lambda mine: mine.write({"raw": b"other"}), lambda mine: mine.unlink()):
+                with self.assertRaises(AccessError):
+                    attempt(paper.with_user(user).sudo())
+        # By somebody who goes round Odoo.
+        paper.with_context(**OPEN).raw = b"other"
         with self.assertRaisesRegex(UserError, "not the one that was made"):
             self.batch._take_file()
 

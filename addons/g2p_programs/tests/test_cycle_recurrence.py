@@ -90,6 +90,12 @@ class TestCycleRecurrence(ProgramsCase):
             [(date(2022, 12, 19), date(2023, 1, 1)), (date(2023, 1, 2), date(2023, 1, 15))],
         )
 
+    def test_by_default_monthly_cycles_begin_on_todays_day(self):
+        self.assertEqual(
+            self.periods(),
+            [(date(2022, 12, 15), date(2023, 1, 14)), (date(2023, 1, 15), date(2023, 2, 14))],
+        )
+
     # A short first period, on purpose
 
     def test_a_short_first_cycle_is_a_part_of_the_full_period(self):
@@ -161,6 +167,7 @@ class TestCycleRecurrence(ProgramsCase):
         for frequency, length in days.items():
             with self.subTest(frequency=frequency):
                 program = self.program(frequency, disbursement_frequency=frequency)
+                program.get_manager(program.MANAGER_CYCLE).day = 1
                 start, end = program.get_manager(program.MANAGER_CYCLE)._next_period(date(2022, 12, 31))
                 self.assertEqual((end - start).days + 1, length)
                 self.assertEqual(program.disbursement_frequency, frequency)

@@ -14,6 +14,7 @@ STARTS = {  # refused while paused
         "deduplicate_beneficiaries",
         "create_new_cycle",
         "action_auto_enrol",
+        "notify_eligible_beneficiaries",
         "action_pause",
         "pause_program",
     },
@@ -129,5 +130,5 @@ class TestPause(MoneyCase):
 
 GOES_ON = {  # neither starts nor finishes: what is begun is taken back, or settled
     "g2p.cycle": {"reset_draft", "mark_cancelled", "action_repair"},
-    "g2p.program": {"end_program", "action_compute_pmt_scores"},
+    "g2p.program": {"end_program", "action_compute_pmt_scores"},  # a score decides nothing by itself
 }

@@ -181,6 +181,8 @@ class MembershipChangeWizard(models.TransientModel):
                     count=formatLang(self.env, sum(changes.mapped("members_count")), digits=0),
                 )
             )
+        # All of them or none: each start is final.
+        changes._bulk_check("apply")
         operations = [change._bulk_start("apply") for change in changes]
         if len(operations) == 1:
             action = operations[0]._notification()

@@ -42,7 +42,9 @@ class PaymentReconciliation(models.Model):
     filename = fields.Char(copy=False)
     encoding = fields.Selection([table_file.AUTO, *table_file.ENCODINGS], required=True, default="auto")
     decimal_mark = fields.Selection(
-        [(".", "Point, as in 1234.56"), (",", "Comma, as in 1234,56")], help="Empty: found from the amounts."
+        [(".", "Point, as in 1234.56"), (",", "Comma, as in 1234,56")],
+        string="Decimal mark",
+        help="Empty: found from the amounts.",
     )
     reference_column = fields.Char("Column of the payment reference", help="Empty: found by its name.")
     status_column = fields.Char("Column of the status", help="Empty: found by its name.")

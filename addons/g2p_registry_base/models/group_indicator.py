@@ -1,5 +1,7 @@
 from odoo import fields, models
 
+# Each row is looked up by its key, in a subquery that ends with OFFSET 0 (or LIMIT 1) and so is planned for itself: joined
+# freely, tables whose statistics say that they are empty would be read whole for every group.
 # The bounds are whole years at the day of the database (UTC). Somebody is "at least n" from their n-th birthday on.
 FUNCTIONS = """
 DROP FUNCTION IF EXISTS g2p_group_count_members(integer[]);
@@ -51,20 +53,38 @@ BEGIN
         max(EXTRACT(year FROM age(today, person.birthdate))::integer) FILTER (WHERE person.is_head),
         max(person.gender) FILTER (WHERE person.is_head)
     FROM (SELECT DISTINCT unnest(groups) AS id) AS given
-    JOIN res_partner AS grp ON grp.id = given.id AND grp.is_registrant AND grp.is_group
+    CROSS JOIN LATERAL (
+        SELECT partner.id
+        FROM res_partner AS partner
+        WHERE partner.id = given.id AND partner.is_registrant AND partner.is_group
+        OFFSET 0
+    ) AS grp
     LEFT JOIN LATERAL (
-        SELECT individual.id, individual.birthdate, NULLIF(individual.gender, '') AS gender, individual.disability,
-            bool_or(head.g2p_group_membership_id IS NOT NULL) AS is_head
-        FROM g2p_group_membership AS member
-        JOIN res_partner AS individual ON individual.id = member.individual
-            AND individual.active
-            AND individual.disabled IS NULL
-        LEFT JOIN g2p_group_membership_g2p_group_membership_kind_rel AS head
-            ON head.g2p_group_membership_id = member.id
-            AND head.g2p_group_membership_kind_id = head_kind
-        WHERE member."group" = grp.id
-            AND (member.ended_date IS NULL OR member.ended_date > now_utc)
-        GROUP BY individual.id
+        SELECT individual.id, individual.birthdate, individual.gender, individual.disability, member.is_head
+        FROM (
+            SELECT link.individual, bool_or(head.yes) IS TRUE AS is_head
+            FROM (
+                SELECT membership.id, membership.individual
+                FROM g2p_group_membership AS membership
+                WHERE membership."group" = grp.id
+                    AND (membership.ended_date IS NULL OR membership.ended_date > now_utc)
+                OFFSET 0
+            ) AS link
+            LEFT JOIN LATERAL (
+                SELECT TRUE AS yes
+                FROM g2p_group_membership_g2p_group_membership_kind_rel AS role
+                WHERE role.g2p_group_membership_id = link.id AND role.g2p_group_membership_kind_id = head_kind
+                LIMIT 1
+            ) AS head ON TRUE
+            GROUP BY link.individual
+            OFFSET 0
+        ) AS member
+        CROSS JOIN LATERAL (
+            SELECT partner.id, partner.birthdate, NULLIF(partner.gender, '') AS gender, partner.disability
+            FROM res_partner AS partner
+            WHERE partner.id = member.individual AND partner.active AND partner.disabled IS NULL
+            OFFSET 0
+        ) AS individual
     ) AS person ON TRUE
     GROUP BY grp.id
     ORDER BY grp.id
@@ -101,6 +121,7 @@ BEGIN
     SET z_ind_grp_num_individuals = indicator.size
     FROM g2p_group_indicator AS indicator
     WHERE indicator.group_id = ANY(groups)
+        AND res_partner.id = ANY(groups)
         AND res_partner.id = indicator.group_id
         AND res_partner.z_ind_grp_num_individuals IS DISTINCT FROM indicator.size;
     RETURN changed;
@@ -142,6 +163,7 @@ BEGIN
         DELETE FROM g2p_group_indicator AS indicator
         USING res_partner AS partner
         WHERE indicator.group_id = ANY(groups)
+            AND partner.id = ANY(groups)
             AND partner.id = indicator.group_id
             AND (partner.is_registrant AND partner.is_group) IS NOT TRUE;
         PERFORM g2p_group_refresh_indicators(groups);

@@ -29,7 +29,8 @@ BEGIN
     UPDATE g2p_group_role_holder holder
     SET group_id = added."group", period = tsrange(added.start_date, added.ended_date)
     FROM added
-    WHERE holder.membership_id = added.id
+    WHERE holder.membership_id = ANY(ARRAY(SELECT id FROM added))
+        AND holder.membership_id = added.id
         AND (holder.group_id, holder.period)
             IS DISTINCT FROM (added."group", tsrange(added.start_date, added.ended_date));
     PERFORM g2p_group_refresh_indicators(ARRAY(
@@ -53,27 +54,39 @@ BEGIN
     INSERT INTO g2p_group_role_holder (membership_id, kind_id, group_id, period)
     SELECT m.id, kind.id, m."group", tsrange(m.start_date, m.ended_date)
     FROM added
-    JOIN g2p_group_membership m ON m.id = added.g2p_group_membership_id
+    CROSS JOIN LATERAL (
+        SELECT * FROM g2p_group_membership AS membership WHERE membership.id = added.g2p_group_membership_id OFFSET 0
+    ) AS m
     JOIN g2p_group_membership_kind kind ON kind.id = added.g2p_group_membership_kind_id AND kind.is_unique
     ON CONFLICT (membership_id, kind_id) DO NOTHING;
     -- the members were counted when they came: only the head is new
-    UPDATE g2p_group_indicator AS indicator
-    SET female_headed = head.gender = 'female', head_age = head.age, head_gender = head.gender
-    FROM (
+    WITH head AS MATERIALIZED (
         SELECT m."group", max(NULLIF(individual.gender, '')) AS gender,
             max(EXTRACT(year FROM age(
                 (statement_timestamp() AT TIME ZONE 'UTC')::date, individual.birthdate
             ))::integer) AS age
         FROM added
-        JOIN g2p_group_membership m ON m.id = added.g2p_group_membership_id
-            AND (m.ended_date IS NULL OR m.ended_date > statement_timestamp() AT TIME ZONE 'UTC')
-        JOIN res_partner individual ON individual.id = m.individual
-            AND individual.active
-            AND individual.disabled IS NULL
+        CROSS JOIN LATERAL (
+            SELECT membership."group", membership.individual
+            FROM g2p_group_membership AS membership
+            WHERE membership.id = added.g2p_group_membership_id
+                AND (membership.ended_date IS NULL OR membership.ended_date > statement_timestamp() AT TIME ZONE 'UTC')
+            OFFSET 0
+        ) AS m
+        CROSS JOIN LATERAL (
+            SELECT partner.gender, partner.birthdate
+            FROM res_partner AS partner
+            WHERE partner.id = m.individual AND partner.active AND partner.disabled IS NULL
+            OFFSET 0
+        ) AS individual
         WHERE added.g2p_group_membership_kind_id = g2p_group_head_kind()
         GROUP BY m."group"
-    ) AS head
-    WHERE indicator.group_id = head."group"
+    )
+    UPDATE g2p_group_indicator AS indicator
+    SET female_headed = head.gender = 'female', head_age = head.age, head_gender = head.gender
+    FROM head
+    WHERE indicator.group_id = ANY(ARRAY(SELECT "group" FROM head))
+        AND indicator.group_id = head."group"
         AND (indicator.head_age, indicator.head_gender) IS DISTINCT FROM (head.age, head.gender);
     RETURN NULL;
 END $$ LANGUAGE plpgsql;
@@ -82,12 +95,18 @@ CREATE OR REPLACE FUNCTION g2p_group_role_removed() RETURNS trigger AS $$
 BEGIN
     DELETE FROM g2p_group_role_holder holder
     USING removed
-    WHERE holder.membership_id = removed.g2p_group_membership_id
+    WHERE holder.membership_id = ANY(ARRAY(SELECT g2p_group_membership_id FROM removed))
+        AND holder.membership_id = removed.g2p_group_membership_id
         AND holder.kind_id = removed.g2p_group_membership_kind_id;
     PERFORM g2p_group_refresh_indicators(ARRAY(
         SELECT m."group"
         FROM removed
-        JOIN g2p_group_membership m ON m.id = removed.g2p_group_membership_id
+        CROSS JOIN LATERAL (
+            SELECT membership."group"
+            FROM g2p_group_membership AS membership
+            WHERE membership.id = removed.g2p_group_membership_id
+            OFFSET 0
+        ) AS m
         WHERE removed.g2p_group_membership_kind_id = g2p_group_head_kind()
     ));
     RETURN NULL;

@@ -69,7 +69,9 @@ class RegistrantImportMapping(models.Model):
     )
     encoding = fields.Selection([*table_file.ENCODINGS, table_file.AUTO], default="utf-8", required=True)
     date_format = fields.Selection(import_file.DATE_FORMATS, string="Date format", default="%Y-%m-%d", required=True)
-    decimal_mark = fields.Selection(import_file.DECIMAL_MARKS, help="Empty: found from the values of each column.")
+    decimal_mark = fields.Selection(
+        import_file.DECIMAL_MARKS, string="Decimal mark", help="Empty: found from the values of each column."
+    )
     delimiter = fields.Selection(
         [(",", "Comma"), (";", "Semicolon"), ("\t", "Tab"), ("|", "Vertical bar")],
         help="What stands between the cells of a CSV file; empty: found from the first row.",

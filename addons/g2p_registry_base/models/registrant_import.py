@@ -97,6 +97,7 @@ class RegistrantImport(models.Model):
     )
     decimal_mark = fields.Selection(
         import_file.DECIMAL_MARKS,
+        string="Decimal mark",
         compute="_compute_options",
         store=True,
         precompute=True,
@@ -444,6 +445,8 @@ class RegistrantImport(models.Model):
 
     def _bulk_rows(self, operation, outcome):
         """The rows of the file. A check is told by what the rows were before the import changed them."""
+        if (operation.step, outcome) == ("read", "read"):
+            return "g2p.registrant.import.line", SQL("t.import_id = %s", self.id)
         states = {
             ("check", "good"): ("ok", "imported", "updated", "undone"),
             ("import", "created"): ("imported", "undone"),

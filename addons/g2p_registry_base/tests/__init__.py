@@ -14,3 +14,4 @@ from . import test_relationships
 from . import test_search
 from . import test_conditions
 from . import test_changes
+from . import test_trigger_plans

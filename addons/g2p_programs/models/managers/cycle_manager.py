@@ -115,7 +115,11 @@ class CycleRecurrenceMixin(models.AbstractModel):
     sat = fields.Boolean("Saturday")
     sun = fields.Boolean("Sunday")
     month_by = fields.Selection([("date", "Date of month"), ("day", "Day of month")], default="date")
-    day = fields.Integer("Date of month", default=1, help="In a shorter month, its last day.")
+    day = fields.Integer(
+        "Date of month",
+        default=lambda self: fields.Date.context_today(self).day,
+        help="Cycles begin on this day; in a shorter month, on its last one. The first cycle waits for it.",
+    )
     weekday = fields.Selection(
         [
             ("MON", "Monday"),
