@@ -8,7 +8,6 @@ class IrActionsServer(models.Model):
     _inherit = "ir.actions.server"
 
     def _can_execute_action_on_records(self, records):
-        super()._can_execute_action_on_records(records)
         if (
             self.usage == "ir_cron"
             and self.env.uid != SUPERUSER_ID
@@ -19,3 +18,4 @@ class IrActionsServer(models.Model):
             raise AccessError(
                 self.env._("Scheduled work is run by the scheduler, or by an administrator of the system.")
             )
+        return super()._can_execute_action_on_records(records)
