@@ -320,11 +320,14 @@ class Program(models.Model):
                 )
 
     def unlink(self):
+        self.check_access("unlink")
         definitions = self.definition_id
         for program in self:
             for kind in constants.MANAGER_FIELDS:
                 for manager in program.get_managers(kind):
-                    manager.unlink()
+                    # sudo: who may delete the program was checked above, and its managers go with it, also those whose
+                    # approvers an administrator chose: nothing is left to approve
+                    manager.sudo().unlink()
         result = super().unlink()
         definitions.filtered(
             lambda definition: not self.env["g2p.program"]

@@ -8,7 +8,6 @@ import { rpc } from "@web/core/network/rpc";
 import { registry } from "@web/core/registry";
 import { domainFromTree } from "@web/core/tree_editor/domain_from_tree";
 import { getOperatorEditorInfo } from "@web/core/tree_editor/tree_editor_operator_editor";
-import { useService } from "@web/core/utils/hooks";
 import { DomainField, domainField } from "@web/views/fields/domain/domain_field";
 
 const NUMBERS = ["integer", "float", "monetary"];
@@ -16,9 +15,16 @@ const NUMBERS = ["integer", "float", "monetary"];
 const WORDS = { ">=": _t("at least"), "<=": _t("at most"), ">": _t("more than"), "<": _t("less than"), child_of: _t("in or within") };
 let offered;
 
-/** {model: fields that conditions may use}; asked of the server once, it refuses all others anyway. */
-function loadOffered(orm) {
-    offered ||= orm.silent.call("g2p.condition.catalogue", "offered", []).catch((error) => {
+/**
+ * {model: fields that conditions may use}; asked of the server once, it refuses all others anyway. Not by the orm service of a
+ * component: what that promises never comes when the component goes before the answer, and all later editors would wait for it.
+ */
+function loadOffered() {
+    offered ||= rpc(
+        "/web/dataset/call_kw/g2p.condition.catalogue/offered",
+        { model: "g2p.condition.catalogue", method: "offered", args: [], kwargs: {} },
+        { silent: true }
+    ).catch((error) => {
         offered = undefined;
         throw error;
     });
@@ -51,10 +57,9 @@ function operatorsOf(fieldDef) {
 export class ConditionsSelector extends DomainSelector {
     setup() {
         super.setup();
-        const orm = useService("orm");
         this.offered = {};
         onWillStart(async () => {
-            this.offered = await loadOffered(orm);
+            this.offered = await loadOffered();
         });
     }
 
@@ -118,7 +123,7 @@ export class ConditionsField extends DomainField {
     async addCondition() {
         const resModel = this.getResModel();
         const [names, fieldDefs] = await Promise.all([
-            loadOffered(this.orm),
+            loadOffered(),
             this.env.services.field.loadFields(resModel),
         ]);
         this.update(domainFromTree(defaultCondition(fieldDefs, names[resModel] || Object.keys(fieldDefs))));
