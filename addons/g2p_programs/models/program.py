@@ -283,10 +283,15 @@ class Program(models.Model):
         return super().write(vals)
 
     def copy_data(self, default=None):
-        vals_list = super().copy_data(default)
-        for program, vals in zip(self, vals_list, strict=True):
-            vals.setdefault("name", self.env._("%s (copy)", program.name))
-            vals.setdefault("definition_id", program.definition_id.id)
+        """The definition is given beforehand, so that nothing of it is copied: it is the same one, lines included."""
+        vals_list = []
+        for program in self:
+            own = {
+                "name": self.env._("%s (copy)", program.name),
+                "definition_id": program.definition_id.id,
+                **(default or {}),
+            }
+            vals_list += super(Program, program).copy_data(own)
         return vals_list
 
     def copy(self, default=None):
