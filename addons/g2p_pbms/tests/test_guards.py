@@ -7,7 +7,7 @@ import json
 import re
 
 from odoo import fields
-from odoo.exceptions import AccessError
+from odoo.exceptions import AccessError, UserError
 from odoo.tests import new_test_user, tagged
 from odoo.tools import mute_logger
 
@@ -286,6 +286,23 @@ class GuardCase(AttackCase):
             self.env.transaction.clear()
             savepoint.close(rollback=True)
 
+    def forged(self, field):
+        if field.type in ("one2many", "many2many"):
+            return [(4, 1)]
+        if field.type == "many2one":
+            return 1
+        if field.type in ("integer", "float", "monetary"):
+            return 4711
+        if field.type == "boolean":
+            return not (field.default and field.default(self.env[field.model_name]))
+        if field.type in ("date", "datetime"):
+            return "2001-01-01"
+        if field.type == "selection":
+            return next(reversed(field.get_values(self.env)), "forged")
+        if field.type == "json":
+            return {"forged": True}
+        return "forged"
+
 
 @tagged("post_install", "-at_install")
 class TestWorld(GuardCase):
@@ -431,6 +448,49 @@ class TestStories(GuardCase):
                 self.assertNotEqual(
                     self.env["g2p.registrant.import"].browse(made).read([name], load=None)[0][name], value
                 )
+
+    def test_a_program_with_a_cycle_under_way_is_not_archived(self):
+        self.deposit(1000)
+        cycle = self.approved_cycle()
+        for user in (self.users["manager"], self.users["admin"]):
+            self.refused(user, self.grant, "write", {"active": False})
+            self.refused(user, self.grant, "web_save", {"active": False}, {})
+        self.assertTrue(self.grant.active)
+        # the button cancels the cycle with its entitlements first
+        self.rpc(self.users["manager"], self.grant, "action_archive")
+        self.assertEqual((self.grant.active, cycle.state), (False, "cancelled"))
+
+    def test_scheduled_work_is_run_by_the_scheduler(self):
+        crons = self.env["ir.cron"].with_context(active_test=False).search([])
+        crons = crons.filtered(lambda cron: self.env[cron.model_id.model]._guard_is_suite())
+        self.assertGreater(len(crons), 5)
+        for action in crons.ir_actions_server_id:
+            for role in (*ROLES, "outsider", "portal"):
+                user = self.users.get(role) or getattr(self, role)
+                with self.subTest(f"{role}: {action.name}"):
+                    self.refused(user, action, "run")
+        for action in self.env["ir.actions.server"].search([("usage", "=", "ir_actions_server")]):
+            if action.model_id.model in self.env and self.env[action.model_id.model]._guard_is_suite():
+                external = action.get_external_id()[action.id]
+                if external.startswith("g2p_"):
+                    self.assertTrue(action.group_ids, external)
+
+    def test_the_active_record_is_no_way_round(self):
+        """Forms that take what they are about from the context."""
+        foreign = self.abroad["g2p.cycle"]
+        for name, guard in self.guarded().items():
+            kind = self.env[name]
+            for role in ("manager", "finance", "registrar", "admin"):
+                user = self.users[role]
+                if not kind._transient or not self.may(user, name, "create"):
+                    continue
+                for target in (foreign, foreign.program_id, self.abroad["res.partner"]):
+                    context = {"active_model": target._name, "active_id": target.id, "active_ids": target.ids}
+                    spec = {field: {"fields": {"display_name": {}}} for field in guard.relations if field != "id"}
+                    _error, text = self.outcome(user, name, "onchange", [], {}, [], spec, context=context)
+                    self.assertNotIn(SECRET, text.upper(), name)
+                    _error, text = self.outcome(user, name, "web_save", [], {}, spec, context=context)
+                    self.assertNotIn(SECRET, text.upper(), name)
 
     def test_who_disabled_a_phone_is_not_written(self):
         registrar = self.users["registrar"]
@@ -726,19 +786,87 @@ class TestEvidence(GuardCase):
                             )
         self.assertGreater(tried, 300)
 
-    def forged(self, field):
-        if field.type in ("one2many", "many2many"):
-            return [(4, 1)]
-        if field.type == "many2one":
-            return 1
-        if field.type in ("integer", "float", "monetary"):
-            return 4711
-        if field.type == "boolean":
-            return not (field.default and field.default(self.env[field.model_name]))
-        if field.type in ("date", "datetime"):
-            return "2001-01-01"
-        if field.type == "selection":
-            return field.get_values(self.env)[-1]
-        if field.type == "json":
-            return {"forged": True}
-        return "forged"
+
+@tagged("post_install", "-at_install")
+class TestWithoutTheRight(GuardCase):
+    """Whoever may not write, create or delete is refused, whichever field is named: no override answers before it asked."""
+
+    @mute_logger("odoo.addons.base.models.ir_rule", "odoo.addons.base.models.ir_model", "odoo.sql_db")
+    def holes(self, user, record, calls):
+        """What was done instead of being refused, of [(method, arguments)]. Who is refused has done nothing to be undone."""
+        # With a reason: what the context says is no right.
+        records = record.with_env(self.env(user=user, su=False, context={"g2p_reason": "Because"}))
+        for method, *arguments in calls:
+            error = None
+            try:
+                try:
+                    getattr(records, method)(*arguments)
+                except AccessError:
+                    raise
+                except UserError:
+                    # The value was refused, not the user: so what is there already, with which nothing is wrong.
+                    if method == "write" and record.exists():
+                        [name] = arguments[0]
+                        arguments = [{name: record._fields[name].convert_to_write(record[name], record)}]
+                        records.write(*arguments)
+                    else:
+                        raise
+            except UserError:
+                continue
+            except Exception as other:
+                error = other
+            self.env.transaction.clear()
+            yield f"{user.login}: {record._name}.{method}{arguments} → {repr(error)[:120] if error else 'done'}"
+
+    def fields_of(self, name):
+        return [
+            (field.name, self.forged(field))
+            for field in self.env[name]._fields.values()
+            if field.name not in ("id", "display_name")
+        ]
+
+    def can_be_made(self, name):
+        return self.env[name]._auto and not self.env[name]._transient and self.exists(name)
+
+    def test_no_role_writes_creates_or_deletes_without_the_right(self):
+        holes, tried = [], 0
+        for name in self.guarded():
+            lacking = {
+                operation: [self.users[role] for role in ROLES if not self.may(self.users[role], name, operation)]
+                for operation in ("write", "create", "unlink")
+            }
+            # What nobody may write needn't be there to be refused.
+            somebody = len(lacking["write"]) < len(ROLES) and self.can_be_made(name)
+            record = self.here.record(name) if somebody else self.env[name].browse(10**6)
+            self.env.flush_all()
+            given = self.fields_of(name)
+            for operation, users in lacking.items():
+                calls = {
+                    "write": [("write", {field: value}) for field, value in given],
+                    "create": [("create", [{field: value}]) for field, value in given],
+                    "unlink": [("unlink",)],
+                }[operation]
+                for user in users:
+                    tried += len(calls)
+                    holes += self.holes(user, record, calls)
+        self.assertFalse(holes, f"{len(holes)} holes\n" + "\n".join(holes))
+        self.assertGreater(tried, 5_000)
+
+    def test_nobody_writes_or_deletes_what_others_have(self):
+        """The right on the model is not enough: of another area, of another company."""
+        holes, tried = [], 0
+        for name in filter(self.can_be_made, self.guarded()):
+            writers = [self.limited[role] for role in ROLES if self.may(self.limited[role], name, "write")]
+            for world in (self.there, self.abroad) if writers else ():
+                record = world.record(name)
+                self.env.flush_all()
+                for user in writers:
+                    calls = []
+                    if not self.may(user, record, "write"):
+                        calls += [("write", {field: value}) for field, value in self.fields_of(name)]
+                    if not self.may(user, record, "unlink"):
+                        calls.append(("unlink",))
+                    tried += len(calls)
+                    holes += self.holes(user, record, calls)
+        self.assertFalse(holes, f"{len(holes)} holes\n" + "\n".join(holes))
+        self.assertGreater(tried, 500)

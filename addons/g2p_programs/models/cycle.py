@@ -30,6 +30,7 @@ class Cycle(models.Model):
         "approved_date",
         "prepared_by",
         "submitted_by",
+        "submission",
         # Counters: what an approver reads is what the database holds.
         "members_count",
         "not_eligible_count",
@@ -101,6 +102,13 @@ class Cycle(models.Model):
     )
     submitted_by = fields.Many2one(
         "res.users", readonly=True, copy=False, help="Who asked for approval. They can't approve."
+    )
+    submission = fields.Integer(
+        "Submitted",
+        readonly=True,
+        copy=False,
+        aggregator=None,
+        help="How many times it was sent for approval: an approval is of what was sent last.",
     )
     approved_by = fields.Many2one("res.users", readonly=True, copy=False, tracking=True)
     approved_date = fields.Datetime(readonly=True, copy=False)
@@ -291,6 +299,23 @@ class Cycle(models.Model):
             return self.env._("You prepared this cycle, or set amounts in it, so somebody else has to approve it.")
         return False
 
+    def _check_submission(self):
+        """Refuse to approve something else than was seen. What was sent for approval is not edited any more: whoever takes
+        it back to edit it has to send it again, which raises its number. Screens hand over the number that they showed;
+        scripts that read the cycle and approve it in one go need not.
+
+        Asked when the row is locked, see `_bulk_gate`."""
+        self.ensure_one()
+        seen = self.env.context.get("submission")
+        self.invalidate_recordset(["submission"])
+        if seen is not None and seen != self.submission:
+            raise UserError(
+                self.env._(
+                    "%s was taken back and sent for approval again since you opened it: look at it again. Nothing was approved.",
+                    self.name,
+                )
+            )
+
     def _is_own_work(self):
         """Whether the user had a hand in this cycle, where maker and checker must differ: prepared or submitted it, created
         an entitlement of it or set an amount, at any time."""
@@ -395,7 +420,7 @@ class Cycle(models.Model):
             raise UserError(self.env._("%s has no entitlements yet: prepare them first.", self.name))
         self._bulk_check("to_approve")
         # sudo: role, access and state were checked above; `submitted_by` is protected
-        self.sudo().write({"submitted_by": self.env.uid})
+        self.sudo().write({"submitted_by": self.env.uid, "submission": self.submission + 1})
         self.env["g2p.cycle.author"].sudo()._add(self, self.env.user, "submitted")
         self._transition("to_approve")
         return self._bulk_start("submit")._notification()
@@ -412,7 +437,8 @@ class Cycle(models.Model):
         return self._bulk_start("withdraw")._notification()
 
     def approve(self):
-        """to_approve → approved, by a member of the approver group who did not prepare it."""
+        """to_approve → approved, by a member of the approver group who did not prepare it. The context key `submission` says
+        what they saw."""
         self.ensure_one()
         self.check_access("write")
         refusal = self._approval_refusal()
@@ -421,6 +447,7 @@ class Cycle(models.Model):
         self._require_state("to_approve")
         self.program_id._check_not_paused(only_held=True)
         self._bulk_check("approve")
+        self._check_submission()
         # sudo: the approver was checked just above; the fields are protected
         self.sudo().write({"approved_by": self.env.uid, "approved_date": fields.Datetime.now()})
         self._transition("approved")

@@ -121,11 +121,15 @@ class Cycle(models.Model):
         """Button: approve the entitlements that wait, as far as the fund and the shortage policy allow."""
         self.ensure_one()
         self._check_can_approve_entitlements()
+        self._bulk_gate()
+        self._check_submission()
         return self._bulk_start("approve_entitlements")._notification()
 
     def _approve_selection(self, entitlements):
         """Approve some entitlements of this cycle: the same step, narrowed."""
         self._check_can_approve_entitlements()
+        self._bulk_gate()
+        self._check_submission()
         entitlements.check_access("read")
         if len(entitlements) > MAX_SELECTION:
             raise UserError(

@@ -38,6 +38,8 @@ CONFIRMED_STEPS = {
     "cancel": "mark_cancelled",
     "repair": "action_repair",
 }
+# Those that approve something, and what they rely on
+APPROVAL_STEPS = {"approve": "approve", "validate": "approve_entitlements"}
 
 
 class Cycle(models.Model):
@@ -244,6 +246,13 @@ class Cycle(models.Model):
         step = self.env.context.get("cycle_step")
         if step not in CONFIRMED_STEPS:
             raise UserError(self.env._("There is no such step of a cycle."))
+        seen = {}
+        if step in APPROVAL_STEPS:
+            # What the question says is what is approved: all of it is there, and the answer names what was asked about
+            if refusal := self._bulk_refusal(APPROVAL_STEPS[step]):
+                raise UserError(refusal)
+            self._check_submission()
+            seen = {"context": {"submission": self.submission}}
         title, message = self._confirmation(step)
         return {
             "type": "ir.actions.client",
@@ -255,6 +264,7 @@ class Cycle(models.Model):
                 "model": self._name,
                 "id": self.id,
                 "method": CONFIRMED_STEPS[step],
+                **seen,
             },
         }
 

@@ -122,6 +122,7 @@ class Entitlement(models.Model):
     )
     company_id = fields.Many2one(related="program_id.company_id")
     area_id = fields.Many2one(related="partner_id.area_id")
+    submission = fields.Integer(related="cycle_id.submission")
     benefit_code_id = fields.Many2one("g2p.benefit.codes", ondelete="restrict")
     id_number = fields.Char(
         "ID number",

@@ -269,13 +269,29 @@ class Program(models.Model):
         if not self.env.su and vals:
             # Validators may press buttons on a program, for which they have write access, but not change its settings.
             self._check_can(constants.GROUP_MANAGER)
+        if "active" in vals and not vals["active"]:
+            # sudo: a cycle counts whether or not the user may see it; only the refusal is shown
+            under_way = self.sudo().cycle_ids.filtered(lambda cycle: cycle.state in ("to_approve", "approved"))
+            if under_way:
+                raise UserError(
+                    self.env._(
+                        "%(program)s has a cycle under way: %(cycle)s. End or cancel it before you archive the program.",
+                        program=under_way[0].program_id.name,
+                        cycle=under_way[0].name,
+                    )
+                )
         return super().write(vals)
 
     def copy_data(self, default=None):
-        vals_list = super().copy_data(default)
-        for program, vals in zip(self, vals_list, strict=True):
-            vals.setdefault("name", self.env._("%s (copy)", program.name))
-            vals.setdefault("definition_id", program.definition_id.id)
+        """The definition is given beforehand, so that nothing of it is copied: it is the same one, lines included."""
+        vals_list = []
+        for program in self:
+            own = {
+                "name": self.env._("%s (copy)", program.name),
+                "definition_id": program.definition_id.id,
+                **(default or {}),
+            }
+            vals_list += super(Program, program).copy_data(own)
         return vals_list
 
     def copy(self, default=None):
@@ -309,11 +325,14 @@ class Program(models.Model):
                 )
 
     def unlink(self):
+        self.check_access("unlink")
         definitions = self.definition_id
         for program in self:
             for kind in constants.MANAGER_FIELDS:
                 for manager in program.get_managers(kind):
-                    manager.unlink()
+                    # sudo: who may delete the program was checked above, and its managers go with it, also those whose
+                    # approvers an administrator chose: nothing is left to approve
+                    manager.sudo().unlink()
         result = super().unlink()
         definitions.filtered(
             lambda definition: not self.env["g2p.program"]

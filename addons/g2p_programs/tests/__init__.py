@@ -1,4 +1,5 @@
 from . import test_access
+from . import test_approve_what_was_seen
 from . import test_batch_export
 from . import test_benefit_codes
 from . import test_cycle

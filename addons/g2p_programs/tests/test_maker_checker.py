@@ -9,6 +9,7 @@ from odoo.tools import SQL, mute_logger
 
 from odoo.addons.g2p_bulk.tests.statements import counting_statements
 
+from ..models.constants import MANAGER_FIELDS
 from .money import MoneyCase
 
 BOTH = "g2p_programs.g2p_program_manager,g2p_programs.g2p_program_cycle_approver,g2p_programs.g2p_finance_validator"
@@ -325,3 +326,89 @@ class TestWhoApproves(MoneyCase):
         self.cycles.approver_group_id = self.friends
         copied = self.grant.with_user(self.manager).copy({"name": "Copied"})
         self.assertEqual(copied.sudo().get_manager(copied.MANAGER_CYCLE).approver_group_id, self.friends)
+
+    def chosen(self, model, name):
+        """A program, with a draft cycle, whose manager of this kind got another value of this field from an administrator."""
+        program = self.program(f"Chosen {model._name} {name}", "group")
+        kind = next(
+            field
+            for field in MANAGER_FIELDS.values()
+            if program._fields[field].comodel_name == model._manager_reference
+        )
+        references = program.sudo()[kind]
+        concrete = references.manager_ref_id if len(references) == 1 else None
+        if concrete is None or concrete._name != model._name:
+            references.unlink()
+            vals = {"name": "Theirs", "program_id": program.id}
+            if "entitlement_item_ids" in model._fields:
+                vals["entitlement_item_ids"] = [Command.create({"name": "Item", "amount": 10})]
+            concrete = model.with_user(self.admin).create(vals)
+        concrete.with_user(self.admin).write({name: self.value(model._fields[name])})
+        self.member(program, self.small, "enrolled")
+        program.create_new_cycle()
+        program.invalidate_recordset()
+        return program.with_user(self.manager), kind, concrete.with_user(self.manager)
+
+    def ways_to_replace(self, model, program, kind, concrete):
+        """{what it is: the call} of every way in which a program manager might take this manager away."""
+        reference = program[kind]
+        mine = model.with_user(self.manager)
+        vals = {"name": "Mine", "program_id": program.id}
+        spare = mine.with_context(g2p_keep_reference=True).create(vals)
+        other = f"{spare._name},{spare.id}"
+        again = {"program_id": program.id, "manager_ref_id": f"{concrete._name},{concrete.id}"}
+        return {
+            "unlink of the reference": lambda: reference.unlink(),
+            "unlink, keeping the concrete one": lambda: reference.with_context(g2p_keep_manager=True).unlink(),
+            "unlink of the concrete one": lambda: concrete.unlink(),
+            "unlink, keeping the reference": lambda: concrete.with_context(g2p_keep_reference=True).unlink(),
+            "exchange under the reference": lambda: reference.write({"manager_ref_id": other}),
+            "delete command": lambda: program.write({kind: [Command.delete(reference.id)]}),
+            "unlink command": lambda: program.write({kind: [Command.unlink(reference.id)]}),
+            "clear command": lambda: program.write({kind: [Command.clear()]}),
+            "set command": lambda: program.write({kind: [Command.set([])]}),
+            "update command": lambda: program.write({kind: [Command.update(reference.id, {"manager_ref_id": other})]}),
+            "replace by commands": lambda: program.write(
+                {kind: [Command.clear(), Command.create({"manager_ref_id": other})]}
+            ),
+            "a second reference to the same": lambda: reference.create(again),
+            "another beside it": lambda: mine.create(vals),
+        }
+
+    def test_whose_approvers_an_administrator_chose_stays(self):
+        """A program manager who replaces the manager would choose their checker: each kind, each field, each way."""
+        for model in self.managers():
+            for name in model._approval_fields:
+                with self.cr.savepoint() as savepoint:
+                    program, kind, concrete = self.chosen(model, name)
+                    reference = program[kind]
+                    ways = self.ways_to_replace(model, program, kind, concrete)
+                    for way, attempt in ways.items():
+                        # One manager of a kind serves a program: this is refused whoever does it
+                        error = ValidationError if way == "another beside it" else AccessError
+                        with (
+                            self.subTest(model=model._name, field=name, way=way),
+                            self.assertRaises(error),
+                            self.cr.savepoint(),
+                        ):
+                            attempt()
+                        self.env.invalidate_all()
+                        self.assertEqual(program.sudo()[kind].manager_ref_id, concrete)
+                    with self.subTest(model=model._name, field=name, way="copy of the program"):
+                        copied = program.copy({"name": f"Copy {model._name} {name}"})
+                        mine = copied[kind].manager_ref_id
+                        self.assertEqual(mine.sudo()[name], concrete.sudo()[name])
+                        with self.assertRaisesRegex(AccessError, "An administrator chose"), self.cr.savepoint():
+                            copied[kind].unlink()
+                        copied.with_user(self.manager).unlink()
+                        self.assertFalse(copied.exists(), "a program that was never used goes with its managers")
+                    with self.subTest(model=model._name, field=name, way="an administrator"):
+                        reference.with_user(self.admin).unlink()
+                        self.assertFalse(concrete.exists())
+                    savepoint.rollback()
+
+    def test_a_manager_with_the_default_approvers_is_replaced_by_a_program_manager(self):
+        program = self.program("Plain", "group").with_user(self.manager)
+        program.cycle_managers.unlink()
+        self.env["g2p.cycle.manager.default"].with_user(self.manager).create({"name": "New", "program_id": program.id})
+        self.assertEqual(program.cycle_managers.manager_ref_id.name, "New")

@@ -23,6 +23,18 @@ class MultiEntitlementApprovalWizard(models.TransientModel):
         help="They don't wait for approval, or their cycle isn't approved.",
     )
 
+    seen = fields.Char(
+        default=lambda self: self._submissions(
+            self.env["g2p.entitlement"].browse(self._default_entitlement_ids() or [])
+        ),
+        help="Which submissions of the cycles the list was shown of.",
+    )
+
+    @api.model
+    def _submissions(self, entitlements):
+        """Which submissions of their cycles these entitlements are of, as text to compare."""
+        return " ".join(f"{cycle.id}:{cycle.submission}" for cycle in entitlements.cycle_id.sorted("id"))
+
     @api.model
     def _default_entitlement_ids(self):
         if self.env.context.get("active_model") != "g2p.entitlement":
@@ -57,6 +69,16 @@ class MultiEntitlementApprovalWizard(models.TransientModel):
         self.ensure_one()
         if not self.waiting_ids:
             raise UserError(self.env._("None of the selected entitlements waits for approval in an approved cycle."))
+        for cycle in self.entitlement_ids.cycle_id:
+            cycle._bulk_gate()
+        self.entitlement_ids.cycle_id.invalidate_recordset(["submission"])
+        if self.seen and self.seen != self._submissions(self.entitlement_ids):
+            raise UserError(
+                self.env._(
+                    "A cycle of these entitlements was taken back and sent for approval again since you opened the list: look at "
+                    "it again. Nothing was approved."
+                )
+            )
         return self.waiting_ids.approve_entitlement()
 
 

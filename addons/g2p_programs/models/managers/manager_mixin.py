@@ -79,11 +79,19 @@ class ManagerMixin(models.AbstractModel):
             }
             if any(vals[name] != value for name, value in known.items() if name in vals):
                 reference._check_not_under_way()
+                reference._check_approval_stays()
         return super().write(vals)
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_under_way(self):
         self._check_not_under_way()
+        self._check_approval_stays()
+
+    def _check_approval_stays(self):
+        """Refuse to take the managers away under these references, where that would change who approves."""
+        for reference in self:
+            if manager := reference.manager_ref_id.exists():
+                manager._check_approval_stays()
 
     def _check_not_under_way(self):
         """Refuse to take a manager away from a program of which a cycle under way was submitted with its terms."""
@@ -193,6 +201,26 @@ class ManagerSourceMixin(models.AbstractModel):
                 )
             )
 
+    def _check_approval_stays(self):
+        """Where an administrator chose who approves, an administrator takes the manager away: the next one of the kind would
+        begin with the default group, and who prepares would have chosen their checkers."""
+        if self._may_set_approval():
+            return
+        for manager in self:
+            # sudo: what an administrator set counts whether or not the user may see it; only the refusal is shown
+            values = {
+                name: self._fields[name].convert_to_write(manager.sudo()[name], manager)
+                for name in self._approval_fields
+            }
+            if any(value != self._approval_default(name) for name, value in values.items()):
+                raise AccessError(
+                    self.env._(
+                        "An administrator chose who approves in “%(manager)s” of %(program)s: ask one to remove or replace it.",
+                        manager=manager.display_name,
+                        program=manager.program_id.name,
+                    )
+                )
+
     @api.constrains(lambda self: self._approval_fields)
     def _check_approvers_hold_the_right(self):
         """Whom a group is to approve must be an approver or of finance: a group of everybody is nobody's check."""
@@ -242,7 +270,9 @@ class ManagerSourceMixin(models.AbstractModel):
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_under_way(self):
-        """A manager whose terms a cycle under way was submitted with stays until the cycle is over."""
+        """A manager whose terms a cycle under way was submitted with stays until the cycle is over; one whose approvers an
+        administrator chose, until an administrator removes it."""
+        self._check_approval_stays()
         if self._manager_reference in KEPT_KINDS:
             references = self.env[self._manager_reference]
             references.search([("manager_ref_id", "in", self._reference_values())])._check_not_under_way()
