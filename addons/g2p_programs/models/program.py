@@ -269,6 +269,17 @@ class Program(models.Model):
         if not self.env.su and vals:
             # Validators may press buttons on a program, for which they have write access, but not change its settings.
             self._check_can(constants.GROUP_MANAGER)
+        if "active" in vals and not vals["active"]:
+            # sudo: a cycle counts whether or not the user may see it; only the refusal is shown
+            under_way = self.sudo().cycle_ids.filtered(lambda cycle: cycle.state in ("to_approve", "approved"))
+            if under_way:
+                raise UserError(
+                    self.env._(
+                        "%(program)s has a cycle under way: %(cycle)s. End or cancel it before you archive the program.",
+                        program=under_way[0].program_id.name,
+                        cycle=under_way[0].name,
+                    )
+                )
         return super().write(vals)
 
     def copy_data(self, default=None):
