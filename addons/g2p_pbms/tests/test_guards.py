@@ -7,7 +7,7 @@ import json
 import re
 
 from odoo import fields
-from odoo.exceptions import AccessError
+from odoo.exceptions import AccessError, UserError
 from odoo.tests import new_test_user, tagged
 from odoo.tools import mute_logger
 
@@ -286,6 +286,23 @@ class GuardCase(AttackCase):
         finally:
             self.env.transaction.clear()
             savepoint.close(rollback=True)
+
+    def forged(self, field):
+        if field.type in ("one2many", "many2many"):
+            return [(4, 1)]
+        if field.type == "many2one":
+            return 1
+        if field.type in ("integer", "float", "monetary"):
+            return 4711
+        if field.type == "boolean":
+            return not (field.default and field.default(self.env[field.model_name]))
+        if field.type in ("date", "datetime"):
+            return "2001-01-01"
+        if field.type == "selection":
+            return next(reversed(field.get_values(self.env)), "forged")
+        if field.type == "json":
+            return {"forged": True}
+        return "forged"
 
 
 @tagged("post_install", "-at_install")
@@ -727,19 +744,87 @@ class TestEvidence(GuardCase):
                             )
         self.assertGreater(tried, 300)
 
-    def forged(self, field):
-        if field.type in ("one2many", "many2many"):
-            return [(4, 1)]
-        if field.type == "many2one":
-            return 1
-        if field.type in ("integer", "float", "monetary"):
-            return 4711
-        if field.type == "boolean":
-            return not (field.default and field.default(self.env[field.model_name]))
-        if field.type in ("date", "datetime"):
-            return "2001-01-01"
-        if field.type == "selection":
-            return field.get_values(self.env)[-1]
-        if field.type == "json":
-            return {"forged": True}
-        return "forged"
+
+@tagged("post_install", "-at_install")
+class TestWithoutTheRight(GuardCase):
+    """Whoever may not write, create or delete is refused, whichever field is named: no override answers before it asked."""
+
+    @mute_logger("odoo.addons.base.models.ir_rule", "odoo.addons.base.models.ir_model", "odoo.sql_db")
+    def holes(self, user, record, calls):
+        """What was done instead of being refused, of [(method, arguments)]. Who is refused has done nothing to be undone."""
+        # With a reason: what the context says is no right.
+        records = record.with_env(self.env(user=user, su=False, context={"g2p_reason": "Because"}))
+        for method, *arguments in calls:
+            error = None
+            try:
+                try:
+                    getattr(records, method)(*arguments)
+                except AccessError:
+                    raise
+                except UserError:
+                    # The value was refused, not the user: so what is there already, with which nothing is wrong.
+                    if method == "write" and record.exists():
+                        [name] = arguments[0]
+                        arguments = [{name: record._fields[name].convert_to_write(record[name], record)}]
+                        records.write(*arguments)
+                    else:
+                        raise
+            except UserError:
+                continue
+            except Exception as other:
+                error = other
+            self.env.transaction.clear()
+            yield f"{user.login}: {record._name}.{method}{arguments} → {repr(error)[:120] if error else 'done'}"
+
+    def fields_of(self, name):
+        return [
+            (field.name, self.forged(field))
+            for field in self.env[name]._fields.values()
+            if field.name not in ("id", "display_name")
+        ]
+
+    def can_be_made(self, name):
+        return self.env[name]._auto and not self.env[name]._transient and self.exists(name)
+
+    def test_no_role_writes_creates_or_deletes_without_the_right(self):
+        holes, tried = [], 0
+        for name in self.guarded():
+            lacking = {
+                operation: [self.users[role] for role in ROLES if not self.may(self.users[role], name, operation)]
+                for operation in ("write", "create", "unlink")
+            }
+            # What nobody may write needn't be there to be refused.
+            somebody = len(lacking["write"]) < len(ROLES) and self.can_be_made(name)
+            record = self.here.record(name) if somebody else self.env[name].browse(10**6)
+            self.env.flush_all()
+            given = self.fields_of(name)
+            for operation, users in lacking.items():
+                calls = {
+                    "write": [("write", {field: value}) for field, value in given],
+                    "create": [("create", [{field: value}]) for field, value in given],
+                    "unlink": [("unlink",)],
+                }[operation]
+                for user in users:
+                    tried += len(calls)
+                    holes += self.holes(user, record, calls)
+        self.assertFalse(holes, f"{len(holes)} holes\n" + "\n".join(holes))
+        self.assertGreater(tried, 5_000)
+
+    def test_nobody_writes_or_deletes_what_others_have(self):
+        """The right on the model is not enough: of another area, of another company."""
+        holes, tried = [], 0
+        for name in filter(self.can_be_made, self.guarded()):
+            writers = [self.limited[role] for role in ROLES if self.may(self.limited[role], name, "write")]
+            for world in (self.there, self.abroad) if writers else ():
+                record = world.record(name)
+                self.env.flush_all()
+                for user in writers:
+                    calls = []
+                    if not self.may(user, record, "write"):
+                        calls += [("write", {field: value}) for field, value in self.fields_of(name)]
+                    if not self.may(user, record, "unlink"):
+                        calls.append(("unlink",))
+                    tried += len(calls)
+                    holes += self.holes(user, record, calls)
+        self.assertFalse(holes, f"{len(holes)} holes\n" + "\n".join(holes))
+        self.assertGreater(tried, 500)

@@ -166,6 +166,7 @@ class ResPartnerBank(models.Model):
             vals_list = [{name: vals[name] for name in vals if name != "change_reason"} for vals in vals_list]
             reason = "; ".join(reasons) or self.env.context.get("g2p_reason")
             return self.with_context(g2p_reason=reason).create(vals_list)
+        self.check_access("create")
         for vals in vals_list:
             if vals.get("is_primary"):
                 self.new({"partner_id": vals.get("partner_id"), "acc_number": vals.get("acc_number")})._ask_for_reason(
@@ -183,6 +184,8 @@ class ResPartnerBank(models.Model):
             reason = vals["change_reason"] or self.env.context.get("g2p_reason")
             vals = {name: value for name, value in vals.items() if name != "change_reason"}
             return self.with_context(g2p_reason=reason).write(vals)
+        # Which account is the primary one is moved by a statement, which asks nobody.
+        self.check_access("write")
         self._ask_for_reason(vals)
         if not vals.keys() & {"is_primary", "active", "partner_id"}:
             return super().write(vals)
@@ -195,6 +198,7 @@ class ResPartnerBank(models.Model):
             vals = {**vals, "is_primary": False}
         result = super().write(vals) if vals else True
         (self | partners.with_context(active_test=False).bank_ids)._settle_primary(wanted)
+        self.check_access("write")
         return result
 
     @api.model
