@@ -216,6 +216,7 @@ FACTS = {
         "partner_id": place(world, number).partner_id.id,
         "cycle_id": world.record("g2p.cycle", number).id,
         "initial_amount": 5,
+        "reason": "Appeal",
     },
     "g2p.registrant.merge": lambda world, number: {
         "survivor_id": world.record("res.partner", number).id,

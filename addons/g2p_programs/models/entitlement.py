@@ -209,6 +209,10 @@ class Entitlement(models.Model):
         copy=False,
         help="Who set another amount than the rule, from what to what, and why.",
     )
+    reason = fields.Char(
+        store=False,
+        help="Why it is added by hand, or its amount changed: given with the values, kept in “Set by hand”.",
+    )
     balance = fields.Monetary("To be paid out", compute="_compute_balance")
     computation = fields.Json(readonly=True, copy=False, help="The terms the amount was computed from.")
     computation_text = fields.Char("How it was computed", compute="_compute_computation_text")
@@ -569,10 +573,41 @@ class Entitlement(models.Model):
             if entitlement.transfer_fee > entitlement.initial_amount:
                 raise ValidationError(self.env._("The fee is a part of the amount: it can't be more than the amount."))
 
+    @api.constrains("benefit_code_id")
+    def _check_benefit_code(self):
+        for entitlement in self.filtered(lambda one: one.benefit_code_id and one.is_cash_entitlement):
+            code = entitlement.benefit_code_id
+            if not code._is_cash() or code not in entitlement.program_id.benefit_code_line_ids.benefit_code_id:
+                raise ValidationError(
+                    self.env._(
+                        "%(code)s is none of the cash benefits of %(program)s.",
+                        code=code.benefit_mnemonic,
+                        program=entitlement.program_id.name,
+                    )
+                )
+
+    @api.constrains("initial_amount", "benefit_code_id")
+    def _check_maximum(self):
+        for entitlement in self.filtered("benefit_code_id"):
+            code = entitlement.benefit_code_id
+            lines = entitlement.program_id.benefit_code_line_ids.filtered(
+                lambda line, code=code: line.benefit_code_id == code and line.max_quantity
+            )
+            if lines and entitlement.initial_amount > lines[0].max_quantity:
+                raise ValidationError(
+                    self.env._(
+                        "One beneficiary gets at most %(most)s of %(code)s in a cycle.",
+                        most=lines[0].max_quantity,
+                        code=code.benefit_mnemonic,
+                    )
+                )
+
     # CRUD
 
     @api.model_create_multi
     def create(self, vals_list):
+        if not self.env.su and not all(map(self._reason_of, vals_list)):
+            raise UserError(self.env._("Say why these beneficiaries get it: the approver reads the reason."))
         entitlements = super().create(vals_list)
         for cycle in entitlements.cycle_id:
             cycle._require_state("draft")
@@ -609,6 +644,17 @@ class Entitlement(models.Model):
             self.cycle_id._require_state("draft")
             self.cycle_id._bulk_check("edit_entitlements")
         before = {entitlement: (entitlement.initial_amount, entitlement.transfer_fee) for entitlement in self}
+        reason = self._reason_of(vals)
+        if (
+            not self.env.su
+            and not reason
+            and any(
+                vals.get("initial_amount", amount) != amount or vals.get("transfer_fee", fee) != fee
+                for amount, fee in before.values()
+            )
+        ):
+            self.check_access("write")
+            raise UserError(self.env._("Say why the amount is another one: the approver reads the reason."))
         result = super().write(vals)
         if {"initial_amount", "transfer_fee"} & edited:
             # sudo: access and state were checked above; the fields are protected
@@ -616,14 +662,35 @@ class Entitlement(models.Model):
                 entitlement.write(
                     {
                         "amount_set_by": self.env.uid,
-                        "amount_reason": entitlement._correction_in_words(*before[entitlement]),
+                        "amount_reason": entitlement._correction_in_words(*before[entitlement], reason),
                     }
                 )
         if edited:
             self.cycle_id._refresh_counters()
         return result
 
-    def _correction_in_words(self, amount, fee):
+    @api.model
+    def _reason_of(self, vals):
+        """Why somebody makes or changes an entitlement: given with the values, or by a wizard in the context."""
+        return (vals.get("reason") or self.env.context.get("g2p_reason") or "").strip()
+
+    @api.model
+    def _guard_own_values(self, vals_list):
+        """What no rule computed is added by hand: by whom and why. Who adds it can't approve it."""
+        return [
+            {
+                "is_manual": True,
+                "amount_set_by": self.env.uid,
+                "amount_reason": self.env._(
+                    "Added by hand, by %(user)s: %(reason)s", user=self.env.user.name, reason=reason
+                ),
+            }
+            if (reason := self._reason_of(vals))
+            else {}
+            for vals in vals_list
+        ]
+
+    def _correction_in_words(self, amount, fee, reason):
         """What was said of this entitlement before, and a line of what was changed now."""
         money = [
             formatLang(self.env, value, currency_obj=self.currency_id)
@@ -634,27 +701,11 @@ class Entitlement(models.Model):
             before=money[0],
             after=money[1],
             user=self.env.user.name,
-            reason=self.env.context.get("g2p_reason") or self.env._("no reason given"),
+            reason=reason or self.env._("no reason given"),
         )
         if money[2] != money[3]:
             line = self.env._("%(line)s; fee %(before)s → %(after)s", line=line, before=money[2], after=money[3])
         return "\n".join(filter(None, [self.amount_reason, line]))
-
-    @api.model
-    def _add_by_hand(self, vals_list, reason):
-        """Draft entitlements that no rule computed. The caller has checked role and cycle; who adds them can't approve."""
-        entitlements = self.create(vals_list)
-        # sudo: made by the user just now, in their own rights; the fields are protected
-        entitlements.sudo().write(
-            {
-                "is_manual": True,
-                "amount_set_by": self.env.uid,
-                "amount_reason": self.env._(
-                    "Added by hand, by %(user)s: %(reason)s", user=self.env.user.name, reason=reason
-                ),
-            }
-        )
-        return entitlements
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_draft(self):
