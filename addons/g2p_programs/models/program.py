@@ -274,6 +274,7 @@ class Program(models.Model):
                     lambda program: program.no_account_policy != vals["no_account_policy"]
                 )._check_how_it_is_paid_stays()
         if "active" in vals and not vals["active"]:
+            self.check_access("write")
             # sudo: a cycle counts whether or not the user may see it; only the refusal is shown
             under_way = self.sudo().cycle_ids.filtered(lambda cycle: cycle.state in ("to_approve", "approved"))
             if under_way:
