@@ -12,3 +12,4 @@ from . import test_shared
 from . import test_suite
 from . import test_openg2p_names
 from . import test_outcomes
+from . import test_fund_figures
