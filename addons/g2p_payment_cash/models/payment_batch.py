@@ -1,6 +1,5 @@
 from odoo import models
 from odoo.exceptions import UserError
-from odoo.tools import SQL
 
 
 class PaymentBatch(models.Model):
@@ -13,9 +12,10 @@ class PaymentBatch(models.Model):
         if not self.is_cash_desk:
             raise UserError(self.env._("%s is not paid in cash: reconcile its payments.", self.name))
         self.cycle_id._require_state("approved")
-        # sudo: role, access to the batch and state were checked above
+        # The record rules of the user narrow the set.
+        payments = self.env["g2p.payment"]._search([("batch_id", "=", self.id), ("status", "=", False)]).subselect()
+        # sudo: role, access to the batch and state were checked above, and the set is what the user may see
         payment = self.env["g2p.payment"].sudo()
-        payments = SQL("SELECT id FROM g2p_payment WHERE batch_id = %s AND status IS NULL", self.id)
         held_back = payment._blocked_text(payments)
         recorded = payment._finalize_now(payments, "paid", self.env._("Cash")).paid
         message = self.env._("%s cash payments were recorded.", recorded)

@@ -13,3 +13,4 @@ from . import test_suite
 from . import test_openg2p_names
 from . import test_outcomes
 from . import test_fund_figures
+from . import test_attacks_control

@@ -97,6 +97,7 @@ class Cycle(models.Model):
         self.ensure_one()
         self._check_can(FINANCE)
         self._require_state("approved")
+        self._check_sees_payments()
         return self._bulk_start(
             "reconcile",
             {
@@ -106,6 +107,20 @@ class Cycle(models.Model):
                 "bank_reference": bank_reference or None,
             },
         )._notification()
+
+    def _check_sees_payments(self):
+        """Nobody says what came of payments that they may not see."""
+        domain = [("cycle_id", "=", self.id), ("status", "=", False)]
+        payments = self.env["g2p.payment"]
+        # sudo: only how many are hidden is told
+        if hidden := payments.sudo().search_count(domain) - payments.search_count(domain):
+            raise UserError(
+                self.env._(
+                    "%s of these payments are outside the areas you work in: mark those that you see, in the list of "
+                    "payments, or ask somebody who sees all of them.",
+                    hidden,
+                )
+            )
 
     def action_view_contradictions(self):
         """Stat button: what payers said against our records."""
