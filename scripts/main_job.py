@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""The main job on the demo country, from registrants to reconciled payments, done by three people.
+"""The main job on the demo country, from registrants to reconciled payments, done by four people.
 
     scripts/python scripts/main_job.py --database g2p [--once]
 
-Mona (manager) prepares, Abel (approver) approves the cycle, Fiona (finance) posts the fund, approves the entitlements and
-reconciles; each step is the button they would press, with their rights. At the end a table is printed. Its numbers are
+Ruth (registrar) imports a file and looks for duplicates, Mona (manager) finds the poor by a means test and prepares, Abel
+(approver) approves the cycle, Fiona (finance) posts the fund, approves the entitlements and reconciles; each step is the button
+they would press, with their rights. At the end a table is printed. Its numbers are
 what the product says; each is compared with what plain SQL finds in the base tables without the product's counters, states
 or amounts. Anything that does not add up ends the script with status 1. With --once nothing happens when it was done before.
 """
@@ -16,6 +17,7 @@ import io
 import sys
 import time
 from collections import defaultdict
+from datetime import date, timedelta
 from decimal import Decimal
 
 from odoo_environment import as_user, environment
@@ -46,6 +48,21 @@ DUE = f"""
               FROM ({HOUSEHOLDS}) AS household
              WHERE household.id <> ALL(%(duplicates)s)) AS due
 """
+# Who is poor by the demo's means test, from the answers of the applications.
+POOR = """
+    SELECT COUNT(*), COUNT(*) FILTER (
+             WHERE (answers ->> 'rooms')::numeric * 20 + (answers ->> 'land')::numeric * 10
+                   + CASE WHEN (answers ->> 'electricity')::boolean THEN 25 ELSE 0 END
+                   + CASE answers ->> 'roof' WHEN 'thatch' THEN 0 WHEN 'tin' THEN 15 WHEN 'tiles' THEN 40 END
+                   + CASE answers ->> 'water' WHEN 'river' THEN 0 WHEN 'well' THEN 10 WHEN 'tap' THEN 20
+                                              WHEN 'piped' THEN 40 END <= 95)
+      FROM (SELECT program_registrant_info AS answers FROM g2p_program_registrant_info
+             WHERE program_id = %(program)s) AS application
+"""
+# A file from a village: ten people, one without a name, one born tomorrow.
+NEWCOMERS = tuple(
+    f"{name} Newcomer" for name in "Amina Brahim Chala Desta Efua Farida Gabriel Hodan Issa Jamila".split()
+)
 PAID = """
     SELECT payment.entitlement_id, payment.amount_paid + payment.payment_fee AS amount
       FROM g2p_payment AS payment
@@ -93,6 +110,9 @@ class MainJob:
         return [Decimal(str(value)) if isinstance(value, float) else value for value in self.env.cr.fetchone()]
 
     def run(self):
+        self.import_file()
+        self.deduplicate_registry()
+        self.target()
         self.create_program()
         self.find_members()
         self.post_fund()
@@ -102,6 +122,53 @@ class MainJob:
         self.retry()
         self.close()
         self.report.print(self.program.currency_id.name)
+
+    # Registry
+
+    def import_file(self):
+        registrar = as_user(self.env, "registrar")
+        tomorrow = date.today() + timedelta(days=1)
+        rows = [(name, "1990-05-17") for name in NEWCOMERS] + [("", "1990-05-17"), ("Unborn Newcomer", tomorrow)]
+        text = "\n".join(["Full Name,Date of Birth", *(f"{name},{birth}" for name, birth in rows)])
+        record = registrar["g2p.registrant.import"].create(
+            {"name": "village.csv", "file": base64.b64encode(text.encode())}
+        )
+        record.action_check()
+        record.action_import()
+        [registered] = self.sql("SELECT COUNT(*) FROM res_partner WHERE is_registrant AND family_name = 'Newcomer'")
+        self.report.add("Import a file: registered", "registrar", record.imported_count, None, registered)
+        self.report.add("Import a file: rows refused", "registrar", record.refused_count, None, 2)
+
+    def deduplicate_registry(self):
+        """Of what is found among households, those who share a person are counted here without the product."""
+        registrar = as_user(self.env, "registrar")
+        settings = registrar["g2p.registry.deduplication"].search([("target_type", "=", "group")], limit=1)
+        settings.action_deduplicate()
+        found = registrar["g2p.registry.duplicate"].search_count(
+            [("settings_id", "=", settings.id), ("reason", "like", "in several groups")]
+        )
+        _people, sets = self.duplicates(least=1)
+        self.report.add("Deduplicate the registry: shared members", "registrar", found, None, sets)
+
+    # Targeting
+
+    def target(self):
+        """Another program, which finds the poor by a means test."""
+        program, model, scenario = self.manager["g2p.demo.targeting"]._generate()
+        self.env.cr.commit()
+        applications, poor = self.sql(POOR, program=program.id)
+        self.report.add("Means test: applications scored", "manager", model.scores_count, None, applications)
+        # One of them was paused.
+        enrolled = program.eligible_beneficiaries_count
+        self.report.add("Means test: poor households enrolled", "manager", enrolled, None, poor - 1)
+        self.report.add(
+            "Scenario: 200 for each of them",
+            "manager",
+            scenario.beneficiaries,
+            scenario.cost_per_cycle,
+            poor,
+            poor * 200,
+        )
 
     # Program and members
 
@@ -141,7 +208,7 @@ class MainJob:
         ).unlink()
         program.deduplicate_beneficiaries()
         self.report.add(
-            "Deduplicate: marked as duplicates", "manager", program.duplicated_count, None, self.duplicates()
+            "Deduplicate: marked as duplicates", "manager", program.duplicated_count, None, self.duplicates()[0]
         )
         program.enroll_eligible_registrants()
         # Which of a set of duplicates stays is the product's choice; how many is not.
@@ -155,8 +222,8 @@ class MainJob:
         enrolled = program.eligible_beneficiaries_count
         self.report.add("Enroll eligible registrants", "manager", enrolled, None, self.due_count)
 
-    def duplicates(self):
-        """Households who share a person, less one of each connected set: counted here without the product."""
+    def duplicates(self, least=LEAST_MEMBERS):
+        """Households who share a person: how many less one of each connected set, and the sets. Counted without the product."""
         self.env.cr.execute(
             f"""
             SELECT array_agg(DISTINCT link."group")
@@ -165,7 +232,7 @@ class MainJob:
              WHERE link.ended_date IS NULL
              GROUP BY link.individual HAVING COUNT(DISTINCT link."group") > 1
             """,
-            self.terms,
+            {**self.terms, "least": least},
         )
         neighbours = defaultdict(set)
         for (households,) in self.env.cr.fetchall():
@@ -180,7 +247,7 @@ class MainJob:
                 if current not in seen:
                     seen.add(current)
                     front.extend(neighbours[current])
-        return len(seen) - sets
+        return len(seen) - sets, sets
 
     def post_fund(self):
         fund = self.finance["g2p.program.fund"].create({"program_id": self.program.id, "amount": float(DEPOSIT)})

@@ -1,5 +1,6 @@
 """The main job of `make run`, on 300 households, and that its check can fail."""
 
+import json
 import subprocess
 import uuid
 from pathlib import Path
@@ -9,6 +10,17 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / "scripts/database.sh"
+
+# Menus that show nothing after the main job, and why.
+EMPTY = {
+    "g2p_payment_cash.menu_g2p_cash_desk": "everything was handed out",
+    "g2p_payment_cash.menu_g2p_cash_desk_root": "everything was handed out",
+    "g2p_programs.menu_g2p_payment_contradiction": "nobody is paid twice in the demo",
+    "g2p_programs.menu_g2p_payment_correction": "no payment was recorded wrongly",
+    "g2p_deduplication.menu_g2p_registrant_merge": "the sets of duplicates wait for an officer",
+    "g2p_registry_base.menu_g2p_exports": "written when a person downloads a file",
+    "g2p_programs.menu_g2p_program_notification_manager": "types of notification come with other modules",
+}
 
 
 @pytest.fixture
@@ -30,6 +42,16 @@ def test_the_main_job_adds_up_and_is_done_once(environment, database):
     assert "Households with exactly what is due to them" in first.stdout
     assert " NO" not in first.stdout
     assert "done on this database already" in main_job(environment, database).stdout
+    counts = open_menus(environment, database)
+    assert len(counts) > 45
+    assert {menu for menu, count in counts.items() if not count} == set(EMPTY)
+
+
+def open_menus(environment, database):
+    command = [ROOT / "scripts/python", ROOT / "tests/open_menus.py", database]
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return json.loads(result.stdout.splitlines()[-1])
 
 
 def test_a_figure_that_is_wrong_ends_it_with_an_error(environment, database):

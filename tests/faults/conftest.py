@@ -149,6 +149,18 @@ class Gate:
             GATE_LOCK,
         )
 
+    def work(self):
+        """Who is at work before the gate: (process, since, statement, the processes it waits for)."""
+        return self.cluster.sql(
+            self.database,
+            """
+            SELECT pid, query_start, LEFT(query, 300), pg_blocking_pids(pid) FROM pg_stat_activity
+            WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL
+              AND wait_event IS DISTINCT FROM 'advisory'
+            ORDER BY pid
+            """,
+        )
+
     def nobody_works(self):
         """the database server has noticed that the process is gone"""
         return not self.cluster.sql(self.database, "SELECT 1 FROM pg_locks WHERE classid = %s", WORK_LOCK)

@@ -1,5 +1,6 @@
 from . import guard
 from . import ir_rule
+from . import ir_actions_server
 from . import bounds
 from . import base
 from . import ir_logging

@@ -64,11 +64,13 @@ class EvidenceMixin(models.AbstractModel):
 
     def _check_evidence(self):
         if not is_open(self.env) and (locked := self._evidence_locked()):
+            # Whoever may not see the record is not told its name; attachments' guards come here as superuser.
+            named = locked[0].sudo(False)
             raise AccessError(
                 self.env._(
                     "%(name)s is evidence: its files can't be changed, deleted or added to any more. What is wrong is put "
                     "right by a new one.",
-                    name=locked[0].sudo().display_name,
+                    name=named.display_name if named.has_access("read") else self._description,
                 )
             )
 
@@ -79,10 +81,12 @@ class EvidenceMixin(models.AbstractModel):
             and (field.type == "binary" or field.comodel_name == "ir.attachment")
             for name in vals
         ):
+            self.check_access("write")
             self._check_evidence()
         return super().write(vals)
 
     def unlink(self):
+        self.check_access("unlink")
         self._check_evidence()
         return super().unlink()
 
@@ -180,6 +184,20 @@ class MailMessage(models.Model):
             else bool(vals[name])
             for name in MESSAGE & set(vals)
         )
+
+
+class MailMail(models.Model):
+    _inherit = "mail.mail"
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        """An e-mail that tells about a message gives it its own subject where it has none: nothing of what was said changes."""
+        if self.env.su:
+            for vals in vals_list:
+                message = self.env["mail.message"].browse(vals.get("mail_message_id") or [])
+                if vals.get("subject") and message and not message.subject:
+                    message.with_context(**OPEN).write({"subject": vals["subject"]})
+        return super().create(vals_list)
 
 
 class MailTrackingValue(models.Model):

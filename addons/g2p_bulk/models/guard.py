@@ -141,15 +141,12 @@ class Base(models.AbstractModel):
         if guard is None or (self.env.su and not guard.is_suite):
             return super().create(vals_list)
         model = self._guard_without_defaults(guard)
-        defaults = model._guard_relational_defaults(guard)
         if self.env.su:
-            # The code knows what it does; what comes from the caller's context or defaults is still the caller's.
-            if defaults and self.env.uid != SUPERUSER_ID:
-                missing = [{name: defaults[name] for name in defaults.keys() - vals.keys()} for vals in vals_list]
-                model.sudo(False)._guard_check_targets(guard, missing)
+            # The code knows what it does; what defaults bring is checked all the same, see `_add_missing_default_values`.
             if own := model._guard_own_values(vals_list):
                 vals_list = [given | vals for vals, given in zip(vals_list, own, strict=True)]
             return super(Base, model).create(vals_list).with_env(self.env)
+        defaults = model._guard_relational_defaults(guard)
         if guard.protected:
             for vals in vals_list:
                 model._guard_check_created(guard.protected & vals.keys(), vals)
@@ -188,8 +185,12 @@ class Base(models.AbstractModel):
         if guard is None:
             return super().onchange(values, field_names, fields_spec)
         model = self._guard_without_defaults(guard)
-        defaults = {} if field_names else model._guard_relational_defaults(guard)
-        model._guard_check_form(guard, defaults | values)
+        if not field_names:
+            # Also what a model's `default_get` takes from the context, such as the active record.
+            names = [name for name in fields_spec if name in guard.relations and name not in values]
+            model._guard_check_form(guard, model.default_get(names) | model._guard_relational_defaults(guard) | values)
+        else:
+            model._guard_check_form(guard, values)
         return super(Base, model).onchange(values, field_names, fields_spec)
 
     # Evidence
@@ -207,8 +208,12 @@ class Base(models.AbstractModel):
     def _add_missing_default_values(self, values):
         vals = super()._add_missing_default_values(values)
         guard = self._guard_spec()
-        if guard is None or not guard.protected:
+        if guard is None or not guard.is_suite:
             return vals
+        if self.env.uid != SUPERUSER_ID:
+            # Also what a model's `default_get` takes from the context, such as the active record.
+            added = {name: vals[name] for name in guard.relations.keys() - values.keys() if vals.get(name)}
+            self.sudo(False)._guard_check_targets(guard, [added])
         # Defaults that users may set for themselves (ir.default) are no source of evidence; the model's own is.
         stored = self.env["ir.default"]._get_model_defaults(self._name)
         for name in (guard.protected & stored.keys()) - values.keys():

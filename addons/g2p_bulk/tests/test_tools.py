@@ -159,6 +159,21 @@ class TestWorkbook(TransactionCase):
                 rows(content)
             self.assertLess(time.monotonic() - started, 20)
 
+    def test_a_format_of_any_length_takes_no_time(self):
+        for code in ("[" * 300_000, '"' * 300_001, "\\" * 300_001, "0" * 5_000_000):
+            styles = (
+                f'<styleSheet {NAMESPACE}><numFmts><numFmt numFmtId="200" formatCode="{code.replace(chr(34), "&quot;")}"/></numFmts>'
+                '<cellXfs><xf numFmtId="200"/></cellXfs></styleSheet>'
+            )
+            cells = "".join(f'<row r="{number}"><c s="0"><v>7</v></c></row>' for number in range(1, 400))
+            with self.subTest(code=code[:3]):
+                # two seconds of the processor, which the whole of it is far from
+                read = list(
+                    table_file.workbook_rows(io.BytesIO(with_part(sheet(cells), "xl/styles.xml", styles)), seconds=2)
+                )
+                self.assertEqual(len(read), 399)
+                self.assertLessEqual(max(len(cells[0]) for _number, cells in read), 300)
+
     def test_a_process_that_takes_too_long_or_too_much_is_killed(self):
         content = sheet("".join(f"<row><c><v>{number * 7919}</v></c></row>" for number in range(300_000)))
         stream = io.BytesIO(content)

@@ -25,6 +25,7 @@ from xml.parsers import expat
 MAX_COLUMNS = 500
 MAX_ROWS = 1 << 20  # of a sheet, by the format's own rule
 MAX_CELL = 4096  # characters; the rest of a longer cell is dropped, and it is refused by its length
+MAX_FORMAT = 255  # characters of a format code, as many as a spreadsheet keeps
 MAX_PARTS = 5_000
 MAX_UNPACKED = 2 << 30  # bytes
 MAX_RATIO = 100  # a sheet is written ten to thirty times smaller, a bomb a thousand times
@@ -180,7 +181,7 @@ class Styles(Part):
     def start(self, tag, attributes):
         name = local(tag)
         if name == "numFmt":
-            self.codes[int(attributes.get("numFmtId", 0))] = attributes.get("formatCode", "")
+            self.codes[int(attributes.get("numFmtId", 0))] = attributes.get("formatCode", "")[:MAX_FORMAT]
         elif name == "cellXfs":
             self.inside = True
         elif name == "xf" and self.inside:

@@ -27,6 +27,7 @@ NATIONAL_ID_PATTERN = r"[A-Za-z]{2}-?[0-9]{3}-?[0-9]{3}-?[0-9]{3}"
 BIRTH_CERTIFICATE_PATTERN = r"BC-[0-9]{4}-[0-9]{7}"
 # Some phone numbers lack digits, as typed by someone in a hurry.
 TYPED_PHONE = SQL("CASE WHEN person.phone_badly_typed THEN '0' || substr(person.phone, 5, 6) ELSE person.phone END")
+TAGS = ("Displaced", "Returnee")
 DUPLICATE_KINDS = ("id_typed_differently", "same_phone", "two_households", "similar_name")
 
 
@@ -86,11 +87,13 @@ class DemoGenerator(models.AbstractModel):
     # Places and types: few, through the ORM ---------------------------------------------------------------------------
 
     def _create_areas(self):
-        """Country, regions, districts and wards, with codes that nest; return the wards' ids in order of their codes."""
+        """Tags; country, regions, districts and wards, with codes that nest; return the wards' ids in order of their codes."""
         kinds = {}
         for name in ("Country", "Region", "District", "Ward"):
             kinds[name] = self._find_or_create("g2p.area.kind", {"name": name})
         code, name = COUNTRY
+        for tag in TAGS:
+            self._find_or_create("g2p.registrant.tags", {"name": tag})
         country = self._create_level([{"code": code, "name": name, "kind_id": kinds["Country"].id}])
         regions = self._create_level(
             {"code": f"{code}-{r}", "name": region, "kind_id": kinds["Region"].id, "parent_id": country.id}

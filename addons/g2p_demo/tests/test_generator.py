@@ -9,6 +9,7 @@ OWN_COLUMNS = {
     "id",
     "create_date",
     "write_date",
+    "changed_at",
     "commercial_partner_id",
     "partner_id",
     "group",

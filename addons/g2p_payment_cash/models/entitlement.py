@@ -51,10 +51,23 @@ class Entitlement(models.Model):
         return desk
 
     def _desk_block(self):
-        """What stands in the way of handing out cash for it, in words; False when nothing does."""
+        """What stands in the way of handing out cash for it, in words; False when nothing does. What has no payment yet is
+        prepared by that, so it is asked too what stands in the way of that."""
         self.ensure_one()
         [[code]] = self.env.execute_query(
-            SQL("SELECT %s FROM g2p_entitlement AS t WHERE t.id = %s", self._block_sql(blocks.DESK), self.id)
+            SQL(
+                """
+                SELECT CASE WHEN EXISTS (SELECT FROM g2p_payment AS live
+                                          WHERE live.entitlement_id = t.id AND live.status IS DISTINCT FROM 'failed')
+                            THEN %s ELSE COALESCE(%s, %s) END
+                  FROM g2p_entitlement AS t
+                 WHERE t.id = %s
+                """,
+                self._block_sql(blocks.DESK),
+                self._block_sql(blocks.PREPARE),
+                self._block_sql(blocks.DESK),
+                self.id,
+            )
         )
         return code and self._blocks()[code].words
 

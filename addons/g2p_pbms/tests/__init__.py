@@ -8,6 +8,7 @@ from . import test_matrix
 from . import test_plans
 from . import test_order
 from . import test_conditions
+from . import test_shared
 from . import test_suite
 from . import test_openg2p_names
 from . import test_outcomes

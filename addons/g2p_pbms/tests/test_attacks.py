@@ -305,7 +305,7 @@ class TestProtected(AttackCase):
     def test_states_can_not_be_created(self):
         cycle = self.new_cycle()
         admin = self.users["admin"]
-        base = {"partner_id": self.large.id, "cycle_id": cycle.id, "initial_amount": 5}
+        base = {"partner_id": self.large.id, "cycle_id": cycle.id, "initial_amount": 5, "reason": "Appeal"}
         for extra in (
             {"state": "approved"},
             {"ern": "0000000197"},
@@ -334,7 +334,7 @@ class TestProtected(AttackCase):
             self.manager,
             "g2p.entitlement",
             "create",
-            [{"partner_id": self.large.id, "cycle_id": cycle.id, "initial_amount": 5}],
+            [{"partner_id": self.large.id, "cycle_id": cycle.id, "initial_amount": 5, "reason": "Appeal"}],
             context={"default_state": "approved", "default_ern": "0000000197", "default_item_id": 3},
         )
         entitlement = self.env["g2p.entitlement"].browse(entitlement)
@@ -391,7 +391,7 @@ class TestProtected(AttackCase):
     def test_an_entitlement_is_of_its_cycles_program_whatever_the_context_says(self):
         other = self.program("Other Grant", "group")
         cycle = self.new_cycle()
-        vals = {"partner_id": self.large.id, "cycle_id": cycle.id, "initial_amount": 5}
+        vals = {"partner_id": self.large.id, "cycle_id": cycle.id, "initial_amount": 5, "reason": "Appeal"}
         [made] = self.rpc(self.manager, "g2p.entitlement", "create", [vals], context={"default_program_id": other.id})
         self.assertEqual(self.env["g2p.entitlement"].browse(made).program_id, self.grant)
 
@@ -399,7 +399,13 @@ class TestProtected(AttackCase):
         foreign = self.env["res.currency"].with_context(active_test=False)
         foreign = foreign.search([("id", "!=", self.grant.currency_id.id)], limit=1)
         cycle = self.new_cycle()
-        vals = {"partner_id": self.large.id, "cycle_id": cycle.id, "initial_amount": 5, "currency_id": foreign.id}
+        vals = {
+            "partner_id": self.large.id,
+            "cycle_id": cycle.id,
+            "initial_amount": 5,
+            "reason": "Appeal",
+            "currency_id": foreign.id,
+        }
         try:
             made = self.rpc(self.manager, "g2p.entitlement", "create", [vals])
         except REFUSED:
@@ -574,7 +580,7 @@ class TestMoneyAttacks(AttackCase):
                     self.manager,
                     "g2p.entitlement",
                     "create",
-                    [{"partner_id": self.large.id, "cycle_id": cycle.id, "initial_amount": amount}],
+                    [{"partner_id": self.large.id, "cycle_id": cycle.id, "initial_amount": amount, "reason": "Appeal"}],
                 )
                 self.refused(self.manager, self.terms, "write", {"amount_per_cycle": amount})
 
@@ -591,7 +597,7 @@ class TestMoneyAttacks(AttackCase):
                     self.manager,
                     "g2p.entitlement",
                     "create",
-                    [{"partner_id": self.large.id, "cycle_id": cycle.id, **vals}],
+                    [{"partner_id": self.large.id, "cycle_id": cycle.id, "reason": "Appeal", **vals}],
                 )
 
     def test_who_prepared_does_not_approve(self):
@@ -630,7 +636,7 @@ class TestMoneyAttacks(AttackCase):
         cycle = self.new_cycle()
         cycle.prepare_entitlement()
         entitlement = self.entitlements(cycle)[0]
-        self.rpc(self.both, entitlement, "write", {"initial_amount": 5000})
+        self.rpc(self.both, entitlement, "write", {"initial_amount": 5000, "reason": "Appeal"})
         cycle.to_approve()
         try:
             self.rpc(self.users["approver"], cycle, "approve")
@@ -645,7 +651,7 @@ class TestMoneyAttacks(AttackCase):
         cycle = self.new_cycle()
         cycle.prepare_entitlement()
         cycle.sudo()._transition("to_approve")
-        self.refused(self.manager, self.entitlements(cycle)[0], "write", {"initial_amount": 5000})
+        self.refused(self.manager, self.entitlements(cycle)[0], "write", {"initial_amount": 5000, "reason": "Appeal"})
 
     def test_one_click_approval_is_decided_before_the_submission(self):
         """Else a manager takes finance's check away after the fact."""
@@ -814,7 +820,15 @@ class TestMoneyAttacks(AttackCase):
                 self.manager,
                 "g2p.entitlement",
                 "create",
-                [{"partner_id": self.large.id, "cycle_id": cycle.id, "initial_amount": 100, "program_id": other.id}],
+                [
+                    {
+                        "partner_id": self.large.id,
+                        "cycle_id": cycle.id,
+                        "initial_amount": 100,
+                        "reason": "Appeal",
+                        "program_id": other.id,
+                    }
+                ],
             )
         except REFUSED:
             return

@@ -36,6 +36,18 @@ class TestBlocks(MoneyCase):
     def cause_account_changed(self):
         self.large.bank_ids.acc_number = "THIEF-1"
 
+    def cause_collector_changed(self):
+        """Of a household that was to be paid at the desk from the beginning."""
+        self.large.bank_ids.unlink()
+        self.large.group_membership_ids[0].kind = self.role("alternate")
+        self.env.flush_all()
+        self.env.cr.execute("UPDATE g2p_program SET no_account_policy = 'desk' WHERE id = %s", [self.grant.id])
+        self.env.cr.execute(
+            "UPDATE g2p_entitlement SET approved_account = '' WHERE partner_id = %s AND approved_account IS NOT NULL",
+            [self.large.id],
+        )
+        self.env.invalidate_all()
+
     def cause_program_paused(self):
         self.grant.with_user(self.manager).pause_program("Fraud is looked into", "hold")
 
@@ -59,6 +71,15 @@ class TestBlocks(MoneyCase):
     def desk(self):
         self.grant.payment_managers.unlink()
         self.env["g2p.program.payment.manager.cash"].create({"name": "Desk", "program_id": self.grant.id})
+
+    def role(self, name):
+        return self.env.ref(f"g2p_registry_base.group_membership_kind_{name}")
+
+    def both(self):
+        """One person who is a registrar and of finance: who may do all of it, but not all of it alone."""
+        registrar = self.users["registrar"]
+        registrar.group_ids += self.env.ref("g2p_programs.g2p_finance_validator")
+        return registrar
 
     def due(self, cycle):
         return self.entitlements(cycle).filtered(lambda one: one.partner_id == self.large)
@@ -308,6 +329,164 @@ class TestBlocks(MoneyCase):
                 self.env.flush_all()
                 cycle.prepare_payment()
                 self.assertEqual(self.counts(cycle, "prepare_payments"), {"prepared": 2, "account_changed": 1})
+                savepoint.close(rollback=True)
+                self.env.invalidate_all()
+
+    def test_an_account_that_is_gone_is_confirmed_before_the_desk_pays(self):
+        """Where the program pays at the desk who has no account, archiving it is no way to fetch the money there."""
+        self.payer.no_account_policy = "desk"
+        registrar = self.both()
+        ways = {
+            "archived": lambda account: account.write({"active": False, "change_reason": "Closed"}),
+            "deleted": lambda account: account.with_context(g2p_reason="Closed").unlink(),
+        }
+        for name, way in ways.items():
+            with self.subTest(name):
+                savepoint = self.env.cr.savepoint(flush=True)
+                cycle = self.validated()
+                way(self.large.bank_ids.with_user(registrar))
+                due = self.due(cycle)
+                with self.assertRaisesRegex(UserError, "account was changed"):
+                    due.with_user(self.finance).prepare_and_send_payment_cash()
+                cycle.prepare_payment()
+                self.assertEqual(self.counts(cycle, "prepare_payments"), {"prepared": 2, "account_changed": 1})
+                self.assertEqual((due.account_changed, due.current_account, due.payment_ids.ids), (True, False, []))
+                with self.assertRaisesRegex(AccessError, "somebody else"):
+                    due.with_user(registrar).confirm_account()
+                due.with_user(self.finance).confirm_account()
+                self.assertEqual((due.account_changed, due.approved_account), (False, ""))
+                cycle.prepare_payment()
+                self.assertEqual(due.payment_ids.payout, "desk")
+                self.env.cr.execute(
+                    "SELECT reason FROM g2p_state_history WHERE res_model = 'g2p.entitlement' AND res_id = %s"
+                    " ORDER BY id DESC LIMIT 1",
+                    [due.id],
+                )
+                self.assertEqual(
+                    self.env.cr.fetchone(), ("Another account was confirmed: ET-Large · Large → at the desk",)
+                )
+                self.env.flush_all()
+                savepoint.close(rollback=True)
+                self.env.invalidate_all()
+
+    def test_an_account_that_is_gone_is_not_confirmed_where_no_desk_pays(self):
+        cycle = self.validated()
+        self.large.bank_ids.unlink()
+        cycle.prepare_payment()
+        self.assertEqual(self.counts(cycle, "prepare_payments"), {"prepared": 2, "no_account": 1})
+        with self.assertRaisesRegex(UserError, "Nothing was done"):
+            self.due(cycle).with_user(self.finance).confirm_account()
+
+    # Somebody else collects
+
+    def test_who_collects_at_the_desk_is_who_was_to_collect_when_it_was_approved(self):
+        self.desk()
+        members = self.large.group_membership_ids
+        members[0].kind = self.role("head")
+        collector = members[0].individual.name
+        registrar = self.both()
+        changes = {
+            "alternate": lambda: members[1]
+            .with_user(registrar)
+            .write({"kind": [Command.link(self.role("alternate").id)]}),
+            "principal": lambda: members[1]
+            .with_user(registrar)
+            .write({"kind": [Command.link(self.role("principal").id)]}),
+            "by the household": lambda: self.large.with_user(registrar).write(
+                {
+                    "group_membership_ids": [
+                        Command.update(members[2].id, {"kind": [Command.link(self.role("alternate").id)]})
+                    ]
+                }
+            ),
+            "left": lambda: members[0].with_user(registrar).action_end(),
+            "removed": lambda: members[0].with_user(registrar).unlink(),
+            "disabled": lambda: members[0].individual.with_user(registrar)._disable("Said to have moved"),
+        }
+        for name, change in changes.items():
+            with self.subTest(name):
+                savepoint = self.env.cr.savepoint(flush=True)
+                cycle = self.validated()
+                due = self.due(cycle)
+                self.assertFalse(due.blocked_now)
+                change()
+                self.env.flush_all()
+                self.env.invalidate_all()
+                self.assertEqual((due.collector_changed, due.approved_collector), (True, collector))
+                with self.assertRaisesRegex(UserError, "Who collects"):
+                    due.with_user(self.finance).prepare_and_send_payment_cash()
+                cycle.prepare_payment()
+                self.assertEqual(self.counts(cycle, "prepare_payments"), {"prepared": 2, "collector_changed": 1})
+                for user in (
+                    *(self.users[role] for role in ("manager", "approver", "validator", "support")),
+                    registrar,
+                ):
+                    with self.assertRaises(AccessError):
+                        due.with_user(user).confirm_collector()
+                with self.assertRaisesRegex(UserError, "Nothing was done"):
+                    due.with_user(self.finance).confirm_account()
+                due.with_user(self.finance).confirm_collector()
+                self.assertFalse(due.blocked_now)
+                cycle.prepare_payment()
+                payment = due.payment_ids
+                self.assertEqual(
+                    " / ".join(filter(None, (payment.collector_name, payment.alternate_name))),
+                    due.current_collector or "",
+                )
+                self.env.flush_all()
+                savepoint.close(rollback=True)
+                self.env.invalidate_all()
+
+    def test_who_collects_matters_where_somebody_collects(self):
+        """What goes to the household's own account goes there whoever its head is."""
+        cycle = self.validated()
+        self.large.group_membership_ids[0].kind = self.role("head")
+        cycle.prepare_payment()
+        self.assertEqual(self.counts(cycle, "prepare_payments"), {"prepared": 3})
+
+    def test_who_had_a_part_in_another_account_does_not_confirm_it(self):
+        """The other account needn't be theirs: who archived the old one, or made its owner head, has led the money there."""
+        members = self.large.group_membership_ids
+        members[0].kind = self.role("head")
+        for member in members[:2]:
+            self.bank_account(member.individual, f"OLD-{member.id}")
+        registrar, both = self.users["registrar"].copy({"login": "registrar 2"}), self.both()
+
+        def archived(by):
+            self.large.bank_ids.with_user(by).write({"active": False, "change_reason": "Closed"})
+
+        def deleted(by):
+            self.large.bank_ids.with_user(by).with_context(g2p_reason="Closed").unlink()
+
+        def role(by):
+            members[1].with_user(by).kind = self.role("principal")
+
+        def removed(by):
+            members[0].with_user(by).unlink()
+            members[1].with_user(registrar).kind = self.role("head")
+
+        for name, deeds in {
+            "archived": [archived],
+            "deleted": [deleted],
+            "archived and role": [archived, role],
+            "role": [lambda by: archived(registrar), role],
+            "member removed": [lambda by: archived(registrar), removed],
+            "then changed by another": [archived, lambda by: role(registrar)],
+        }.items():
+            with self.subTest(name):
+                savepoint = self.env.cr.savepoint(flush=True)
+                cycle = self.validated()
+                for deed in deeds:
+                    deed(both)
+                self.env.flush_all()
+                self.env.invalidate_all()
+                due = self.due(cycle)
+                self.assertTrue(due.account_changed)
+                with self.assertRaisesRegex(AccessError, "somebody else"):
+                    due.with_user(both).confirm_account()
+                due.with_user(self.finance).confirm_account()
+                self.assertFalse(due.account_changed)
+                self.env.flush_all()
                 savepoint.close(rollback=True)
                 self.env.invalidate_all()
 

@@ -141,7 +141,7 @@ class TestTraces(MoneyCase):
         cycle = self.new_cycle()
         cycle.prepare_entitlement()
         one = self.entitlements(cycle)[0]
-        one.with_user(self.manager).initial_amount = 999
+        one.with_user(self.manager).with_context(g2p_reason="Appeal").initial_amount = 999
         for record in (cycle, one, one.partner_id):
             if hasattr(record, "action_view_changes"):
                 self.assertIn(

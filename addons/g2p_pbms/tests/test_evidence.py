@@ -2,7 +2,7 @@
 
 import base64
 
-from odoo.exceptions import UserError
+from odoo.exceptions import AccessError, UserError
 from odoo.fields import Command
 from odoo.tests import HttpCase, JsonRpcException, new_test_user, tagged
 from odoo.tools import mute_logger
@@ -241,6 +241,21 @@ class TestEvidence(MoneyCase):
             .create({"mail_message_id": message.id, "field_id": field.id, "new_value_char": "Renamed"})
         )
         self.refused(value, ("write", {"new_value_char": "Other"}), ("unlink",))
+
+    def test_a_message_is_told_to_followers_by_email(self):
+        """The e-mail of a message gives it a subject where it has none; that is no edit, and nobody else's way to one."""
+        cycle = self.new_cycle()
+        reader = self.env["res.partner"].create({"name": "Reader", "email": "reader@example.com"})
+        cycle.sudo().message_subscribe(reader.ids)
+        message = cycle.sudo().message_post(body="Told", message_type="comment", subtype_xmlid="mail.mt_comment")
+        self.assertIn(reader, message.notified_partner_ids)
+        self.assertIn("Told", message.body)
+        mails = self.env["mail.mail"]
+        for vals in ({"body": "Forged"}, {"subject": "Forged"}, {"author_id": reader.id}):
+            with self.subTest(vals), self.assertRaises(AccessError), self.env.cr.savepoint():
+                mails.with_user(self.env.ref("base.user_admin")).create({"mail_message_id": message.id, **vals})
+        with self.assertRaises(AccessError), self.env.cr.savepoint():
+            mails.sudo().create({"mail_message_id": message.id, "body": "Forged"})
 
     def test_messages_of_contacts_are_theirs(self):
         contact = self.env["res.partner"].create({"name": "A bank"})

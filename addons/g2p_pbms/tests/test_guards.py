@@ -216,6 +216,7 @@ FACTS = {
         "partner_id": place(world, number).partner_id.id,
         "cycle_id": world.record("g2p.cycle", number).id,
         "initial_amount": 5,
+        "reason": "Appeal",
     },
     "g2p.registrant.merge": lambda world, number: {
         "survivor_id": world.record("res.partner", number).id,
@@ -448,6 +449,49 @@ class TestStories(GuardCase):
                 self.assertNotEqual(
                     self.env["g2p.registrant.import"].browse(made).read([name], load=None)[0][name], value
                 )
+
+    def test_a_program_with_a_cycle_under_way_is_not_archived(self):
+        self.deposit(1000)
+        cycle = self.approved_cycle()
+        for user in (self.users["manager"], self.users["admin"]):
+            self.refused(user, self.grant, "write", {"active": False})
+            self.refused(user, self.grant, "web_save", {"active": False}, {})
+        self.assertTrue(self.grant.active)
+        # the button cancels the cycle with its entitlements first
+        self.rpc(self.users["manager"], self.grant, "action_archive")
+        self.assertEqual((self.grant.active, cycle.state), (False, "cancelled"))
+
+    def test_scheduled_work_is_run_by_the_scheduler(self):
+        crons = self.env["ir.cron"].with_context(active_test=False).search([])
+        crons = crons.filtered(lambda cron: self.env[cron.model_id.model]._guard_is_suite())
+        self.assertGreater(len(crons), 5)
+        for action in crons.ir_actions_server_id:
+            for role in (*ROLES, "outsider", "portal"):
+                user = self.users.get(role) or getattr(self, role)
+                with self.subTest(f"{role}: {action.name}"):
+                    self.refused(user, action, "run")
+        for action in self.env["ir.actions.server"].search([("usage", "=", "ir_actions_server")]):
+            if action.model_id.model in self.env and self.env[action.model_id.model]._guard_is_suite():
+                external = action.get_external_id()[action.id]
+                if external.startswith("g2p_"):
+                    self.assertTrue(action.group_ids, external)
+
+    def test_the_active_record_is_no_way_round(self):
+        """Forms that take what they are about from the context."""
+        foreign = self.abroad["g2p.cycle"]
+        for name, guard in self.guarded().items():
+            kind = self.env[name]
+            for role in ("manager", "finance", "registrar", "admin"):
+                user = self.users[role]
+                if not kind._transient or not self.may(user, name, "create"):
+                    continue
+                for target in (foreign, foreign.program_id, self.abroad["res.partner"]):
+                    context = {"active_model": target._name, "active_id": target.id, "active_ids": target.ids}
+                    spec = {field: {"fields": {"display_name": {}}} for field in guard.relations if field != "id"}
+                    _error, text = self.outcome(user, name, "onchange", [], {}, [], spec, context=context)
+                    self.assertNotIn(SECRET, text.upper(), name)
+                    _error, text = self.outcome(user, name, "web_save", [], {}, spec, context=context)
+                    self.assertNotIn(SECRET, text.upper(), name)
 
     def test_who_disabled_a_phone_is_not_written(self):
         registrar = self.users["registrar"]

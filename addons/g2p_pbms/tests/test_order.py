@@ -262,7 +262,7 @@ class TestOrder(OrderCase):
             "mark_ended": self.press(manager, cycle, "mark_ended"),
             "mark_cancelled": self.press(manager, cycle, "mark_cancelled"),
             "edit_members": self.press(manager, place, "unlink"),
-            "edit_entitlements": self.press(manager, entitlement, "write", {"initial_amount": 5}),
+            "edit_entitlements": self.press(manager, entitlement, "write", {"initial_amount": 5, "reason": "Appeal"}),
             "reject": lambda: entitlement.with_user(finance)._reject("rejected3", "No"),
             "edit_payments": self.check(cycle, "edit_payments"),
             "send_batch": self.check(cycle, "send_batch"),

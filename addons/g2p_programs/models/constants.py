@@ -32,3 +32,6 @@ GROUP_MANAGER = "g2p_programs.g2p_program_manager"
 GROUP_APPROVER = "g2p_programs.g2p_program_cycle_approver"
 GROUP_FINANCE = "g2p_programs.g2p_finance_validator"
 GROUP_ADMIN = "g2p_registry_base.group_g2p_admin"
+
+# Who may read funds, as a field's `groups`: what is computed from a fund is told to nobody else.
+FUND_READERS = "g2p_programs.g2p_program_manager,g2p_programs.g2p_finance_validator,g2p_registry_base.group_g2p_auditor"

@@ -4,9 +4,8 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools.misc import formatLang
 
-from .constants import GROUP_MANAGER
+from .constants import FUND_READERS, GROUP_MANAGER
 
-FUND_READERS = "g2p_programs.g2p_program_manager,g2p_programs.g2p_finance_validator,g2p_registry_base.group_g2p_auditor"
 # The step of the pipeline that each next action belongs to
 NEXT_ACTIONS = {
     "copy": 1,

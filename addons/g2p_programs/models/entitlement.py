@@ -72,6 +72,7 @@ class Entitlement(models.Model):
         "amount_set_by",
         "left_out_reason",
         "approved_account",
+        "approved_collectors",
         "account_confirmed_by",
         "account_confirmed_on",
         "computation",
@@ -169,6 +170,15 @@ class Entitlement(models.Model):
         help="What it was approved to be paid to. Another account is held until somebody else confirms it.",
     )
     current_account = fields.Char("Account now", compute="_compute_blocked_now")
+    collector_changed = fields.Boolean(compute="_compute_blocked_now")
+    approved_collectors = fields.Char(
+        readonly=True,
+        copy=False,
+        exportable=False,
+        help="Numbers of who was to collect for the household when it was approved: principal recipient or head, and alternate.",
+    )
+    approved_collector = fields.Char("Collected by, when approved", compute="_compute_blocked_now")
+    current_collector = fields.Char("Collected by, now", compute="_compute_blocked_now")
     account_confirmed_by = fields.Many2one("res.users", readonly=True, copy=False)
     account_confirmed_on = fields.Datetime(readonly=True, copy=False)
     valid_from = fields.Date(required=True, default=fields.Date.context_today)
@@ -198,6 +208,10 @@ class Entitlement(models.Model):
         readonly=True,
         copy=False,
         help="Who set another amount than the rule, from what to what, and why.",
+    )
+    reason = fields.Char(
+        store=False,
+        help="Why it is added by hand, or its amount changed: given with the values, kept in “Set by hand”.",
     )
     balance = fields.Monetary("To be paid out", compute="_compute_balance")
     computation = fields.Json(readonly=True, copy=False, help="The terms the amount was computed from.")
@@ -310,8 +324,8 @@ class Entitlement(models.Model):
     )
     def _compute_blocked_now(self):
         """Of the entitlements that are not over, one question for all of them."""
-        self.blocked_now = self.current_account = False
-        self.account_changed = False
+        self.blocked_now = self.current_account = self.approved_collector = self.current_collector = False
+        self.account_changed = self.collector_changed = False
         live = self.filtered(lambda one: isinstance(one.id, int) and one.state in ("pending_validation", "approved"))
         if not live:
             return
@@ -320,21 +334,29 @@ class Entitlement(models.Model):
         rows = self.env.execute_query(
             SQL(
                 """
-                SELECT t.id, CASE t.state WHEN 'approved' THEN %(prepare)s ELSE %(approve)s END, %(account)s
+                SELECT t.id, CASE t.state WHEN 'approved' THEN %(prepare)s ELSE %(approve)s END, %(account)s,
+                       (SELECT string_agg(person.name, ' / ' ORDER BY named.place)
+                          FROM unnest(string_to_array(t.approved_collectors, '/')) WITH ORDINALITY AS named (id, place)
+                          JOIN res_partner AS person ON person.id::text = named.id),
+                       %(collectors)s
                   FROM g2p_entitlement AS t
                  WHERE t.id = ANY(%(ids)s)
                 """,
                 prepare=blocks.code_sql(known, blocks.PREPARE),
                 approve=blocks.code_sql(known, blocks.APPROVE),
                 account=self._payee_sql("account_text"),
+                collectors=self._collector_sql("collector_text"),
                 ids=live.ids,
             )
         )
-        for entitlement_id, code, account in rows:
+        for entitlement_id, code, account, before, now in rows:
             entitlement = self.browse(entitlement_id)
             entitlement.blocked_now = known[code].words if code else False
             entitlement.account_changed = code == "account_changed"
+            entitlement.collector_changed = code == "collector_changed"
             entitlement.current_account = account
+            entitlement.approved_collector = before
+            entitlement.current_collector = now
 
     # Blocks
 
@@ -369,11 +391,25 @@ class Entitlement(models.Model):
             ),
             "account_changed": blocks.Block(
                 _("The account was changed since the approval"),
-                # Entitlements that were approved before accounts were kept (NULL) are not held.
+                # Entitlements that were approved before accounts were kept (NULL) are not held. An account that is gone
+                # is another one too: what was to go there is not handed out at a desk before somebody confirms that.
                 SQL(
-                    "(t.approved_account IS NOT NULL AND NOT %s AND %s <> t.approved_account)",
+                    "(t.approved_account IS NOT NULL AND NOT %s AND COALESCE(%s, '') <> t.approved_account)",
                     self._pays_cash_sql(),
                     self._payee_sql("account_text"),
+                ),
+                blocks.TO_ACCOUNT,
+            ),
+            # Once it is prepared, the desk shows who was to collect then.
+            "collector_changed": blocks.Block(
+                _("Who collects for the household was changed since the approval"),
+                SQL(
+                    "(t.approved_collectors IS NOT NULL AND (%s OR %s = 'desk' AND %s IS NULL)"
+                    " AND %s <> t.approved_collectors)",
+                    self._pays_cash_sql(),
+                    self._no_account_policy_sql(),
+                    self._payee_sql("account_id"),
+                    self._collector_sql("collectors"),
                 ),
                 blocks.TO_ACCOUNT,
             ),
@@ -478,14 +514,22 @@ class Entitlement(models.Model):
 
     @api.model
     def _collector(self, of="t"):
-        """Who collects for a household, one row: columns `collector_name` and `alternate_name`, empty for a person."""
+        """Who collects for a household, one row: columns `collector_name` and `alternate_name`, empty for a person;
+        `collector_text`, both names; `collectors`, their numbers, which are others when somebody else collects.
+        """
         principal, head, alternate = self._collector_kinds()
+        kind = SQL("role.g2p_group_membership_kind_id")
+        main = SQL("ORDER BY %s <> %s, link.id) FILTER (WHERE %s <> %s", kind, principal, kind, alternate)
+        other = SQL("ORDER BY link.id) FILTER (WHERE %s = %s", kind, alternate)
+
+        def first(column, order):
+            return SQL("(array_agg(%s %s))[1]", SQL.identifier("person", column), order)
+
         return SQL(
             """
-            SELECT (array_agg(person.name ORDER BY role.g2p_group_membership_kind_id <> %(principal)s, link.id)
-                    FILTER (WHERE role.g2p_group_membership_kind_id <> %(alternate)s))[1] AS collector_name,
-                   (array_agg(person.name ORDER BY link.id)
-                    FILTER (WHERE role.g2p_group_membership_kind_id = %(alternate)s))[1] AS alternate_name
+            SELECT %(collector_name)s AS collector_name, %(alternate_name)s AS alternate_name,
+                   concat_ws(' / ', %(collector_name)s, %(alternate_name)s) AS collector_text,
+                   COALESCE(%(collector_id)s::text, '') || '/' || COALESCE(%(alternate_id)s::text, '') AS collectors
               FROM g2p_group_membership AS link
               JOIN g2p_group_membership_g2p_group_membership_kind_rel AS role
                 ON role.g2p_group_membership_id = link.id
@@ -493,12 +537,21 @@ class Entitlement(models.Model):
               JOIN res_partner AS person ON person.id = link.individual AND person.active AND person.disabled IS NULL
              WHERE link."group" = %(of)s.partner_id AND (link.ended_date IS NULL OR link.ended_date > %(now)s)
             """,
+            collector_name=first("name", main),
+            collector_id=first("id", main),
+            alternate_name=first("name", other),
+            alternate_id=first("id", other),
             principal=principal,
             head=head,
             alternate=alternate,
             of=SQL.identifier(of),
             now=fields.Datetime.now(),
         )
+
+    @api.model
+    def _collector_sql(self, column):
+        """One column of who collects for `t`, as a scalar."""
+        return SQL("(SELECT collector.%s FROM (%s) AS collector)", SQL.identifier(column), self._collector())
 
     @api.model
     def _collector_kinds(self):
@@ -520,10 +573,41 @@ class Entitlement(models.Model):
             if entitlement.transfer_fee > entitlement.initial_amount:
                 raise ValidationError(self.env._("The fee is a part of the amount: it can't be more than the amount."))
 
+    @api.constrains("benefit_code_id")
+    def _check_benefit_code(self):
+        for entitlement in self.filtered(lambda one: one.benefit_code_id and one.is_cash_entitlement):
+            code = entitlement.benefit_code_id
+            if not code._is_cash() or code not in entitlement.program_id.benefit_code_line_ids.benefit_code_id:
+                raise ValidationError(
+                    self.env._(
+                        "%(code)s is none of the cash benefits of %(program)s.",
+                        code=code.benefit_mnemonic,
+                        program=entitlement.program_id.name,
+                    )
+                )
+
+    @api.constrains("initial_amount", "benefit_code_id")
+    def _check_maximum(self):
+        for entitlement in self.filtered("benefit_code_id"):
+            code = entitlement.benefit_code_id
+            lines = entitlement.program_id.benefit_code_line_ids.filtered(
+                lambda line, code=code: line.benefit_code_id == code and line.max_quantity
+            )
+            if lines and entitlement.initial_amount > lines[0].max_quantity:
+                raise ValidationError(
+                    self.env._(
+                        "One beneficiary gets at most %(most)s of %(code)s in a cycle.",
+                        most=lines[0].max_quantity,
+                        code=code.benefit_mnemonic,
+                    )
+                )
+
     # CRUD
 
     @api.model_create_multi
     def create(self, vals_list):
+        if not self.env.su and not all(map(self._reason_of, vals_list)):
+            raise UserError(self.env._("Say why these beneficiaries get it: the approver reads the reason."))
         entitlements = super().create(vals_list)
         for cycle in entitlements.cycle_id:
             cycle._require_state("draft")
@@ -560,6 +644,17 @@ class Entitlement(models.Model):
             self.cycle_id._require_state("draft")
             self.cycle_id._bulk_check("edit_entitlements")
         before = {entitlement: (entitlement.initial_amount, entitlement.transfer_fee) for entitlement in self}
+        reason = self._reason_of(vals)
+        if (
+            not self.env.su
+            and not reason
+            and any(
+                vals.get("initial_amount", amount) != amount or vals.get("transfer_fee", fee) != fee
+                for amount, fee in before.values()
+            )
+        ):
+            self.check_access("write")
+            raise UserError(self.env._("Say why the amount is another one: the approver reads the reason."))
         result = super().write(vals)
         if {"initial_amount", "transfer_fee"} & edited:
             # sudo: access and state were checked above; the fields are protected
@@ -567,14 +662,35 @@ class Entitlement(models.Model):
                 entitlement.write(
                     {
                         "amount_set_by": self.env.uid,
-                        "amount_reason": entitlement._correction_in_words(*before[entitlement]),
+                        "amount_reason": entitlement._correction_in_words(*before[entitlement], reason),
                     }
                 )
         if edited:
             self.cycle_id._refresh_counters()
         return result
 
-    def _correction_in_words(self, amount, fee):
+    @api.model
+    def _reason_of(self, vals):
+        """Why somebody makes or changes an entitlement: given with the values, or by a wizard in the context."""
+        return (vals.get("reason") or self.env.context.get("g2p_reason") or "").strip()
+
+    @api.model
+    def _guard_own_values(self, vals_list):
+        """What no rule computed is added by hand: by whom and why. Who adds it can't approve it."""
+        return [
+            {
+                "is_manual": True,
+                "amount_set_by": self.env.uid,
+                "amount_reason": self.env._(
+                    "Added by hand, by %(user)s: %(reason)s", user=self.env.user.name, reason=reason
+                ),
+            }
+            if (reason := self._reason_of(vals))
+            else {}
+            for vals in vals_list
+        ]
+
+    def _correction_in_words(self, amount, fee, reason):
         """What was said of this entitlement before, and a line of what was changed now."""
         money = [
             formatLang(self.env, value, currency_obj=self.currency_id)
@@ -585,27 +701,11 @@ class Entitlement(models.Model):
             before=money[0],
             after=money[1],
             user=self.env.user.name,
-            reason=self.env.context.get("g2p_reason") or self.env._("no reason given"),
+            reason=reason or self.env._("no reason given"),
         )
         if money[2] != money[3]:
             line = self.env._("%(line)s; fee %(before)s → %(after)s", line=line, before=money[2], after=money[3])
         return "\n".join(filter(None, [self.amount_reason, line]))
-
-    @api.model
-    def _add_by_hand(self, vals_list, reason):
-        """Draft entitlements that no rule computed. The caller has checked role and cycle; who adds them can't approve."""
-        entitlements = self.create(vals_list)
-        # sudo: made by the user just now, in their own rights; the fields are protected
-        entitlements.sudo().write(
-            {
-                "is_manual": True,
-                "amount_set_by": self.env.uid,
-                "amount_reason": self.env._(
-                    "Added by hand, by %(user)s: %(reason)s", user=self.env.user.name, reason=reason
-                ),
-            }
-        )
-        return entitlements
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_draft(self):
@@ -692,8 +792,42 @@ class Entitlement(models.Model):
         }
 
     def confirm_account(self):
-        """Button: what is paid to another account than when it was approved is right. By somebody of finance who did not
-        make or change that account; the payments that were prepared for the old one fail, to be prepared again."""
+        """Button: what is paid to another account than when it was approved, or at the desk because that account is gone, is
+        right. By somebody of finance who had no part in it; the payments that were prepared for the old one fail, to be
+        prepared again."""
+        desk = self.env._("at the desk")
+        account = self._payee_sql("account_text")
+        return self._confirm(
+            # Where nobody is paid at the desk, there is nothing to confirm without an account.
+            SQL(
+                "(%s AND (%s IS NOT NULL OR %s = 'desk'))",
+                self._blocks()["account_changed"].condition,
+                self._payee_sql("account_id"),
+                self._no_account_policy_sql(),
+            ),
+            SQL("approved_account"),
+            SQL("COALESCE(%s, '')", account),
+            SQL("COALESCE(NULLIF(t.approved_account, ''), %s) || ' → ' || COALESCE(%s, %s)", desk, account, desk),
+            self.env._("Another account was confirmed"),
+        )
+
+    def confirm_collector(self):
+        """Button: who collects for the household now is right. By somebody of finance who had no part in it; the payments
+        that were prepared for others fail, to be prepared again."""
+        return self._confirm(
+            self._blocks()["collector_changed"].condition,
+            SQL("approved_collectors"),
+            self._collector_sql("collectors"),
+            SQL("t.approved_collectors || ' → ' || %s", self._collector_sql("collectors")),
+            self.env._("Another person to collect was confirmed"),
+        )
+
+    def _confirm(self, changed, column, value, told, reason):
+        """Take what was changed since the approval for approved, in one statement.
+
+        :param SQL changed: whether it was changed, `column` that keeps what was approved, its new `value`, and what is
+            `told` in the history: all over `t`.
+        """
         if not self.env.su and not self.env.user.has_group(FINANCE):
             raise AccessError(
                 self.env._("Only members of the role “%s” may do this.", self.env.ref(FINANCE).sudo().display_name)
@@ -701,36 +835,36 @@ class Entitlement(models.Model):
         self.check_access("read")
         self._check_confirmer()
         self.cycle_id._bulk_check("edit_payments")
-        reason = self.env._("Another account was confirmed")
         self.env.flush_all()
         self.env.cr.execute(
             SQL(
                 """
                 WITH due AS (
-                    SELECT t.id, t.approved_account AS before, %(account)s AS account
+                    SELECT t.id, %(value)s AS value, %(told)s AS told
                       FROM g2p_entitlement AS t
                      WHERE t.id = ANY(%(ids)s) AND t.state = 'approved' AND %(changed)s
                        FOR NO KEY UPDATE OF t
                 ), moved AS (
                     UPDATE g2p_entitlement AS t
-                       SET approved_account = due.account, account_confirmed_by = %(uid)s, account_confirmed_on = %(now)s,
-                           left_out_reason = CASE WHEN t.left_out_reason <> 'account_changed' THEN t.left_out_reason END,
+                       SET %(column)s = due.value, account_confirmed_by = %(uid)s, account_confirmed_on = %(now)s,
+                           left_out_reason = CASE WHEN t.left_out_reason NOT IN ('account_changed', 'collector_changed')
+                                                  THEN t.left_out_reason END,
                            write_uid = %(uid)s, write_date = %(now)s
                       FROM due
                      WHERE t.id = due.id
-                 RETURNING t.id, due.before, t.approved_account AS account
+                 RETURNING t.id, due.told
                 )
                 %(history)s
                 """,
-                account=self._payee_sql("account_text"),
-                changed=self._blocks()["account_changed"].condition,
+                value=value,
+                told=told,
+                changed=changed,
+                column=column,
                 ids=self.ids,
                 uid=self.env.uid,
                 now=self.env.cr.now(),
                 history=self._history_sql(
-                    SQL(
-                        "SELECT id, 'approved', 'approved', %s || ': ' || before || ' → ' || account FROM moved", reason
-                    )
+                    SQL("SELECT id, 'approved', 'approved', %s || ': ' || told FROM moved", reason)
                 ),
             )
         )
@@ -738,10 +872,11 @@ class Entitlement(models.Model):
         if confirmed != len(self):
             raise UserError(
                 self.env._(
-                    "Only approved entitlements whose account was changed since can be confirmed. Nothing was done."
+                    "Only approved entitlements whose account, or who collects them, was changed since can be confirmed. "
+                    "Nothing was done."
                 )
             )
-        # sudo: role and access were checked above; payments prepared for the account as it was are stale
+        # sudo: role and access were checked above; payments prepared for what was before are stale
         self.env["g2p.payment"].sudo()._fail_where(SQL("payment.entitlement_id = ANY(%s)", self.ids), SQL("%s", reason))
         self.invalidate_recordset()
         # sudo: the figures are kept by what changes them
@@ -751,7 +886,9 @@ class Entitlement(models.Model):
         return True
 
     def _check_confirmer(self):
-        """Who made, or last changed, an account that one of these is paid to, is not who confirms it."""
+        """Who had a part in money going elsewhere than approved does not confirm it: who made or changed the account it goes
+        to now, or registered its owner; and who since the approval changed an account of the beneficiary or of a member of
+        the household (archived, deleted, made primary), these people themselves, or who is a member in which role."""
         if self.env.su:
             return
         self.env.flush_all()
@@ -760,21 +897,47 @@ class Entitlement(models.Model):
                 """
                 SELECT COUNT(*)
                   FROM g2p_entitlement AS t
-                  JOIN res_partner_bank AS account ON account.id = %(account)s
                  WHERE t.id = ANY(%(ids)s)
-                   AND (%(uid)s IN (account.create_uid, account.write_uid)
-                        OR EXISTS (SELECT FROM g2p_change_history AS change
-                                    WHERE change.res_model = 'res.partner.bank' AND change.res_id = account.id
-                                      AND change.user_id = %(uid)s AND change.date >= t.date_approved))
+                   AND (EXISTS (
+                            SELECT FROM res_partner_bank AS account
+                              JOIN res_partner AS owner ON owner.id = account.partner_id
+                             WHERE account.id = %(account)s
+                               AND %(uid)s IN (account.create_uid, account.write_uid, account.changed_by, owner.create_uid))
+                        OR EXISTS (
+                            SELECT FROM g2p_group_membership AS link
+                             WHERE link."group" = t.partner_id
+                               AND (link.create_uid = %(uid)s AND link.create_date >= %(since)s
+                                    OR link.write_uid = %(uid)s AND link.write_date >= %(since)s))
+                        OR EXISTS (
+                            SELECT FROM (
+                                    SELECT t.partner_id AS id
+                                     UNION
+                                    SELECT link.individual FROM g2p_group_membership AS link WHERE link."group" = t.partner_id
+                                   ) AS person
+                             WHERE EXISTS (
+                                    SELECT FROM res_partner_bank AS any_account
+                                     WHERE any_account.partner_id = person.id
+                                       AND (any_account.create_uid = %(uid)s AND any_account.create_date >= %(since)s
+                                            OR any_account.write_uid = %(uid)s AND any_account.write_date >= %(since)s))
+                                OR EXISTS (
+                                    SELECT FROM g2p_change_history AS change
+                                     WHERE change.owner_model = 'res.partner' AND change.owner_id = person.id
+                                       AND change.res_model IN ('res.partner', 'res.partner.bank', 'g2p.group.membership')
+                                       AND change.user_id = %(uid)s AND change.date >= %(since)s)))
                 """,
                 account=self._payee_sql("account_id"),
+                since=SQL("COALESCE(t.date_approved, t.create_date)"),
                 ids=self.ids,
                 uid=self.env.uid,
             )
         )
         if own:
             raise AccessError(
-                self.env._("You made or changed %s of these accounts, so somebody else has to confirm them.", own)
+                self.env._(
+                    "You made or changed what leads to another account or person for %s of these, so somebody else has to "
+                    "confirm them.",
+                    own,
+                )
             )
 
     # Transitions
@@ -822,7 +985,8 @@ class Entitlement(models.Model):
                 WITH approved AS (
                     UPDATE g2p_entitlement AS t
                        SET state = 'approved', ern = COALESCE(t.ern, g2p_entitlement_next_ern()),
-                           approved_account = COALESCE(%(account)s, ''), date_approved = %(now)s, approved_by = %(uid)s, write_uid = %(uid)s, write_date = %(now)s
+                           approved_account = COALESCE(%(account)s, ''), approved_collectors = %(collectors)s,
+                           date_approved = %(now)s, approved_by = %(uid)s, write_uid = %(uid)s, write_date = %(now)s
                      WHERE t.state = 'pending_validation' AND (%(where)s)
                  RETURNING t.id, t.cycle_id, CASE WHEN t.is_cash_entitlement THEN t.initial_amount ELSE 0 END AS amount
                 ), logged AS (
@@ -834,6 +998,7 @@ class Entitlement(models.Model):
                 """,
                 where=where,
                 account=self._payee_sql("account_text"),
+                collectors=self._collector_sql("collectors"),
                 now=self.env.cr.now(),
                 uid=self.env.uid,
                 history=self._history_sql(

@@ -89,6 +89,11 @@ class Payment(models.Model):
         "CHECK (amount_issued >= 0 AND amount_paid >= 0 AND payment_fee >= 0)", "A payment can't be negative."
     )
 
+    # A payer's day may be ahead of ours
+    _paid_before_it_was_recorded = models.Constraint(
+        "CHECK (payment_datetime <= status_datetime + interval '2 days')", "A payment is not made in the future."
+    )
+
     # Identity
     name = fields.Char("Reference", required=True, readonly=True, copy=False, default=lambda self: str(uuid.uuid4()))
     attempt = fields.Integer(
@@ -511,6 +516,33 @@ class Payment(models.Model):
         cycles._refresh_counters()
         cycles._set_distributed_if_complete()
         return marked
+
+    @api.model
+    def _check_paid_on(self, payments, date):
+        """Refuse a day that a person gives on which these open payments can't have been paid: one to come, or one before
+        a payment was issued. A payer's file says what it says: what contradicts us there is looked into, not refused.
+
+        :param SQL payments: one column, ids of payments.
+        """
+        if date > fields.Datetime.now():
+            raise UserError(self.env._("Paid on is in the future: give the day on which the money was paid."))
+        self.env.flush_all()
+        [[count]] = self.env.execute_query(
+            SQL(
+                "SELECT COUNT(*) FROM g2p_payment WHERE id IN (%s) AND status IS NULL AND issuance_date::date > %s::date",
+                payments,
+                date,
+            )
+        )
+        if count:
+            raise UserError(
+                self.env._(
+                    "%(count)s of these payments were issued after %(day)s, so they can't have been paid then: give the day on "
+                    "which the money was paid.",
+                    count=count,
+                    day=fields.Date.to_string(date),
+                )
+            )
 
     @api.model
     def _blocked_text(self, payments):

@@ -6,7 +6,7 @@ class PaymentBatchTag(models.Model):
     """Which payments go together in a batch: those whose entitlement meets the conditions."""
 
     _name = "g2p.payment.batch.tag"
-    _inherit = ["g2p.condition.mixin", "g2p.change.mixin"]
+    _inherit = ["g2p.condition.mixin", "g2p.change.mixin", "g2p.shared.mixin"]
     _description = "Payment batch tag"
     _order = "order, id"
 

@@ -269,13 +269,50 @@ class Program(models.Model):
         if not self.env.su and vals:
             # Validators may press buttons on a program, for which they have write access, but not change its settings.
             self._check_can(constants.GROUP_MANAGER)
+            if "no_account_policy" in vals:
+                self.filtered(
+                    lambda program: program.no_account_policy != vals["no_account_policy"]
+                )._check_how_it_is_paid_stays()
+        if "active" in vals and not vals["active"]:
+            self.check_access("write")
+            # sudo: a cycle counts whether or not the user may see it; only the refusal is shown
+            under_way = self.sudo().cycle_ids.filtered(lambda cycle: cycle.state in ("to_approve", "approved"))
+            if under_way:
+                raise UserError(
+                    self.env._(
+                        "%(program)s has a cycle under way: %(cycle)s. End or cancel it before you archive the program.",
+                        program=under_way[0].program_id.name,
+                        cycle=under_way[0].name,
+                    )
+                )
         return super().write(vals)
 
+    def _check_how_it_is_paid_stays(self):
+        """How people without an account are paid is part of what is approved: who prepares does not change it afterwards. An
+        administrator may, for those who could not be paid otherwise; it is on record."""
+        if self.env.user.has_group(constants.GROUP_ADMIN):
+            return
+        # sudo: a cycle counts whether or not the user may see it; only the refusal is shown
+        under_way = self.sudo().cycle_ids.filtered(lambda cycle: cycle.state in ("to_approve", "approved"))
+        if under_way:
+            raise UserError(
+                self.env._(
+                    "%(cycle)s is under way: how people without an account are paid stays until it is distributed, or an "
+                    "administrator changes it.",
+                    cycle=under_way[0].display_name,
+                )
+            )
+
     def copy_data(self, default=None):
-        vals_list = super().copy_data(default)
-        for program, vals in zip(self, vals_list, strict=True):
-            vals.setdefault("name", self.env._("%s (copy)", program.name))
-            vals.setdefault("definition_id", program.definition_id.id)
+        """The definition is given beforehand, so that nothing of it is copied: it is the same one, lines included."""
+        vals_list = []
+        for program in self:
+            own = {
+                "name": self.env._("%s (copy)", program.name),
+                "definition_id": program.definition_id.id,
+                **(default or {}),
+            }
+            vals_list += super(Program, program).copy_data(own)
         return vals_list
 
     def copy(self, default=None):

@@ -43,6 +43,7 @@ class ProgramDefinition(models.Model):
     currency_id = fields.Many2one(
         "res.currency", required=True, default=lambda self: self.env.company.currency_id, ondelete="restrict"
     )
+    # Kept for OpenG2P's scripts, and on no screen: people are enrolled when somebody enrols them, or when they are registered.
     enrollment_frequency = fields.Selection(FREQUENCIES, required=True, default="OnDemand")
     disbursement_frequency = fields.Selection(
         FREQUENCIES,

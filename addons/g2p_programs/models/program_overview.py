@@ -6,7 +6,7 @@ from odoo.tools import SQL
 from odoo.tools.i18n import format_list
 from odoo.tools.misc import formatLang
 
-from .constants import GROUP_MANAGER
+from .constants import FUND_READERS, GROUP_MANAGER
 
 # What the form may ask about, and the button's method that runs when the answer is yes
 CONFIRMED_STEPS = {
@@ -24,11 +24,11 @@ class Program(models.Model):
 
     can_configure = fields.Boolean(compute="_compute_can_configure")
     open_cycle_state = fields.Selection(related="open_cycle_id.state", string="Step of the current cycle")
-    fund_posted = fields.Monetary("Money in", compute="_compute_fund")
-    fund_reserved = fields.Monetary("Reserved", compute="_compute_fund")
-    fund_disbursed = fields.Monetary("Paid", compute="_compute_fund")
-    fund_available = fields.Monetary("Available", compute="_compute_fund")
-    paid_this_year = fields.Monetary(compute="_compute_paid_this_year")
+    fund_posted = fields.Monetary("Money in", compute="_compute_fund", groups=FUND_READERS)
+    fund_reserved = fields.Monetary("Reserved", compute="_compute_fund", groups=FUND_READERS)
+    fund_disbursed = fields.Monetary("Paid", compute="_compute_fund", groups=FUND_READERS)
+    fund_available = fields.Monetary("Available", compute="_compute_fund", groups=FUND_READERS)
+    paid_this_year = fields.Monetary(compute="_compute_paid_this_year", groups=FUND_READERS)
 
     @api.depends_context("uid")
     def _compute_can_configure(self):

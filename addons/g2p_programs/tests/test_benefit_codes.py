@@ -50,6 +50,14 @@ class TestBenefitCodes(ProgramsCase):
         )
         self.assertEqual(self.env.cr.fetchone(), (1,))
 
+    def test_duplicate_program_gives_the_same_benefits(self):
+        program = self.program(benefit_code_line_ids=[(0, 0, {"benefit_code_id": self.code().id, "max_quantity": 5})])
+        lines = program.benefit_code_line_ids
+        copied = program.with_user(self.manager).copy()
+        self.assertEqual(copied.definition_id, program.definition_id)
+        self.assertEqual(copied.benefit_code_line_ids, lines)
+        self.assertEqual(program.benefit_code_line_ids, lines)
+
     # What a program gives
 
     def prepared(self, program, name="Abebe", **values):

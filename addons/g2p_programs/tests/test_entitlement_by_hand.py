@@ -56,7 +56,54 @@ class TestEntitlementByHand(ProgramsCase):
         amounts = sorted((t.partner_id.family_name, t.initial_amount) for t in self.cycle.entitlement_ids)
         self.assertEqual(amounts, [("Abebe", 10), ("Abebe", 25), ("Zewditu", 10)])
         with self.assertRaisesRegex(UserError, "at most"):
-            self.wizard(benefit_code_id=self.code.id, initial_amount=31).create_entitlement()
+            other = self.cycle.cycle_membership_ids.filtered(lambda member: member.partner_id == self.zewditu)
+            self.wizard(
+                benefit_code_id=self.code.id, initial_amount=31, cycle_membership_ids=[(6, 0, other.ids)]
+            ).create_entitlement()
+
+    def test_the_rules_are_the_models_own(self):
+        """What a wizard asks, a call from outside, an import and a command on the cycle are asked too."""
+        self.grant.benefit_code_line_ids = [(0, 0, {"benefit_code_id": self.code.id, "max_quantity": 30})]
+        foreign = self.env["g2p.benefit.codes"].create(
+            {"benefit_mnemonic": "FOREIGN", "measurement_unit": self.grant.currency_id.name}
+        )
+        model = self.env["g2p.entitlement"].with_user(self.manager)
+        vals = {
+            "partner_id": self.abebe.id,
+            "cycle_id": self.cycle.id,
+            "initial_amount": 25,
+            "benefit_code_id": self.code.id,
+        }
+        told = {**vals, "reason": "Decision of the appeal board"}
+        header = ["cycle_id/.id", "partner_id/.id", "initial_amount"]
+        line = [str(self.cycle.id), str(self.abebe.id), "25"]
+        self.assertFalse(model.load(header, [line])["ids"], "an import has a reason in each line")
+        for refused, words in (
+            (vals, "Say why"),
+            ({**told, "reason": "  "}, "Say why"),
+            ({**told, "initial_amount": 31}, "at most"),
+            ({**told, "benefit_code_id": foreign.id}, "none of the cash benefits"),
+        ):
+            with self.subTest(words), self.assertRaisesRegex(UserError, words), self.cr.savepoint():
+                model.create(refused)
+            with self.subTest(words, way="command"), self.assertRaisesRegex(UserError, words), self.cr.savepoint():
+                self.cycle.write({"entitlement_ids": [(0, 0, {k: v for k, v in refused.items() if k != "cycle_id"})]})
+        made = model.create(told)
+        self.assertTrue(made.is_manual)
+        self.assertEqual(made.amount_set_by, self.manager)
+        self.assertIn("Decision of the appeal board", made.amount_reason)
+        for refused, words in (
+            ({"initial_amount": 20}, "Say why"),
+            ({"transfer_fee": 1}, "Say why"),
+            ({"initial_amount": 20, "reason": " "}, "Say why"),
+            ({"initial_amount": 31, "reason": "More"}, "at most"),
+        ):
+            with self.subTest(words), self.assertRaisesRegex(UserError, words), self.cr.savepoint():
+                made.write(refused)
+            with self.subTest(words, way="command"), self.assertRaisesRegex(UserError, words), self.cr.savepoint():
+                self.cycle.write({"entitlement_ids": [(1, made.id, refused)]})
+        made.write({"initial_amount": 20, "reason": "Half the month abroad"})
+        self.assertRegex(made.amount_reason, "25.00.*20.00.*Half the month abroad")
 
     def test_the_same_benefit_is_not_given_twice(self):
         self.wizard().create_entitlement()

@@ -81,9 +81,9 @@ class TestAuthors(MoneyCase):
         cycle = self.new_cycle()
         cycle.prepare_entitlement()
         one = self.entitlements(cycle)[0]
-        one.with_user(self.both).initial_amount = 99
+        one.with_user(self.both).with_context(g2p_reason="Appeal").initial_amount = 99
         # Somebody else sets it again: the row forgets who set it first, the cycle does not.
-        one.with_user(self.manager).initial_amount = 98
+        one.with_user(self.manager).with_context(g2p_reason="Appeal").initial_amount = 98
         cycle.to_approve()
         self.assertIn((self.both, "amount"), self.acts(cycle))
         self.refused(cycle, self.both)
@@ -91,7 +91,7 @@ class TestAuthors(MoneyCase):
     def test_a_fee_is_an_amount(self):
         cycle = self.new_cycle()
         cycle.prepare_entitlement()
-        self.entitlements(cycle)[0].with_user(self.both).transfer_fee = 1
+        self.entitlements(cycle)[0].with_user(self.both).with_context(g2p_reason="Appeal").transfer_fee = 1
         cycle.to_approve()
         self.refused(cycle, self.both)
 
@@ -105,10 +105,13 @@ class TestAuthors(MoneyCase):
                 row.unlink()
                 model = self.env["g2p.entitlement"].with_user(self.both)
                 if way == "create":
-                    model.create({"cycle_id": cycle.id, "partner_id": family.id, "initial_amount": 7})
+                    model.create(
+                        {"cycle_id": cycle.id, "partner_id": family.id, "initial_amount": 7, "reason": "Appeal"}
+                    )
                 else:
                     result = model.load(
-                        ["cycle_id/.id", "partner_id/.id", "initial_amount"], [[str(cycle.id), str(family.id), "7"]]
+                        ["cycle_id/.id", "partner_id/.id", "initial_amount", "reason"],
+                        [[str(cycle.id), str(family.id), "7", "Appeal"]],
                     )
                     self.assertTrue(result["ids"], result["messages"])
                 cycle.to_approve()
@@ -143,7 +146,7 @@ class TestAuthors(MoneyCase):
         self.grant.get_manager(self.grant.MANAGER_CYCLE).sudo().auto_approve_entitlements = True
         cycle = self.new_cycle()
         cycle.prepare_entitlement()
-        self.entitlements(cycle)[0].with_user(self.both).initial_amount = 99
+        self.entitlements(cycle)[0].with_user(self.both).with_context(g2p_reason="Appeal").initial_amount = 99
         cycle.to_approve()
         with self.assertRaises(AccessError):
             cycle.with_user(self.both).approve()

@@ -76,9 +76,48 @@ class TestManagers(ProgramsCase):
         cycle = program.cycle_ids.with_user(self.manager)
         cycle.prepare_entitlement()
         cycle.to_approve()
-        for kind in (program.MANAGER_CYCLE, program.MANAGER_ENTITLEMENT):
+        for kind in (program.MANAGER_CYCLE, program.MANAGER_ENTITLEMENT, program.MANAGER_PAYMENT):
             with self.subTest(kind), self.assertRaisesRegex(UserError, "under way"), self.cr.savepoint():
                 program.get_manager(kind).unlink()
             program.invalidate_recordset()
             with self.subTest(kind), self.assertRaisesRegex(UserError, "under way"), self.cr.savepoint():
                 program[MANAGER_FIELDS[kind]].unlink()
+
+    def test_how_an_approved_cycle_is_paid_stays(self):
+        """Neither before nor after the approval: not the manager, not what becomes of people without an account, by any way."""
+        program = self.program().with_user(self.manager)
+        self.member(program, self.individual("Abebe"), "enrolled")
+        program.get_manager(program.MANAGER_ENTITLEMENT).amount_per_cycle = 10
+        program.no_account_policy = "desk"
+        program.no_account_policy = "block"
+        program.create_new_cycle()
+        cycle = program.cycle_ids
+        cycle.prepare_entitlement()
+        cycle.to_approve()
+        reference = program.payment_managers
+        spare = (
+            self.env["g2p.program.payment.manager.default"]
+            .with_user(self.manager)
+            .with_context(g2p_keep_reference=True)
+            .create({"name": "Other", "program_id": program.id})
+        )
+        attempts = {
+            "exchange": lambda: reference.write({"manager_ref_id": f"{spare._name},{spare.id}"}),
+            "unlink": lambda: reference.unlink(),
+            "unlink of the concrete one": lambda: reference.manager_ref_id.unlink(),
+            "command": lambda: program.write({"payment_managers": [(2, reference.id)]}),
+            "policy": lambda: program.write({"no_account_policy": "desk"}),
+            "policy on the manager": lambda: reference.manager_ref_id.write({"no_account_policy": "desk"}),
+        }
+        for state in ("to_approve", "approved"):
+            self.assertEqual(cycle.state, state)
+            for name, attempt in attempts.items():
+                with self.subTest(state=state, way=name), self.assertRaisesRegex(UserError, "under way"):
+                    with self.cr.savepoint():
+                        attempt()
+                self.env.invalidate_all()
+            if state == "to_approve":
+                cycle.with_user(self.users["approver"]).approve()
+        self.assertEqual((program.payment_managers, program.no_account_policy), (reference, "block"))
+        program.with_user(self.users["admin"]).no_account_policy = "desk"
+        self.assertEqual(program.no_account_policy, "desk")

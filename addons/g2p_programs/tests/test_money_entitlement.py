@@ -105,13 +105,13 @@ class TestMoneyEntitlement(MoneyCase):
         cycle = self.new_cycle()
         cycle.prepare_entitlement()
         entitlement = self.entitlements(cycle)[0]
-        entitlement.with_user(self.manager).initial_amount = 150
+        entitlement.with_user(self.manager).with_context(g2p_reason="Appeal").initial_amount = 150
         self.assertEqual(cycle.total_amount, 370)
         for role in ("finance", "validator", "approver", "registrar", "support", "auditor"):
             with self.assertRaises(AccessError):
                 entitlement.with_user(self.users[role]).initial_amount = 1
         with self.assertRaises(UserError):
-            entitlement.with_user(self.manager).transfer_fee = 151
+            entitlement.with_user(self.manager).with_context(g2p_reason="Appeal").transfer_fee = 151
         cycle.to_approve()
         with self.assertRaisesRegex(UserError, "Only draft"):
             entitlement.with_user(self.manager).initial_amount = 170
@@ -138,7 +138,7 @@ class TestMoneyEntitlement(MoneyCase):
 
     def test_an_entitlement_by_hand_needs_a_beneficiary_of_the_draft_cycle(self):
         cycle = self.new_cycle(self.large + self.small)
-        create = self.env["g2p.entitlement"].with_user(self.manager).create
+        create = self.env["g2p.entitlement"].with_user(self.manager).with_context(g2p_reason="Appeal").create
         entitlement = create({"cycle_id": cycle.id, "partner_id": self.large.id, "initial_amount": 7})
         self.assertEqual((entitlement.program_id, entitlement.currency_id), (self.grant, self.grant.currency_id))
         with self.assertRaisesRegex(UserError, "not an enrolled beneficiary"):

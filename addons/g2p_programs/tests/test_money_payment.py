@@ -211,6 +211,24 @@ class TestMoneyPayment(MoneyCase):
         self.assertEqual((cycle.state, entitlement.state), ("distributed", "rdpd2ben"))
         self.assertEqual(self.figures(), (2000, 0, 380))
 
+    def test_a_day_on_which_it_can_not_have_been_paid(self):
+        cycle = self.paid_out()
+        payment = self.payments(cycle)[0]
+        mark = self.env["g2p.payment.mark.wizard"].with_user(self.finance)
+        for scope in (
+            {"payment_ids": [(6, 0, payment.ids)]},
+            {"batch_id": payment.batch_id.id},
+            {"cycle_id": cycle.id},
+        ):
+            for date, words in (("2190-01-01", "in the future"), ("1950-01-01", "were issued after")):
+                with self.subTest(**scope, date=date), self.assertRaisesRegex(UserError, words), self.cr.savepoint():
+                    mark.create({**scope, "status": "paid", "date": date}).mark()
+        self.assertFalse(payment.status)
+        mark.create({"payment_ids": [(6, 0, payment.ids)], "status": "paid", "date": fields.Datetime.now()}).mark()
+        self.assertEqual(payment.status, "paid")
+        with self.assertRaises(psycopg2.errors.CheckViolation), mute_logger("odoo.sql_db"), self.cr.savepoint():
+            self.cr.execute("UPDATE g2p_payment SET payment_datetime = '2190-01-01' WHERE id = %s", [payment.id])
+
     def test_final_is_final(self):
         cycle = self.paid_out()
         payment = self.payments(cycle)[0]

@@ -65,6 +65,13 @@ class TestProgram(ProgramsCase):
         for manager in managers:
             self.assertFalse(manager.exists())
 
+    def test_a_frequency_that_decides_nothing_is_on_no_screen(self):
+        program = self.program(enrollment_frequency="Monthly")  # OpenG2P's scripts may write it
+        self.assertEqual(program.definition_id.enrollment_frequency, "Monthly")
+        views = self.env["ir.ui.view"].search([("model", "in", ["g2p.program", "g2p.program.definition"])])
+        self.assertTrue(views)
+        self.assertFalse(views.filtered(lambda view: "enrollment_frequency" in view.arch_db))
+
     def test_duplicate_program_runs_the_same_definition_again(self):
         program = self.program()
         eligibility = program.get_managers(program.MANAGER_ELIGIBILITY)[0]

@@ -64,12 +64,11 @@ class EntitlementCreateWizard(models.TransientModel):
         cycle.check_access("write")
         cycle._require_state("draft")
         cycle.program_id._check_active()
-        reason = (self.reason or "").strip()
-        if not reason:
+        if not (self.reason or "").strip():
             raise UserError(self.env._("Say why these beneficiaries get it: the approver reads the reason."))
         self._check_amount()
         partners = self._partners()
-        entitlements = self.env["g2p.entitlement"]._add_by_hand(
+        entitlements = self.env["g2p.entitlement"].create(
             [
                 {
                     "partner_id": partner.id,
@@ -79,10 +78,10 @@ class EntitlementCreateWizard(models.TransientModel):
                     "transfer_fee": self.transfer_fee,
                     "valid_from": self.valid_from,
                     "valid_until": self.valid_until,
+                    "reason": self.reason,
                 }
                 for partner in partners
-            ],
-            reason,
+            ]
         )
         return {
             "type": "ir.actions.act_window",
@@ -136,26 +135,8 @@ class EntitlementCreateWizard(models.TransientModel):
         return partners
 
     def _check_amount(self):
-        code = self.benefit_code_id
-        if code and code not in self.cash_benefit_code_ids:
-            raise UserError(
-                self.env._(
-                    "%(code)s is none of the cash benefits of %(program)s.",
-                    code=code.benefit_mnemonic,
-                    program=self.program_id.name,
-                )
-            )
         if not self.initial_amount > 0:
             raise UserError(self.env._("Give an amount above 0."))
-        line = self.program_id.benefit_code_line_ids.filtered(lambda line: line.benefit_code_id == code)
-        if code and line.max_quantity and self.initial_amount > line.max_quantity:
-            raise UserError(
-                self.env._(
-                    "One beneficiary gets at most %(most)s of %(code)s in a cycle.",
-                    most=line.max_quantity,
-                    code=code.benefit_mnemonic,
-                )
-            )
 
 
 class EntitlementCorrectWizard(models.TransientModel):

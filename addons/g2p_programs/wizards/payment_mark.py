@@ -67,6 +67,11 @@ class PaymentMarkWizard(models.TransientModel):
         if self.status == "failed" and not self.reason:
             raise UserError(self.env._("Say why the payments failed."))
         date = self.date if self.status == "paid" else None
+        if date:
+            # sudo: the role was checked above, and the set is what the user may see
+            self.env["g2p.payment"].sudo()._check_paid_on(
+                self.env["g2p.payment"]._search(self._domain()).subselect(), date
+            )
         if self.cycle_id:
             return self.cycle_id._mark_payments(self.status, self.reason, date, self.bank_reference)
         payment = self.env["g2p.payment"]

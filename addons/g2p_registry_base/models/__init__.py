@@ -1,6 +1,8 @@
 from . import personal
 from . import change_history
 
+from . import shared_mixin
+
 # Configuration first: what the registrants' tables refer to.
 from . import area
 from . import gender_type

@@ -149,8 +149,12 @@ class GroupMembership(models.Model):
     """An individual belongs to a group, in one or more roles, for a period. Several roles are one person."""
 
     _name = "g2p.group.membership"
+    _inherit = ["g2p.change.mixin"]
     _description = "Group Membership"
     _order = "id"
+    # Who left, and who was taken out: that decides to whom money goes. Who came, and who gave a role, is on the row itself.
+    _changes_on = "group"
+    _watched_fields = ("individual", "ended_date")
 
     _dates = models.Constraint("CHECK (ended_date >= start_date)", "A membership can't end before it starts.")
     _individual_once = models.UniqueIndex(

@@ -88,6 +88,8 @@ class RegId(models.Model):
 
     @api.model
     def _search_display_name(self, operator, value):
+        if operator == "ilike" and isinstance(value, str):
+            value = search.sought(value)
         number = search.number(value) if operator == "ilike" and isinstance(value, str) else ""
         return self._holds(number) if len(number) >= search.LEAST else super()._search_display_name(operator, value)
 

@@ -1,4 +1,5 @@
 from odoo import api, fields, models, tools
+from odoo.exceptions import AccessError
 from odoo.tools import SQL
 
 
@@ -7,7 +8,7 @@ class RegistrantSchema(models.Model):
     in all that have no questions of their own."""
 
     _name = "g2p.registrant.schema"
-    _inherit = ["g2p.change.mixin"]
+    _inherit = ["g2p.change.mixin", "g2p.shared.mixin"]
     _description = "Registrant Questions"
     _order = "target_type, company_id"
     _rec_name = "target_type"
@@ -53,6 +54,18 @@ class RegistrantSchema(models.Model):
         if vals.keys() & {"target_type", "company_id"}:
             self.env.registry.clear_cache()
         return result
+
+    def _check_everybodys(self):
+        """Questions are asked in all areas, so who works in some does not change them."""
+        user = self.env.user
+        # sudo: the user's own areas
+        if not self.env.su and user.sudo().g2p_area_ids and not user.has_group("g2p_registry_base.group_g2p_admin"):
+            raise AccessError(
+                self.env._(
+                    "Questions are asked in all areas: an administrator, or who works in all of them, changes them."
+                )
+            )
+        return super()._check_everybodys()
 
     def unlink(self):
         result = super().unlink()

@@ -240,6 +240,8 @@ class ResPartner(models.Model):
         """Registrants are found by what people say of them: words of their name in any order, (a part of) an ID or of a
         phone number, in whatever spelling. Other contacts as ever. This is also the search of every list and field that
         names a registrant."""
+        if operator == "ilike" and isinstance(value, str):
+            value = search.sought(value)
         domain = super()._search_display_name(operator, value)
         if operator in Domain.NEGATIVE_OPERATORS or not isinstance(value, str) or not value:
             return domain

@@ -2,6 +2,8 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
+from ..tools import search
+
 LEAST = 4  # characters of a reference number; fewer are everybody's
 
 
@@ -28,6 +30,7 @@ class SearchMixin(models.AbstractModel):
     def _search_search_text(self, operator, value):
         if operator != "ilike" or not isinstance(value, str):
             return NotImplemented
+        value = search.sought(value)
         registrant = Domain(self._search_registrant, "ilike", value)
         number = value.strip().replace("%", "").replace("_", "").replace("\\", "")
         if len(number) < LEAST or not any(map(str.isdigit, number)):

@@ -1,8 +1,8 @@
 from psycopg2 import IntegrityError
 
 from odoo import Command
-from odoo.exceptions import ValidationError
-from odoo.tests import TransactionCase, tagged
+from odoo.exceptions import AccessError, ValidationError
+from odoo.tests import TransactionCase, new_test_user, tagged
 from odoo.tools import mute_logger
 
 
@@ -73,3 +73,12 @@ class TestAccounts(TransactionCase):
         self.assertEqual(self.bank_account.iban, "NL91ABNA0417164300")
         self.bank_account.write({"acc_number": "1000", "bank_id": ethiopian.id})
         self.assertFalse(self.bank_account.iban)
+
+    def test_a_registrar_adds_banks_and_renames_none(self):
+        """Banks are everybody's: what one office writes, the payments of all others would name."""
+        user = new_test_user(self.env, "bank_registrar", groups="g2p_registry_base.group_g2p_registrar")
+        bank = self.env["res.bank"].with_user(user).create({"name": "Village bank"})
+        with self.assertRaises(AccessError), self.env.cr.savepoint():
+            bank.write({"bic": "EVILXXXX"})
+        with self.assertRaises(AccessError), self.env.cr.savepoint():
+            bank.unlink()

@@ -1,4 +1,5 @@
 from odoo.exceptions import AccessError, ValidationError
+from odoo.fields import Command
 from odoo.tests import TransactionCase, new_test_user, tagged
 from odoo.tools import SQL
 
@@ -206,6 +207,32 @@ class TestRegistrantAttributes(TransactionCase):
             self.household.with_user(auditor).write({"registrant_attributes": {"rooms": 1}})
         with self.assertRaises(AccessError):
             self.schema.with_user(auditor).attributes_definition = []
+
+    def test_everybodys_questions_are_not_one_offices(self):
+        """Who works for one of several companies, or in some areas, does not say what all others are asked."""
+        registrar = "g2p_registry_base.group_g2p_registrar"
+        one = self.env["res.company"].create({"name": "Other ministry"})
+        area = self.env["g2p.area"].create({"name": "Somewhere", "code": "ATTR-AREA"})
+        user = new_test_user(
+            self.env, "attr_other", groups=registrar, company_id=one.id, company_ids=[Command.set(one.ids)]
+        )
+        limited = new_test_user(self.env, "attr_limited", groups=registrar, g2p_area_ids=[Command.set(area.ids)])
+        both = new_test_user(
+            self.env, "attr_both", groups=registrar, company_ids=[Command.set(self.env["res.company"].search([]).ids)]
+        )
+        own = self.env["g2p.registrant.schema"].create({"target_type": "group", "company_id": one.id})
+        evil = [{"name": "evil", "string": "Evil", "type": "char"}]
+        for who, schema, vals in (
+            (user, self.schema, {"attributes_definition": evil}),
+            (user, self.schema, {"company_id": one.id}),
+            (user, own, {"company_id": False}),
+            (limited, self.schema, {"attributes_definition": []}),
+        ):
+            with self.subTest(who.login, **vals), self.assertRaises(AccessError), self.env.cr.savepoint():
+                schema.with_user(who).write(vals)
+        self.assertEqual(len(self.schema.attributes_definition), len(QUESTIONS))
+        own.with_user(user).attributes_definition = evil
+        self.schema.with_user(both).attributes_definition = [*QUESTIONS, *evil]
 
     def test_creating_many_costs_no_statement_each(self):
         def created(number):

@@ -8,6 +8,8 @@ from odoo.exceptions import AccessError, ValidationError
 from odoo.tests import TransactionCase, new_test_user, tagged
 from odoo.tools import mute_logger
 
+from odoo.addons.g2p_bulk.tests.statements import counting_statements
+
 
 @tagged("post_install", "-at_install")
 class TestRegistrants(TransactionCase):
@@ -123,3 +125,36 @@ class TestRegistrants(TransactionCase):
             self.almaz.gender = "unheard of"
         self.env["gender.type"].create({"code": "Non-binary", "value": "non-binary"})
         self.almaz.gender = "non-binary"
+
+    def test_creating_many_with_phones_and_ids_costs_no_statement_each(self):
+        """What a registrar may choose is checked for all at once: area, ID type, household of each."""
+        registrar = new_test_user(self.env, "t_many", groups="g2p_registry_base.group_g2p_registrar")
+        id_type = self.env["g2p.id.type"].create({"name": "Card of many"})
+        areas = self.env["g2p.area"].create([{"name": f"Many {n}", "code": f"MANY{n}"} for n in range(200)])
+        numbers = iter(range(10**6))
+
+        def created(count_of):
+            self.env.invalidate_all()
+            people = self.partners.with_user(registrar).with_context(tracking_disable=True)
+            with counting_statements(self.env.cr) as count:
+                people.create(
+                    [
+                        {
+                            "is_registrant": True,
+                            "family_name": "Many",
+                            "given_name": f"Person {number}",
+                            "area_id": areas[index].id,
+                            "phone_number_ids": [Command.create({"phone_no": f"+2547{number:08}"})],
+                            "reg_ids": [Command.create({"id_type": id_type.id, "value": f"MANY-{number}"})],
+                        }
+                        for index in range(count_of)
+                        for number in [next(numbers)]
+                    ]
+                )
+            return count.statements
+
+        created(5)
+        few, many = created(10), created(100)
+        self.assertEqual(few, many)
+        # Odoo inserts a hundred rows a statement: into each of the tables once more.
+        self.assertLess(created(200), many + 8)

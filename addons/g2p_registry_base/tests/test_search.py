@@ -1,3 +1,5 @@
+from unittest.mock import patch
+
 from odoo.tests import TransactionCase, new_test_user, tagged
 
 from ..tools import search
@@ -189,3 +191,34 @@ class TestSearch(TransactionCase):
                 words, number = self.env.cr.fetchone()
                 self.assertEqual(words.split(), search.words(text))
                 self.assertEqual(number, search.number(text))
+
+    def test_a_text_of_any_length_is_looked_at_as_far_as_a_name_goes(self):
+        """Whatever somebody pastes into the box: every model that finds people by it looks at its beginning only."""
+        seen = []
+        kept = {name: getattr(search, name) for name in ("words", "number", "phone_digits")}
+
+        def noting(name):
+            return lambda text: seen.append(len(text or "")) or kept[name](text)
+
+        texts = ("a" * 50_000, " " * 50_000, "1" * 50_000, "ab " * 20_000, "a" + "\u0301" * 50_000)
+        models = [
+            (self.env[name], field)
+            for name, model in self.env.registry.items()
+            if not model._abstract and model._auto
+            for field in ("display_name", "search_text")
+            if field in model._fields
+            and (name.startswith("g2p.reg.id") or name == "res.partner" or field == "search_text")
+        ]
+        self.assertGreater(len(models), 2)
+        with patch.multiple(search, **{name: noting(name) for name in kept}):
+            for model, field in models:
+                for text in texts:
+                    with self.subTest(model._name, start=text[:3]):
+                        model.search_count([(field, "ilike", text)], limit=1)
+        self.assertTrue(seen)
+        self.assertLessEqual(max(seen), search.LONGEST)
+
+    def test_a_nul_in_a_search_is_a_gap_between_words(self):
+        for text in ("xkamala\0", "\0xrana\0xkamala", "SR-0098\0"):
+            with self.subTest(text):
+                self.assertIn(self.kamala, self.partners.search([("display_name", "ilike", text)]))

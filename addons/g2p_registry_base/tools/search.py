@@ -15,6 +15,7 @@ MARKS = ',.;:-_/\\()[]{}<>"“”«»#&+*!?%$@|=~^'
 SILENT = "'’ʼ`"
 LETTERS, PLAIN = "øłđħı", "oldhi"
 LEAST = 3  # a part of fewer characters is looked for at the start of a word only: an index of trigrams knows no less
+LONGEST = 200  # characters of a search that are looked at; no name, ID or number has more
 WORDS = 8  # of a search; more say nothing
 NEAR_WORDS = 12  # spellings tried for a word that nobody has
 
@@ -116,6 +117,15 @@ WHERE length(part.word) BETWEEN 3 AND 40 AND NOT EXISTS (SELECT FROM g2p_registr
 _TABLE = str.maketrans(MARKS + LETTERS, " " * len(MARKS) + PLAIN, SILENT)
 _NUMBER = str.maketrans("", "", " " + MARKS + SILENT)
 _ACCENTS = re.compile("[\u0300-\u036f\u064b-\u0652]+")
+
+
+def sought(text):
+    """What is looked at of a text that somebody searches by, however long it is.
+
+    >>> sought("Ra\\x00na"), len(sought("a" * 1_000_000))
+    ('Ra na', 200)
+    """
+    return text[:LONGEST].replace("\x00", " ")
 
 
 def words(text):

@@ -4,7 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 from odoo.fields import Domain
 
-from odoo.addons.g2p_programs.models.constants import GROUP_MANAGER
+from odoo.addons.g2p_programs.models.constants import FUND_READERS, GROUP_MANAGER
 
 # Kept on the program behind the scenario
 SETTINGS = ("eligibility_managers", "entitlement_managers", "pmt_config", "eligibility_mode")
@@ -96,8 +96,13 @@ class ProgramScenario(models.Model):
     )
     cost_per_cycle = fields.Monetary(readonly=True, copy=False)
     cost_per_year = fields.Monetary(compute="_compute_cost")
-    fund_available = fields.Monetary(related="program_id.fund_available", string="Available in the fund")
-    cycles_affordable = fields.Integer(compute="_compute_cost", help="How many cycles the fund pays as it is now.")
+    # Not as superuser: who may not read funds is told nothing of them here either.
+    fund_available = fields.Monetary(
+        related="program_id.fund_available", related_sudo=False, string="Available in the fund", groups=FUND_READERS
+    )
+    cycles_affordable = fields.Integer(
+        compute="_compute_cycles_affordable", groups=FUND_READERS, help="How many cycles the fund pays as it is now."
+    )
     benchmark_total = fields.Integer("Known poor", readonly=True, copy=False)
     benchmark_reached = fields.Integer("Known poor reached", readonly=True, copy=False)
     coverage = fields.Float(
@@ -148,6 +153,11 @@ class ProgramScenario(models.Model):
         for scenario in self:
             cost = scenario.cost_per_cycle
             scenario.cost_per_year = scenario.currency_id.round(cost * scenario.cycles_per_year)
+
+    @api.depends("cost_per_cycle", "program_id")
+    def _compute_cycles_affordable(self):
+        for scenario in self:
+            cost = scenario.cost_per_cycle
             scenario.cycles_affordable = int(scenario.fund_available // cost) if cost else 0
 
     @api.depends("beneficiaries", "benchmark_total", "benchmark_reached")

@@ -10,8 +10,9 @@ from odoo.tools import SQL
 
 from ..constants import GROUP_ADMIN, GROUP_APPROVER, GROUP_FINANCE
 
-# Kinds whose managers decide who approves: a cycle under way keeps those that it was submitted with.
-KEPT_KINDS = ("g2p.cycle.manager", "g2p.program.entitlement.manager")
+# Kinds whose managers decide who approves, and how what was approved is paid: a cycle under way keeps those that it was
+# submitted with.
+KEPT_KINDS = ("g2p.cycle.manager", "g2p.program.entitlement.manager", "g2p.program.payment.manager")
 
 
 class ManagerMixin(models.AbstractModel):
