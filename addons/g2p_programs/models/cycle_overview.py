@@ -197,7 +197,7 @@ class Cycle(models.Model):
                 _("Reconciled"),
                 self.paid_count,
                 money(self.paid_amount),
-                note(_("%s failed attempts"), self.failed_count),
+                note(_("%s failed"), self.failed_count),
                 "action_view_reconciled",
             ),
         ]

@@ -59,6 +59,10 @@ class PaymentContradiction(models.Model):
     bank_reference = fields.Char(readonly=True)
     date = fields.Datetime("Date they say", readonly=True)
     reason = fields.Char("Reason they give", readonly=True)
+    recorded_status = fields.Selection(related="payment_id.status", string="We recorded")
+    recorded_amount = fields.Monetary(related="payment_id.amount_issued", string="Amount we sent")
+    recorded_date = fields.Datetime(related="payment_id.payment_datetime", string="Date we recorded")
+    recorded_reference = fields.Char(related="payment_id.bank_reference", string="Bank reference we recorded")
     state = fields.Selection(
         [("open", "To be settled"), ("settled", "Settled")], required=True, readonly=True, default="open", copy=False
     )

@@ -1,11 +1,13 @@
 import base64
 
 import psycopg2
+from lxml import etree
 
 from odoo import fields
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import new_test_user, tagged
 from odoo.tools import mute_logger
+from odoo.tools.safe_eval import safe_eval
 
 from .money import MoneyCase
 
@@ -295,6 +297,20 @@ class TestPaymentCorrections(MoneyCase):
         self.assertLessEqual(self.finance + self.second, alarmed.user_id)
         # Who applied the file writes the message; the others get it by mail.
         self.assertIn(self.second.partner_id, self.cycle.sudo().message_ids.notified_partner_ids)
+
+    def test_a_file_of_contradictions_only_can_be_applied_on_the_screen(self):
+        large, *_others = self.payments(self.cycle)
+        self.mark(large, bank_reference="MT-1")
+        record = self.file(self.line(large, "failed"))
+        self.assertEqual((record.matched_count, record.contradiction_count), (0, 1))
+        arch = etree.fromstring(record.get_view(view_type="form")["arch"])
+        (button,) = arch.iterfind(".//button[@name='action_apply']")
+        shown = {"state": "checked", "matched_count": 0, "contradiction_count": 1}
+        self.assertFalse(safe_eval(button.get("invisible"), shown))
+        self.assertTrue(safe_eval(button.get("invisible"), shown | {"contradiction_count": 0}))
+        found = self.contradictions()
+        self.assertEqual((found.status, found.recorded_status, found.recorded_reference), ("failed", "paid", "MT-1"))
+        self.assertEqual((found.recorded_amount, found.recorded_date), (large.amount_issued, large.payment_datetime))
 
     def test_what_was_said_before_is_no_contradiction(self):
         large, small, _empty = self.payments(self.cycle)

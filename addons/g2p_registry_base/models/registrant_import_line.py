@@ -1,5 +1,11 @@
 from odoo import api, fields, models
 
+from .import_mapping import TARGETS
+
+LABELS = dict(TARGETS)
+NAME_TARGETS = ("full_name", "family_name", "given_name", "addl_name")
+NAMED_BY_COLUMN = ("id", "group_id", "id_expiry", "related_id", "info", "attribute", "group_attribute")
+
 
 class RegistrantImportLine(models.Model):
     """One row of a file: staged, checked, then imported or refused with a reason. Written by the import only."""
@@ -45,12 +51,24 @@ class RegistrantImportLine(models.Model):
     partner_id = fields.Many2one("res.partner", string="Registrant", ondelete="set null")
     group_id = fields.Many2one("res.partner", string="Group", ondelete="set null")
     group_created = fields.Boolean(help="The group came with this row.")
-    summary = fields.Char(compute="_compute_summary", string="Becomes")
+    summary = fields.Text(compute="_compute_summary", string="Becomes")
 
-    @api.depends("data", "raw")
+    @api.depends("data", "raw", "import_id.layout")
     def _compute_summary(self):
-        """A few words of what the row says, for the preview."""
+        """What the row says under the names of what its columns become, for the preview."""
         for line in self:
-            values = line.data.values() if isinstance(line.data, dict) else line.raw or []
-            words = [str(value) for value in values if value and not isinstance(value, dict | list)]
-            line.summary = " · ".join(dict.fromkeys(words))[:200]
+            data = line.data if isinstance(line.data, dict) else {}
+            raw = line.raw or []
+            told = [(self.env._("Name"), data.get("name"))]
+            for column in line.import_id.layout or []:
+                target, position = column["target"], column["position"]
+                if data.get("name") and target in NAME_TARGETS:
+                    continue
+                label = column["column"] if target in NAMED_BY_COLUMN else LABELS.get(target, column["column"])
+                value = data.get(target)
+                if not isinstance(value, str):  # numbers of records mean nothing to people: the cell as it stands
+                    value = raw[position] if position < len(raw) else None
+                told.append((label, value))
+            line.summary = " · ".join(f"{label}: {value}" for label, value in told if value not in (None, False, ""))[
+                :400
+            ]

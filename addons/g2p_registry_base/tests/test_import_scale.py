@@ -489,6 +489,16 @@ class TestImportFiles(ImportCase):
         self.assertEqual((len(record.first_refused_ids), len(record.sample_line_ids)), (40, 10))
         self.assertIn("1990-01-01", record.sample_line_ids[0].summary)
 
+    def test_the_preview_names_what_each_cell_becomes(self):
+        header = ["Full name", "Date of birth", "Gender", "National ID", "Household number", "Role in the group"]
+        record = self.new_import([header, ["Ann Sow", "1990-01-01", "Female", "77", "H1", "Head"]])
+        record.action_check()
+        self.assertEqual(
+            record.line_ids.summary,
+            "Name: SOW, ANN · Date of birth: 1990-01-01 · Gender: female · National ID: 77"
+            " · Household number: H1 · Role in the group: Head",
+        )
+
     def test_the_result_is_the_file_with_reasons(self):
         record = self.imported([["Full name", "National ID"], ["Ann  Sow", "=1"], ["Ben", "7"], ["Cat", "7"]])
         text = "".join(record._result_file("result")).lstrip("\ufeff")
