@@ -176,7 +176,7 @@ class TestMoneyApproval(MoneyCase):
         entitlement = self.entitlements(cycle)[0]
         with self.assertRaises(AccessError):
             entitlement.with_user(self.manager).amount_set_by = self.users["admin"]
-        entitlement.with_user(self.users["admin"]).transfer_fee = 1
+        entitlement.with_user(self.users["admin"]).with_context(g2p_reason="Bank fee").transfer_fee = 1
         self.assertEqual(entitlement.amount_set_by, self.users["admin"])
         cycle.to_approve()
         cycle.with_user(self.approver).approve()
