@@ -400,7 +400,7 @@ class Worker:
         assert [tuple(row) for row in tries] == [(1, "failed"), (2, None)]
         lines = [(payment.name, "paid", payment.amount_issued, f"TX{payment.id}", "") for payment in again]
         # An old line comes again with it, and changes nothing.
-        lines.append((self.failed.name, "paid", self.failed.amount_issued, "TX1", ""))
+        lines.append((self.failed.name, "failed", self.failed.amount_issued, "", "Account closed"))
         message = self.upload("statement-2.csv", lines, {"matched": 2, "already_final": 1})
         assert "Paid: 2." in message
         assert self.payment_statuses() == {"paid": due.count, "failed": 1}

@@ -97,7 +97,7 @@ class Officer:
         person.fill("constant", 10)
         self.add_term("Attribute: Rooms", 2)
         self.add_term("Household: Children under 5", -1.5)
-        self.add_term("Attribute: Roof", 1, "There is no score")
+        self.add_term("Attribute: Roof", 1, "It can't be scored")
         self.give_points({"Thatch": -5, "Tin": 0, "Tiles": 6.5})
         person.field("has_cut_off").locator("input").check()
         person.fill("cut_off", CUT_OFF)

@@ -50,8 +50,8 @@ def test_a_step_that_stopped_is_resumed_before_the_cycle_goes_on(prepared, scree
     manager.shows_state("Draft")
 
     manager.page.locator(".o_g2p_bulk_progress").get_by_role("button", name="Resume", exact=True).click()
-    expect(next_step(manager)).to_contain_text("Send the cycle for approval")
     manager.message()
+    expect(next_step(manager)).to_contain_text("Send the cycle for approval", timeout=20_000)
     manager.press("Send for approval")
     manager.confirm("Send for approval")
     manager.shows_state("To approve")

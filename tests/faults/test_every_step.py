@@ -476,16 +476,17 @@ def registered_steps():
 
 
 # Not in the pipeline, and moving no money.
+# Not beside an undo, which holds the people that it deletes: duplicates of them wait for it.
 OTHERS = (
     ("g2p.program", "auto_enrol"),
     ("g2p.program", "close_applications"),
     ("g2p.program", "score"),
     ("g2p.cycle", "withdraw"),
     ("g2p.payment.reconciliation", "match"),
+    ("g2p.registry.deduplication", "deduplicate"),
     ("g2p.registrant.import", "read"),
     ("g2p.registrant.import", "undo"),
     ("g2p.registry", "refresh_indicators"),
-    ("g2p.registry.deduplication", "deduplicate"),
     ("g2p.program.scenario", "simulate"),
 )
 

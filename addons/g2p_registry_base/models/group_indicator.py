@@ -1,7 +1,8 @@
 from odoo import fields, models
 
 # Each row is looked up by its key, in a subquery that ends with OFFSET 0 (or LIMIT 1) and so is planned for itself: joined
-# freely, tables whose statistics say that they are empty would be read whole for every group.
+# freely, tables whose statistics say that they are empty would be read whole for every group. And a plan that was made while a
+# table was empty is kept by the session: so none of them reads a table from end to end (enable_seqscan).
 # The bounds are whole years at the day of the database (UTC). Somebody is "at least n" from their n-th birthday on.
 FUNCTIONS = """
 DROP FUNCTION IF EXISTS g2p_group_count_members(integer[]);
@@ -119,13 +120,15 @@ BEGIN
 
     UPDATE res_partner
     SET z_ind_grp_num_individuals = indicator.size
-    FROM g2p_group_indicator AS indicator
-    WHERE indicator.group_id = ANY(groups)
-        AND res_partner.id = ANY(groups)
+    FROM (SELECT DISTINCT unnest(groups) AS id) AS given
+    CROSS JOIN LATERAL (
+        SELECT figures.group_id, figures.size FROM g2p_group_indicator AS figures WHERE figures.group_id = given.id OFFSET 0
+    ) AS indicator
+    WHERE res_partner.id = ANY(groups)
         AND res_partner.id = indicator.group_id
         AND res_partner.z_ind_grp_num_individuals IS DISTINCT FROM indicator.size;
     RETURN changed;
-END $$ LANGUAGE plpgsql;
+END $$ LANGUAGE plpgsql SET enable_seqscan = off;
 
 CREATE OR REPLACE FUNCTION g2p_group_registered() RETURNS trigger AS $$
 BEGIN
@@ -169,7 +172,7 @@ BEGIN
         PERFORM g2p_group_refresh_indicators(groups);
     END IF;
     RETURN NULL;
-END $$ LANGUAGE plpgsql;
+END $$ LANGUAGE plpgsql SET enable_seqscan = off;
 """
 
 # A trigger for some columns can't have transition tables, and one for all columns would burden every change of a contact:

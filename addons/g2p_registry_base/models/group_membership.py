@@ -41,7 +41,7 @@ BEGIN
             IS DISTINCT FROM (removed."group", removed.individual, removed.ended_date)
     ));
     RETURN NULL;
-END $$ LANGUAGE plpgsql;
+END $$ LANGUAGE plpgsql SET enable_seqscan = off;
 
 CREATE OR REPLACE FUNCTION g2p_group_membership_deleted() RETURNS trigger AS $$
 BEGIN
@@ -89,15 +89,22 @@ BEGIN
         AND indicator.group_id = head."group"
         AND (indicator.head_age, indicator.head_gender) IS DISTINCT FROM (head.age, head.gender);
     RETURN NULL;
-END $$ LANGUAGE plpgsql;
+END $$ LANGUAGE plpgsql SET enable_seqscan = off;
 
 CREATE OR REPLACE FUNCTION g2p_group_role_removed() RETURNS trigger AS $$
 BEGIN
-    DELETE FROM g2p_group_role_holder holder
-    USING removed
-    WHERE holder.membership_id = ANY(ARRAY(SELECT g2p_group_membership_id FROM removed))
-        AND holder.membership_id = removed.g2p_group_membership_id
-        AND holder.kind_id = removed.g2p_group_membership_kind_id;
+    DELETE FROM g2p_group_role_holder
+    WHERE ctid = ANY(ARRAY(
+        SELECT holder.place
+        FROM removed
+        CROSS JOIN LATERAL (
+            SELECT known.ctid AS place
+            FROM g2p_group_role_holder AS known
+            WHERE known.membership_id = removed.g2p_group_membership_id
+                AND known.kind_id = removed.g2p_group_membership_kind_id
+            OFFSET 0
+        ) AS holder
+    ));
     PERFORM g2p_group_refresh_indicators(ARRAY(
         SELECT m."group"
         FROM removed
@@ -110,7 +117,7 @@ BEGIN
         WHERE removed.g2p_group_membership_kind_id = g2p_group_head_kind()
     ));
     RETURN NULL;
-END $$ LANGUAGE plpgsql;
+END $$ LANGUAGE plpgsql SET enable_seqscan = off;
 
 CREATE OR REPLACE FUNCTION g2p_group_membership_kind_changed() RETURNS trigger AS $$
 BEGIN

@@ -10,7 +10,8 @@ TABLES = (
     "g2p_group_indicator",
     "g2p_group_role_holder",
 )
-HOUSEHOLDS = 400
+# Enough for every table to have more pages than a look-up by its index reads: a smaller one may well be read whole.
+HOUSEHOLDS = 2_000
 PEOPLE = 4  # of each
 CHANGED = 50
 # Rows that may be read for one that changes: the rows themselves, their neighbours, and what is looked up twice; and once
