@@ -188,7 +188,7 @@ export class BulkProgressField extends Component {
         }
         this.reading = true;
         this.lastRead = Date.now();
-        const wasRunning = this.isRunning;
+        const stateBefore = this.operation?.state;
         let rows = [];
         try {
             rows = await this.orm.silent.read(MODEL, [operationId], FIELDS);
@@ -206,7 +206,8 @@ export class BulkProgressField extends Component {
         this.state.operation = rows[0] || null;
         if (this.isRunning) {
             this.schedule(POLL_MS);
-        } else if (wasRunning) {
+        } else if (stateBefore && stateBefore !== this.operation?.state) {
+            // Also what was resumed and is done before anybody saw it run.
             await this.onEnded();
         }
     }
