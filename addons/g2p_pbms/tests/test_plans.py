@@ -198,7 +198,8 @@ class TestPlans(TransactionCase):
                     if query.is_empty():
                         continue
                     visits = self.visited(query.select())
-                    self.assertLessEqual(max(visits.values(), default=0), MOST, visits)
+                    told = (screen.name, name, user, visits)
+                    self.assertLessEqual(max(visits.values(), default=0), MOST, told)
                     seen.add((screen.model._name, name))
         # What the test is for, should the discovery of lists break one day.
         for model in (
