@@ -101,7 +101,7 @@ BEGIN
             SELECT known.ctid AS place
             FROM g2p_group_role_holder AS known
             WHERE known.membership_id = removed.g2p_group_membership_id
-                AND known.kind_id = removed.g2p_group_membership_kind_id
+                AND known.kind_id + 0 = removed.g2p_group_membership_kind_id -- all heads have the same kind: not by that index
             OFFSET 0
         ) AS holder
     ));
