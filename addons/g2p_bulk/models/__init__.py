@@ -18,4 +18,5 @@ from . import bulk_liveness
 from . import bulk_log
 from . import bulk_chunk
 from . import bulk_mixin
+from . import bulk_pipeline
 from . import res_config_settings

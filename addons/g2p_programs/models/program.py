@@ -7,7 +7,7 @@ from odoo.tools import SQL
 
 from odoo.addons.g2p_bulk.models.bulk_operation import OPEN_STATES
 
-from . import constants
+from ..tools import constants
 
 
 class Program(models.Model):

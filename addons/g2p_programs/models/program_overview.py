@@ -6,7 +6,7 @@ from odoo.tools import SQL
 from odoo.tools.i18n import format_list
 from odoo.tools.misc import formatLang
 
-from .constants import FUND_READERS, GROUP_MANAGER
+from ..tools.constants import FUND_READERS, GROUP_MANAGER
 
 # What the form may ask about, and the button's method that runs when the answer is yes
 CONFIRMED_STEPS = {
