@@ -12,6 +12,7 @@ from . import export_log
 from . import state_history
 from . import bulk_row_mixin
 from . import state_mixin
+from . import bulk_step
 from . import bulk_operation
 from . import bulk_liveness
 from . import bulk_log

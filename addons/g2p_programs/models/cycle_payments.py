@@ -346,7 +346,7 @@ class Cycle(models.Model):
         )
 
     def _bulk_chunk_send(self, operation, low, high):
-        counts = self._payment_manager()._send_chunk(self, low, high, operation)
+        counts = self._payment_manager()._send(self._unsent_payments(low, high), operation)
         rows = self.env.execute_query(
             SQL(
                 """

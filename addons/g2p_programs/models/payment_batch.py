@@ -121,7 +121,7 @@ class PaymentBatch(models.Model):
             batch.program_id._check_not_paused(only_held=True)
             # sudo: role and access on the batch were checked above
             manager = batch.sudo().program_id.get_manager(batch.program_id.MANAGER_PAYMENT)
-            sent += manager._send_batch(batch)
+            sent += manager._send(SQL("SELECT id FROM g2p_payment WHERE batch_id = %s", batch.id))["sent"]
             # What is held back does not wait in a batch that has left: it fails, and is prepared again.
             payment = self.env["g2p.payment"].sudo()
             held_back += payment._fail_blocked(SQL("payment.batch_id = %s", batch.id), blocks.SEND)
