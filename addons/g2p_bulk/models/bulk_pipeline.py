@@ -3,6 +3,7 @@ from lxml import etree
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+from ..tools.question import question
 from .bulk_operation import OPEN_STATES
 
 
@@ -22,10 +23,12 @@ class BulkPipeline(models.AbstractModel):
     next_action = fields.Char(compute="_compute_next_action")
     next_step = fields.Char(compute="_compute_next_step")
 
+    @api.depends_context("uid")
     def _compute_next_action(self):
         for record in self:
             record.next_action = record._next_action()
 
+    @api.depends_context("uid")
     def _compute_next_step(self):
         for record in self:
             record.next_step = record._next_step()
@@ -72,20 +75,8 @@ class BulkPipeline(models.AbstractModel):
         if step is None:
             raise UserError(self.env._("There is no such step."))
         handed_over = step._asked(self)
-        title = step._title()
-        return {
-            "type": "ir.actions.client",
-            "tag": "g2p_confirm",
-            "params": {
-                "title": title,
-                "message": step._question(self),
-                "confirm_label": title,
-                "model": self._name,
-                "id": self.id,
-                "method": step._button,
-                **({"context": handed_over} if handed_over else {}),
-            },
-        }
+        params = {"context": handed_over} if handed_over else {}
+        return question(self, step._button, step._title(), step._question(self), **params)
 
     @api.model
     def _steps_on_screen(self):

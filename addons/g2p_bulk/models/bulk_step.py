@@ -31,7 +31,8 @@ class BulkStep(models.AbstractModel):
     _moves = ()
     #: steps that have to be whole before it: ``step``, or ``model:step`` of the records that ``_bulk_related`` of the target
     #: names (``model:*``: all of them). Whole: the last operation of the step neither runs, nor waits, nor has failed, nor was
-    #: cancelled with a rest, and the set adds up (:meth:`_shortfall`). A step that never ran is whole.
+    #: cancelled with a rest, and the set adds up (:meth:`_shortfall`). A step that never ran is whole. None: the step has no
+    #: place in the order, it only says what is next.
     _relies_on = ()
     #: steps that may run at the same time; tests with two connections stand behind it
     _harmless = ()

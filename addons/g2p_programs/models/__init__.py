@@ -35,5 +35,6 @@ from . import duplicate_overview
 from . import entitlement_overview
 from . import fund_report
 from . import res_partner
+from . import res_users
 from . import program_explain
 from . import program_auto_enrol

@@ -865,6 +865,7 @@ class Cycle(models.Model):
             "cancelled": self.env._("The cycle was cancelled."),
         }.get(self.state, False)
 
+    @api.depends_context("uid")
     def _compute_pipeline(self):
         for cycle in self:
             cycle.pipeline = cycle._pipeline()
@@ -963,6 +964,24 @@ class Cycle(models.Model):
                 sentences.append(_("The program approves all or nothing, so nothing will be approved."))
         return "".join(f" {sentence}" for sentence in sentences)
 
+    def _short_text(self):
+        """What the fund is short of, for who may read it; False when it is not."""
+        return (
+            self._has_field_access(self._fields["fund_short"], "read")
+            and self.fund_short
+            and self.env._(
+                "The fund is short by %s: post a deposit, then approve the entitlements.", self._money(self.fund_short)
+            )
+        )
+
+    def _fund_reaches_nobody(self):
+        """Whether the fund can't pay one of those who wait, as far as the user may know. Under the policy of priority
+        whoever comes first may fit, so only an empty fund is certain."""
+        if not self._has_field_access(self._fields["fund_short"], "read") or not self.fund_short:
+            return False
+        # sudo: the manager's settings are the program's rule, whatever its user may see
+        return self.fund_available <= 0 or self.sudo()._entitlement_manager().shortage_policy != "priority"
+
     def _count_and_sum(self, model, field, states):
         [(count, total)] = self.env[model]._read_group(
             [("cycle_id", "=", self.id), ("state", "in", states)], [], ["__count", f"{field}:sum"]
@@ -1039,6 +1058,22 @@ class Cycle(models.Model):
     def action_view_contradictions(self):
         """Stat button: what payers said against our records."""
         return self._open_list("g2p.payment.contradiction", self.env._("Contradictions of %s", self.display_name))
+
+    def action_deposit(self):
+        """Button: a deposit for what the fund is short of, to be posted."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Deposit for %s", self.program_id.name),
+            "res_model": "g2p.program.fund",
+            "view_mode": "form",
+            "views": [(False, "form")],
+            "context": {
+                "default_program_id": self.program_id.id,
+                "default_currency_id": self.currency_id.id,
+                "default_amount": self.fund_short,
+            },
+        }
 
     def action_mark_payments(self):
         """Button: ask whether the payments that are not final were paid or failed."""

@@ -5,6 +5,7 @@ from . import prepare
 from . import submit
 from . import withdraw
 from . import approve
+from . import deposit
 from . import approve_entitlements
 from . import prepare_payments
 from . import send

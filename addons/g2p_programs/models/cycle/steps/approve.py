@@ -10,6 +10,7 @@ class Approve(models.AbstractModel):
 
     _step = "approve"
     _place = 50
+    _says_whose = False
     _has_rows = False
     _relies_on = (
         "copy",
@@ -51,7 +52,7 @@ class Approve(models.AbstractModel):
     def _next(self, cycle):
         return cycle.state == "to_approve" and 10
 
-    def _next_text(self, cycle):
+    def _next_words(self, cycle):
         if cycle.can_approve:
             return self.env._("Look at the beneficiaries and the amounts, then approve the cycle or send it back.")
         return self.env._("Somebody of the approver group, not who prepared it, approves the cycle.")

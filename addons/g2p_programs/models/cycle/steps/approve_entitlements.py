@@ -15,6 +15,7 @@ class ApproveEntitlements(models.AbstractModel):
 
     _step = "approve_entitlements"
     _place = 60
+    _says_whose = False
     _from_states = ("approved",)
     _moves = ("g2p.entitlement",)
     _relies_on = ("copy", "verify", "g2p.membership.change:apply", "g2p.membership.change:reverse", "prepare", "submit")
@@ -50,15 +51,10 @@ class ApproveEntitlements(models.AbstractModel):
             return False
         return 10 if cycle.pending_count > cycle.left_out_count else 50
 
-    def _next_text(self, cycle):
+    def _next_words(self, cycle):
         _ = self.env._
         if cycle.can_validate and cycle.pending_count > cycle.left_out_count:
-            if cycle._has_field_access(cycle._fields["fund_short"], "read") and cycle.fund_short:
-                return _(
-                    "The fund is short by %s: post a deposit, then approve the entitlements.",
-                    cycle._money(cycle.fund_short),
-                )
-            return _("Approve the entitlements: their money is reserved in the fund.")
+            return cycle._short_text() or _("Approve the entitlements: their money is reserved in the fund.")
         if cycle.left_out_count:
             return _(
                 "The fund did not reach everybody: post a deposit and approve the entitlements that were left out."

@@ -2,6 +2,7 @@ from odoo import api, models
 from odoo.tools import SQL
 
 from ....tools.constants import GROUP_MANAGER
+from ....tools.roles import for_role
 
 
 class CycleStep(models.AbstractModel):
@@ -14,6 +15,8 @@ class CycleStep(models.AbstractModel):
     _target = "g2p.cycle"
     #: the role that the button asks for
     _role = GROUP_MANAGER
+    #: whether who can't do it is told whose button it is
+    _says_whose = True
     #: {outcome: (model, state that the rows came to)} of the outcomes that the history of states knows
     _moved = {}
 
@@ -30,6 +33,15 @@ class CycleStep(models.AbstractModel):
     @api.model
     def _check_program(self, program):
         program._check_active()
+
+    @api.model
+    def _next_text(self, cycle):
+        text = self._next_words(cycle)
+        return for_role(self.env, text, self._role) if self._says_whose else text
+
+    @api.model
+    def _next_words(self, cycle):
+        return f"{self._title()}."
 
     # Rows
 

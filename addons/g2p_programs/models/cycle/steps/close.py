@@ -46,7 +46,7 @@ class Distribute(models.AbstractModel):
     def _next(self, cycle):
         return cycle.state == "approved" and 90
 
-    def _next_text(self, cycle):
+    def _next_words(self, cycle):
         return self.env._("Every payment is final: mark the cycle as distributed.")
 
 
@@ -83,5 +83,5 @@ class End(models.AbstractModel):
     def _next(self, cycle):
         return cycle.state == "distributed" and 10
 
-    def _next_text(self, cycle):
+    def _next_words(self, cycle):
         return self.env._("Everything is paid: end the cycle.")

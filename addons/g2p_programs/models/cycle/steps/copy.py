@@ -39,16 +39,18 @@ class Copy(models.AbstractModel):
         return self.env._("Bring the enrolled members of the program into this cycle")
 
     def _question(self, cycle):
-        return self.env._(
+        text = self.env._(
             "%(program)s has %(enrolled)s enrolled members. Those who are not in %(cycle)s yet are copied into it. "
             "While the cycle is a draft you can remove them again.",
             **cycle._told(),
         )
+        duplicates = cycle.program_id._waiting_duplicates_text()
+        return f"{text} {duplicates}" if duplicates else text
 
     def _next(self, cycle):
         return cycle.state == "draft" and not cycle.members_count and 10
 
-    def _next_text(self, cycle):
+    def _next_words(self, cycle):
         return self.env._("Copy the enrolled members of the program into the cycle.")
 
     def _outcomes(self):

@@ -44,7 +44,7 @@ class Prepare(models.AbstractModel):
             and 20
         )
 
-    def _next_text(self, cycle):
+    def _next_words(self, cycle):
         if cycle.entitlements_count and cycle.unprepared_count:
             return self.env._(
                 "%s beneficiaries have neither an entitlement nor a reason why there is none: press Prepare entitlements.",

@@ -30,17 +30,30 @@ class PreparePayments(models.AbstractModel):
         return self.env._("A payment for each approved entitlement")
 
     def _question(self, cycle):
-        return self.env._(
-            "A payment is made for each of %(count)s approved entitlements that has none, and put in a batch. "
-            "Nothing is sent yet.",
-            count=cycle._number(cycle.unpaid_count),
+        _ = self.env._
+        payments, held_back = self._forecast(cycle)
+        text = (
+            _(
+                "A payment is made for each of %(count)s approved entitlements that has none, and put in a batch. "
+                "Nothing is sent yet.",
+                count=cycle._number(payments),
+            )
+            if payments
+            else _("No payment can be made now.")
         )
+        if held_back:
+            text += " " + _(
+                "%(count)s more are held back and get none: %(reasons)s. Settle that, then prepare payments again.",
+                count=cycle._number(sum(held_back.values())),
+                reasons="; ".join(f"{reason} ({cycle._number(count)})" for reason, count in held_back.items()),
+            )
+        return text
 
     def _next(self, cycle):
         """What is held back is tried again last."""
         return cycle.state == "approved" and ((cycle.unpaid_count and 20) or (cycle.exceptions_count and 60))
 
-    def _next_text(self, cycle):
+    def _next_words(self, cycle):
         if cycle.unpaid_count or not cycle.exceptions_count:
             return self.env._("Prepare the payments of the approved entitlements.")
         return self.env._(
@@ -118,3 +131,36 @@ class PreparePayments(models.AbstractModel):
         ):
             self.env["g2p.payment.batch"]._refresh_statistics_where(SQL("batch.cycle_id = ANY(%s)", cycle.ids))
         cycle._refresh_counters()
+
+    def _forecast(self, cycle):
+        """(how many payments the step would make now, {why not, in words: how many entitlements are held back})."""
+        today = fields.Date.context_today(cycle)
+        entitlement = self.env["g2p.entitlement"]
+        self.env.flush_all()
+        rows = dict(
+            self.env.execute_query(
+                SQL(
+                    """
+                    SELECT judged.code, COUNT(*)
+                      FROM (
+                            SELECT COALESCE(
+                                       %(block)s,
+                                       CASE WHEN t.valid_from > %(today)s OR t.valid_until < %(today)s
+                                            THEN 'not_in_validity' END
+                                   ) AS code
+                              FROM g2p_entitlement AS t
+                             WHERE t.cycle_id = %(cycle)s AND %(payable)s
+                           ) AS judged
+                     GROUP BY judged.code
+                     ORDER BY COUNT(*) DESC, judged.code
+                    """,
+                    block=entitlement._block_sql(blocks.PREPARE),
+                    today=today,
+                    cycle=cycle.id,
+                    payable=cycle._payable(),
+                )
+            )
+        )
+        words = {code: block.words for code, block in entitlement._blocks().items()}
+        words["not_in_validity"] = self.env._("Outside their validity")
+        return rows.pop(None, 0), {words[code]: count for code, count in rows.items()}

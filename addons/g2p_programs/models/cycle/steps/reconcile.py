@@ -26,7 +26,7 @@ class Reconcile(models.AbstractModel):
     def _next(self, cycle):
         return cycle.state == "approved" and cycle.sent_count and 40
 
-    def _next_text(self, cycle):
+    def _next_words(self, cycle):
         return self.env._("Payments are on their way: reconcile them with the payer's file, or mark them by hand.")
 
     def _outcomes(self):

@@ -14,6 +14,7 @@ class Repair(models.AbstractModel):
 
     _step = "repair"
     _place = 5
+    _says_whose = False
     _moves = ("g2p.entitlement",)
     _moved = {
         "submitted": ("g2p.entitlement", "pending_validation"),
@@ -40,7 +41,7 @@ class Repair(models.AbstractModel):
     def _next(self, cycle):
         return cycle.needs_repair and 1
 
-    def _next_text(self, cycle):
+    def _next_words(self, cycle):
         return self.env._("Beneficiaries and entitlements are not where the state of the cycle says: press Repair.")
 
     def _outcomes(self):

@@ -47,7 +47,7 @@ class Send(models.AbstractModel):
     def _next(self, cycle):
         return cycle.state == "approved" and cycle.unsent_count and 30
 
-    def _next_text(self, cycle):
+    def _next_words(self, cycle):
         return self.env._("Send the payments.")
 
     def _outcomes(self):

@@ -50,7 +50,7 @@ class Submit(models.AbstractModel):
     def _next(self, cycle):
         return cycle.state == "draft" and cycle.entitlements_count and not cycle.unprepared_count and 20
 
-    def _next_text(self, cycle):
+    def _next_words(self, cycle):
         return self.env._("Send the cycle for approval.")
 
     def _outcomes(self):
