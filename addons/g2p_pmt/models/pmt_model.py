@@ -4,7 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.tools import SQL
 
-from odoo.addons.g2p_programs.models.constants import GROUP_MANAGER
+from odoo.addons.g2p_programs.tools.constants import GROUP_MANAGER
 
 from ..tools import accuracy, model_files, preview
 from ..tools.score_query import ScoreQuery

@@ -1,6 +1,6 @@
 from odoo import api, fields, models
 
-from odoo.addons.g2p_programs.models.constants import GROUP_VALIDATOR
+from odoo.addons.g2p_programs.tools.constants import GROUP_VALIDATOR
 
 
 class Program(models.Model):

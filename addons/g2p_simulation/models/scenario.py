@@ -4,7 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
 
-from odoo.addons.g2p_programs.models.constants import FUND_READERS, GROUP_MANAGER
+from odoo.addons.g2p_programs.tools.constants import FUND_READERS, GROUP_MANAGER
 
 from ..tools import settings
 

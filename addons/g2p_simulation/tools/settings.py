@@ -7,7 +7,7 @@ import hashlib
 
 from odoo import models
 
-from odoo.addons.g2p_programs.models.constants import MANAGER_ELIGIBILITY, MANAGER_ENTITLEMENT
+from odoo.addons.g2p_programs.tools.constants import MANAGER_ELIGIBILITY, MANAGER_ENTITLEMENT
 
 # The kinds of managers that a scenario tries out; the others stay as they are.
 KINDS = (MANAGER_ELIGIBILITY, MANAGER_ENTITLEMENT)

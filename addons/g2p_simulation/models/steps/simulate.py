@@ -2,7 +2,7 @@ from odoo import fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from odoo.addons.g2p_programs.models.constants import ENROLLMENT_CANDIDATES
+from odoo.addons.g2p_programs.tools.constants import ENROLLMENT_CANDIDATES
 
 from ..scenario_result import AGE_BANDS, MEASURES
 
