@@ -6,7 +6,7 @@ from odoo.exceptions import UserError
 
 from odoo.addons.g2p_programs.tools.constants import GROUP_MANAGER
 
-from ..models.pmt_exchange import PMTReader
+from ..tools.model_files import PMTReader
 
 
 class PMTImport(models.TransientModel):

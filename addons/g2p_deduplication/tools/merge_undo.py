@@ -1,24 +1,28 @@
 """The way back: everything goes back to where the journal of a merge says it came from, or nothing does."""
 
-import json
-
-from odoo import models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
 from odoo.addons.g2p_programs.models.entitlement import DEAD_STATES
 
+from .merge_rows import refresh, values
+from .row_mover import RowMover
 
-class RegistrantMerge(models.Model):
-    _inherit = "g2p.registrant.merge"
 
-    def _undo_rows(self, journal):
+class MergeUndo:
+    """:param merge: a record of g2p.registrant.merge, as superuser: the rows are of many models"""
+
+    def __init__(self, merge):
+        self.env, self.journal = merge.env, merge.journal
+        self.survivor, self.merged = merge.survivor_id, merge.merged_id
+
+    def move_back(self):
         """Move everything back, if all of it is as the merge left it.
 
         :raise UserError: says what has changed since
         """
         self.env.flush_all()
-        survivor, merged = self.survivor_id, self.merged_id
+        journal, survivor = self.journal, self.survivor
         if survivor.merged_into_id:
             raise UserError(
                 self.env._(
@@ -27,26 +31,29 @@ class RegistrantMerge(models.Model):
                     other=survivor.merged_into_id.name,
                 )
             )
-        current = self._values(survivor, journal["fields"])
+        current = values(survivor, journal["fields"])
         for name, (_before, after) in journal["fields"].items():
             if current[name] != after:
-                self._refuse_undo(survivor._fields[name]._description_string(self.env))
-        self._check_nothing_came_of_it(journal)
+                self._refuse(survivor._fields[name]._description_string(self.env))
+        self._check_nothing_came_of_it()
         self._restore_states(journal["states"])
+        mover = RowMover(self.merged, survivor)
         for entry in reversed(journal["moved"]):
-            self._move_back(entry)
+            if not mover.move_back(entry):
+                labels = {model._table: model._description for model in self.env.values() if not model._abstract}
+                self._refuse(labels.get(entry["table"], entry["table"]))
         self._restore_roles(journal["roles"])
         self.env.invalidate_all(flush=False)
         if journal["fields"]:
             survivor.write({name: before for name, (before, _after) in journal["fields"].items()})
-        merged.write({"merged_into_id": False})
-        merged.enable_registrant()
-        self._refresh(survivor | merged)
+        self.merged.write({"merged_into_id": False})
+        self.merged.enable_registrant()
+        refresh(survivor | self.merged)
         if journal["primary"]:
             accounts = self.env["res.partner.bank"].browse(journal["primary"]).exists()
             accounts._settle_primary(accounts)
 
-    def _refuse_undo(self, what):
+    def _refuse(self, what):
         raise UserError(
             self.env._(
                 "The merge can't be undone: what was moved has changed since (%s). Correct both registrants by hand.",
@@ -54,14 +61,14 @@ class RegistrantMerge(models.Model):
             )
         )
 
-    def _check_nothing_came_of_it(self, journal):
+    def _check_nothing_came_of_it(self):
         """Entitlements that the survivor got since in a program that goes back, and payments made since for entitlements
         that go back: undone, the one would be prepared again, the other would be paid to the wrong one."""
         moved = {}
-        for entry in journal["moved"]:
+        for entry in self.journal["moved"]:
             if entry["column"] == "partner_id":
                 moved[entry["table"]] = [int(key) for key in entry["rows"]]
-        memberships = [*moved.get("g2p_program_membership", ()), *map(int, journal["states"])]
+        memberships = [*moved.get("g2p_program_membership", ()), *map(int, self.journal["states"])]
         entitlements = moved.get("g2p_entitlement", [])
         [[new_entitlement, new_payment]] = self.env.execute_query(
             SQL(
@@ -78,8 +85,8 @@ class RegistrantMerge(models.Model):
                          WHERE payment.entitlement_id = ANY(%(entitlements)s) AND payment.id <> ALL(%(payments)s)
                        )
                 """,
-                survivor=self.survivor_id.id,
-                own=journal["entitlements"],
+                survivor=self.survivor.id,
+                own=self.journal["entitlements"],
                 dead=list(DEAD_STATES),
                 entitlements=entitlements,
                 members=memberships,
@@ -88,37 +95,15 @@ class RegistrantMerge(models.Model):
             )
         )
         if new_entitlement:
-            self._refuse_undo(self.env["g2p.entitlement"]._description)
+            self._refuse(self.env["g2p.entitlement"]._description)
         if new_payment:
-            self._refuse_undo(self.env["g2p.payment"]._description)
-
-    def _move_back(self, entry):
-        self.env.cr.execute(
-            SQL(
-                """
-                UPDATE %(table)s AS row
-                   SET %(column)s = %(merged)s
-                  FROM jsonb_each_text(%(rows)s::jsonb) AS moved
-                 WHERE row.%(key)s = moved.key::integer AND row.%(column)s = %(survivor)s
-                   AND md5(row::text) = moved.value
-                """,
-                table=SQL.identifier(entry["table"]),
-                column=SQL.identifier(entry["column"]),
-                merged=self.merged_id.id,
-                survivor=self.survivor_id.id,
-                rows=json.dumps(entry["rows"]),
-                key=SQL.identifier(entry["key"]),
-            )
-        )
-        if self.env.cr.rowcount != len(entry["rows"]):
-            labels = {model._table: model._description for model in self.env.values() if not model._abstract}
-            self._refuse_undo(labels.get(entry["table"], entry["table"]))
+            self._refuse(self.env["g2p.payment"]._description)
 
     def _restore_states(self, states):
         members = self.env["g2p.program_membership"]
         found = members.browse(int(key) for key in states).exists()
         if any(member.state != states[str(member.id)][1] for member in found) or len(found) != len(states):
-            self._refuse_undo(members._description)
+            self._refuse(members._description)
         for member in found:
             state, _after, *known = states[str(member.id)]
             before = known[0] if known else {}

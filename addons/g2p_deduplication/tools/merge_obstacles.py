@@ -1,6 +1,5 @@
 """What stands in the way of a merge: live entitlements and enrolments of both, and what can't be merged at all."""
 
-from odoo import models
 from odoo.tools import SQL
 
 from odoo.addons.g2p_programs.models.entitlement import DEAD_STATES
@@ -9,26 +8,20 @@ OPEN_CYCLES = ("draft", "to_approve", "approved")
 PAID = "rdpd2ben"
 
 
-class RegistrantMerge(models.Model):
-    _inherit = "g2p.registrant.merge"
+class Obstacles:
+    """Of one merge, each a sentence that says what to do.
 
-    def _lock(self):
-        """Lock the merge and both registrants, in the order of their ids: two merges of one of them take turns."""
-        self.env.flush_all()
-        self.env.cr.execute(SQL("SELECT FROM g2p_registrant_merge WHERE id = %s FOR UPDATE", self.id))
-        self.env.cr.execute(
-            SQL(
-                "SELECT FROM res_partner WHERE id = ANY(%s) ORDER BY id FOR UPDATE",
-                [self.survivor_id.id, self.merged_id.id],
-            )
-        )
-        self.env.invalidate_all()
+    :param merge: a record of g2p.registrant.merge; the sentences are for a user who may see neither of the rows
+    """
 
-    def _obstacle(self):
-        """A sentence that says why these two can't be merged and what to do, or False."""
+    def __init__(self, merge):
+        self.env = merge.env
+        self.survivor, self.merged = merge.survivor_id, merge.merged_id
+
+    def first(self):
+        """Why these two can't be merged, or False."""
         self.env.flush_all()
-        survivor, merged = self.survivor_id, self.merged_id
-        for partner in survivor | merged:
+        for partner in self.survivor | self.merged:
             if partner.merged_into_id:
                 return self.env._(
                     "%(name)s was merged into %(other)s: merge with that one.",
@@ -39,11 +32,11 @@ class RegistrantMerge(models.Model):
                 return self.env._(
                     "%s is disabled or archived: enable them first, or leave both as they are.", partner.name
                 )
-        if merged.with_context(active_test=False).user_ids:
-            return self.env._("%s has a login: let the one with the login stay.", merged.name)
-        return self._entitlement_obstacle() or self._enrolment_obstacle() or self._place_obstacle()
+        if self.merged.with_context(active_test=False).user_ids:
+            return self.env._("%s has a login: let the one with the login stay.", self.merged.name)
+        return self._entitlement() or self._enrolment() or self._place()
 
-    def _entitlement_obstacle(self):
+    def _entitlement(self):
         row = self.env.execute_query(
             SQL(
                 """
@@ -57,8 +50,8 @@ class RegistrantMerge(models.Model):
                  ORDER BY cycle.id
                  LIMIT 1
                 """,
-                survivor=self.survivor_id.id,
-                merged=self.merged_id.id,
+                survivor=self.survivor.id,
+                merged=self.merged.id,
                 dead=list(DEAD_STATES),
                 paid=PAID,
             )
@@ -67,10 +60,10 @@ class RegistrantMerge(models.Model):
             "Both have an entitlement in %(cycle)s that is not over. Cancel or reject the one of %(merged)s, or wait until "
             "both are paid; then merge.",
             cycle=row[0][0],
-            merged=self.merged_id.name,
+            merged=self.merged.name,
         )
 
-    def _enrolment_obstacle(self):
+    def _enrolment(self):
         row = self.env.execute_query(
             SQL(
                 """
@@ -86,8 +79,8 @@ class RegistrantMerge(models.Model):
                  ORDER BY program.id
                  LIMIT 1
                 """,
-                survivor=self.survivor_id.id,
-                merged=self.merged_id.id,
+                survivor=self.survivor.id,
+                merged=self.merged.id,
                 takes=["draft", "paused", "not_eligible", "duplicated"],
                 open=list(OPEN_CYCLES),
             )
@@ -100,17 +93,17 @@ class RegistrantMerge(models.Model):
                 "Both are enrolled in %(program)s, which has a cycle under way. Deduplicate the program and keep "
                 "%(survivor)s, or finish the cycle; then merge.",
                 program=program,
-                survivor=self.survivor_id.name,
+                survivor=self.survivor.name,
             )
         return self.env._(
             "%(survivor)s has left %(program)s, in which %(merged)s is enrolled: let %(merged)s stay, or end that "
             "enrolment first.",
             program=program,
-            survivor=self.survivor_id.name,
-            merged=self.merged_id.name,
+            survivor=self.survivor.name,
+            merged=self.merged.name,
         )
 
-    def _place_obstacle(self):
+    def _place(self):
         """The survivor takes over an enrolment, but keeps a place in a cycle under way that is paused or closed: whoever
         goes on for both would be left out of that cycle."""
         row = self.env.execute_query(
@@ -128,8 +121,8 @@ class RegistrantMerge(models.Model):
                  ORDER BY cycle.id
                  LIMIT 1
                 """,
-                survivor=self.survivor_id.id,
-                merged=self.merged_id.id,
+                survivor=self.survivor.id,
+                merged=self.merged.id,
                 open=list(OPEN_CYCLES),
             )
         )
@@ -140,8 +133,8 @@ class RegistrantMerge(models.Model):
         return self.env._(
             "%(survivor)s has a place in %(cycle)s, which is under way, in state %(state)s, while %(merged)s is enrolled: let "
             "%(merged)s stay, or finish the cycle; then merge.",
-            survivor=self.survivor_id.name,
+            survivor=self.survivor.name,
             cycle=cycle,
             state=states[state].lower(),
-            merged=self.merged_id.name,
+            merged=self.merged.name,
         )

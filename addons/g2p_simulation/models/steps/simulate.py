@@ -1,25 +1,29 @@
-"""The step *Simulate*: what the settings of the scenario would lead to, chunk by chunk, without touching the program."""
-
-from odoo import api, fields, models
-from odoo.exceptions import AccessError
+from odoo import fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from odoo.addons.g2p_programs.tools.constants import ENROLLMENT_CANDIDATES, GROUP_MANAGER
+from odoo.addons.g2p_programs.tools.constants import ENROLLMENT_CANDIDATES
 
-from .scenario_result import AGE_BANDS, MEASURES
+from ..scenario_result import AGE_BANDS, MEASURES
 
 
-class ProgramScenario(models.Model):
-    _inherit = "g2p.program.scenario"
+class SimulateStep(models.AbstractModel):
+    """What the settings of a scenario would lead to, counted chunk by chunk; the program stays as it is."""
 
-    def _bulk_steps(self):
-        return {**super()._bulk_steps(), "simulate": self.env._("Simulate")}
+    _name = "g2p.program.scenario.step.simulate"
+    _inherit = "g2p.bulk.step"
+    _description = "Simulate"
 
-    def _bulk_outcomes(self):
+    _target = "g2p.program.scenario"
+    _step = "simulate"
+    _place = 10
+
+    def _label(self):
+        return self.env._("Simulate")
+
+    def _outcomes(self):
         _ = self.env._
         return {
-            **super()._bulk_outcomes(),
             "chosen": (_("Would get the benefit"), "done"),
             "nothing_due": (_("Qualify, but nothing is due, or data for the amount is missing"), "skipped"),
             "set_aside": (_("Qualify, but are paused, exited or duplicated"), "skipped"),
@@ -27,7 +31,7 @@ class ProgramScenario(models.Model):
             "others": (_("Would not get it"), "skipped"),
         }
 
-    def _bulk_rows(self, operation, outcome):
+    def _rows(self, record, operation, outcome):
         """Registrants as they were judged: nothing else tells afterwards. The others are whoever was looked at beside."""
         if outcome in ("chosen", "nothing_due", "set_aside", "unknown"):
             return "res.partner", operation._noted_rows(outcome)
@@ -37,91 +41,31 @@ class ProgramScenario(models.Model):
                 t.id IN (SELECT key FROM (%s) AS looked_at)
                 AND NOT EXISTS (SELECT FROM g2p_bulk_row AS noted WHERE noted.operation_id = %s AND noted.res_id = t.id)
                 """,
-                self._bulk_source_simulate(operation),
+                self._source(record, operation),
                 operation.id,
             )
-        return super()._bulk_rows(operation, outcome)
+        return None
 
-    def _bulk_parents(self):
-        return [*super()._bulk_parents(), self.program_id]
+    def _before(self, record, operation):
+        """Nothing of an earlier simulation stays. What stands for missing values of a means test is worked out once."""
+        if model := record.sandbox_id._active_pmt_model():
+            model._check_scorable()
+            model.means = model._compute_means()
+        record.result_ids.unlink()
+        record.write({"simulated_on": False, **dict.fromkeys(self._figures(), 0)})
+        if record.state == "simulated":
+            record._transition("draft")
 
-    @api.model
-    def _bulk_relies_on(self):
-        return {**super()._bulk_relies_on(), "simulate": (), "apply_to_program": ("simulate",)}
-
-    def action_simulate(self):
-        """Button: count who would get what under these settings, as of now. The program stays as it is."""
-        self.ensure_one()
-        self.program_id._check_can(GROUP_MANAGER)
-        self.check_access("write")
-        if self.env.user.g2p_area_ids:
-            raise AccessError(
-                self.env._(
-                    "A simulation counts everybody whom the program may reach, and you see some areas only. Ask a program "
-                    "manager who sees all areas to simulate “%s”, or preview eligibility, which counts your areas.",
-                    self.name,
-                )
-            )
-        return self._bulk_start("simulate", params={"settings": self._fingerprint()})._notification()
-
-    def _bulk_before_simulate(self, operation):
-        self.result_ids.unlink()
-        self.write({"simulated_on": False, **dict.fromkeys(self._figures(), 0)})
-        if self.state == "simulated":
-            self._transition("draft")
-
-    def _bulk_source_simulate(self, operation):
+    def _source(self, record, operation):
         """Whom the program may reach, and whoever is enrolled in it now."""
         return SQL(
             "SELECT registrant_id AS key FROM (%s) AS base UNION SELECT partner_id FROM (%s) AS member",
-            self.sandbox_id._base_registrants(),
-            self._members_now(),
+            record.sandbox_id._base_registrants(),
+            self._members_now(record),
         )
 
-    def _members_now(self, low=None, high=None):
-        """Members of the program who are enrolled: column `partner_id`."""
-        return SQL(
-            """
-            SELECT membership.partner_id
-              FROM g2p_program_membership AS membership
-             WHERE membership.program_id = %s AND membership.state = 'enrolled' AND %s
-            """,
-            self.program_id.id,
-            self.program_id._range_sql("membership", low, high),
-        )
-
-    def _benchmark(self, low, high):
-        """Who is known to be poor, of the program's base set: column `registrant_id`."""
-        domain = Domain.AND(
-            [self.sandbox_id._base_domain(), self._benchmark_domain(), [("id", ">", low), ("id", "<=", high)]]
-        )
-        # sudo: a benchmark counts over all registrants of the program, whatever the user who simulates may see; only
-        # counts are shown
-        query = self.env["res.partner"].sudo().with_context(active_test=False)._search(domain)
-        return query.select(SQL("%s AS registrant_id", SQL.identifier(query.table, "id")))
-
-    def _dimensions(self):
-        """{dimension: what to count by}: SQL of a text over the aliases `registrant` (res.partner), `head` (the
-        indicators of a group) and `area`. Of a group, sex and age are those of its head."""
-        if self.target_type == "individual":
-            sex = SQL("registrant.gender")
-            age = SQL("EXTRACT(YEAR FROM age(%s, registrant.birthdate))::integer", fields.Date.context_today(self))
-        else:
-            sex, age = SQL("head.head_gender"), SQL("head.head_age")
-        bands = list(AGE_BANDS)
-        return {
-            "total": SQL("''"),
-            "area": SQL("COALESCE(area.shown_id::text, '')"),
-            "sex": SQL("COALESCE(%s, '')", sex),
-            "age": SQL("COALESCE((%s::integer[])[width_bucket(%s, %s::integer[])]::text, '')", bands, age, bands),
-        }
-
-    def _scored(self, low, high):
-        """Columns `registrant_id`, `band`: nobody has a band without a proxy means test."""
-        return SQL("SELECT NULL::integer AS registrant_id, NULL::integer AS band WHERE FALSE")
-
-    def _bulk_chunk_simulate(self, operation, low, high):
-        program, sandbox = self.program_id, self.sandbox_id.with_context(g2p_scenario_range=(low, high))
+    def _chunk(self, record, operation, low, high):
+        program, sandbox = record.program_id, record.sandbox_id.with_context(g2p_scenario_range=(low, high))
         manager = sandbox.get_manager(sandbox.MANAGER_ENTITLEMENT)
         self.env.flush_all()
         figures = SQL(", ").join(SQL.identifier(measure) for measure in MEASURES)
@@ -200,21 +144,21 @@ class ProgramScenario(models.Model):
                 """,
                 eligible=sandbox._eligible_registrants(low, high),
                 unknown=sandbox._unknown_registrants(low, high),
-                member=self._members_now(low, high),
-                benchmark=self._benchmark(low, high),
+                member=self._members_now(record, low, high),
+                benchmark=self._benchmark(record, low, high),
                 program=program.id,
                 candidates=list(ENROLLMENT_CANDIDATES),
                 range=program._range_sql("membership", low, high),
                 lines=manager._entitlement_lines(SQL("SELECT registrant_id FROM qualifying"), low, high),
-                areas=self._shown_areas(),
-                scored=self._scored(low, high),
-                facts=SQL(", ").join(SQL("(%s, %s)", name, key) for name, key in self._dimensions().items()),
+                areas=self._shown_areas(record),
+                scored=self._scored(record, low, high),
+                facts=SQL(", ").join(SQL("(%s, %s)", name, key) for name, key in self._dimensions(record).items()),
                 figures=figures,
                 added=SQL(", ").join(
                     SQL("%(name)s = result.%(name)s + EXCLUDED.%(name)s", name=SQL.identifier(measure))
                     for measure in MEASURES
                 ),
-                scenario=self.id,
+                scenario=record.id,
                 noted=operation._note_sql(
                     SQL(
                         """
@@ -238,7 +182,7 @@ class ProgramScenario(models.Model):
         [[keys]] = self.env.execute_query(
             SQL(
                 "SELECT COUNT(*) FROM (%s) AS source WHERE key > %s AND key <= %s",
-                self._bulk_source_simulate(operation),
+                self._source(record, operation),
                 low,
                 high,
             )
@@ -251,9 +195,76 @@ class ProgramScenario(models.Model):
             "others": keys - chosen - set_aside - nothing_due - unknown,
         }
 
-    def _shown_areas(self):
+    def _finish(self, record, operation):
+        super()._finish(record, operation)
+        if operation.state != "done":
+            return
+        self.env["g2p.program.scenario.result"]._name_results(record)
+        total = record.result_ids.filtered(lambda result: result.dimension == "total")
+        record.write(
+            {
+                "simulated_on": fields.Datetime.now(),
+                "simulated_settings": operation.params["settings"],
+                **self._figures(total),
+            }
+        )
+        if record.state == "draft":
+            record._transition("simulated")
+
+    # What is counted, of whom
+
+    def _members_now(self, record, low=None, high=None):
+        """Members of the program who are enrolled: column `partner_id`."""
+        return SQL(
+            """
+            SELECT membership.partner_id
+              FROM g2p_program_membership AS membership
+             WHERE membership.program_id = %s AND membership.state = 'enrolled' AND %s
+            """,
+            record.program_id.id,
+            record.program_id._range_sql("membership", low, high),
+        )
+
+    def _benchmark(self, record, low, high):
+        """Who is known to be poor, of the program's base set: column `registrant_id`."""
+        domain = Domain.AND(
+            [record.sandbox_id._base_domain(), record._benchmark_domain(), [("id", ">", low), ("id", "<=", high)]]
+        )
+        # sudo: a benchmark counts over all registrants of the program, whatever the user who simulates may see; only
+        # counts are shown
+        query = self.env["res.partner"].sudo().with_context(active_test=False)._search(domain)
+        return query.select(SQL("%s AS registrant_id", SQL.identifier(query.table, "id")))
+
+    def _dimensions(self, record):
+        """{dimension: what to count by}: SQL of a text over the aliases `registrant` (res.partner), `head` (the
+        indicators of a group) and `area`. Of a group, sex and age are those of its head."""
+        if record.target_type == "individual":
+            sex = SQL("registrant.gender")
+            age = SQL("EXTRACT(YEAR FROM age(%s, registrant.birthdate))::integer", fields.Date.context_today(self))
+        else:
+            sex, age = SQL("head.head_gender"), SQL("head.head_age")
+        bands = list(AGE_BANDS)
+        dimensions = {
+            "total": SQL("''"),
+            "area": SQL("COALESCE(area.shown_id::text, '')"),
+            "sex": SQL("COALESCE(%s, '')", sex),
+            "age": SQL("COALESCE((%s::integer[])[width_bucket(%s, %s::integer[])]::text, '')", bands, age, bands),
+        }
+        if record.sandbox_id._active_pmt_model().band_ids:
+            dimensions["band"] = SQL("COALESCE(scored.band::text, '')")
+        return dimensions
+
+    def _scored(self, record, low, high):
+        """Columns `registrant_id`, `band`: the position of each one's band, from the poorest on; nobody has one without a
+        proxy means test."""
+        model = record.sandbox_id._active_pmt_model()
+        if not model.band_ids:
+            return SQL("SELECT NULL::integer AS registrant_id, NULL::integer AS band WHERE FALSE")
+        return SQL("SELECT registrant_id, band FROM (%s) AS scored", model._scores_sql(low, high))
+
+    def _shown_areas(self, record):
         """Columns `id`, `shown_id`: each area and the one it is counted under."""
-        if not self.area_kind_id:
+        if not record.area_kind_id:
             return SQL("SELECT id, id AS shown_id FROM g2p_area")
         return SQL(
             """
@@ -262,23 +273,8 @@ class ProgramScenario(models.Model):
               LEFT JOIN g2p_area AS above
                 ON above.kind_id = %s AND above.id = ANY(string_to_array(trim(area.parent_path, '/'), '/')::integer[])
             """,
-            self.area_kind_id.id,
+            record.area_kind_id.id,
         )
-
-    def _bulk_finish_simulate(self, operation):
-        if operation.state != "done":
-            return
-        self.env["g2p.program.scenario.result"]._name_results(self)
-        total = self.result_ids.filtered(lambda result: result.dimension == "total")
-        self.write(
-            {
-                "simulated_on": fields.Datetime.now(),
-                "simulated_settings": operation.params["settings"],
-                **self._figures(total),
-            }
-        )
-        if self.state == "draft":
-            self._transition("simulated")
 
     def _figures(self, total=None):
         """{field of the scenario: its figure}, from the line of the whole."""

@@ -1,6 +1,5 @@
 """The SQL of a model: everybody's score, and how it came about, in one query."""
 
-from odoo import models
 from odoo.tools import SQL
 
 from odoo.addons.g2p_programs.tools.money import decimal
@@ -15,47 +14,25 @@ ARGUMENTS = 96
 KEPT = ("value", "transformed", "weight", "points")
 
 
-class PMTModel(models.Model):
-    _inherit = "g2p.pmt.model"
+class ScoreQuery:
+    """The scores by one model.
 
-    def _uses_applications(self):
-        return any("application" in term._reads_from() for term in self.term_ids)
+    :param model: a record of g2p.pmt.model
+    :param means: {term: mean}, by default those of the last computation for everybody
+    """
 
-    def _scored_registrants(self, low=None, high=None, ids=None, limit=None):
-        """Whom the model scores: the program's base set; if it asks the application, those who applied.
-
-        :return SQL: columns `registrant_id`, `application_id`, `answers`; the latest application counts.
-        """
-        base = SQL("SELECT base.registrant_id FROM (%s) AS base", self.program_id._base_registrants(low, high))
-        if ids is not None:
-            base = SQL("%s WHERE base.registrant_id = ANY(%s)", base, list(ids))
-        if not self._uses_applications():
-            query = SQL(
-                "SELECT base.registrant_id, NULL::integer AS application_id, NULL::jsonb AS answers FROM (%s) AS base",
-                base,
-            )
-        else:
-            query = SQL(
-                """
-                SELECT base.registrant_id, info.id AS application_id, info.program_registrant_info AS answers
-                  FROM (%(base)s) AS base
-                  JOIN g2p_program_registrant_info AS info ON info.registrant_id = base.registrant_id
-                 WHERE info.program_id = %(program)s AND info.is_latest AND %(low)s AND %(high)s
-                """,
-                base=base,
-                program=self.program_id._application_program().id,
-                low=SQL("info.registrant_id > %s", low) if low is not None else SQL("TRUE"),
-                high=SQL("info.registrant_id <= %s", high) if high is not None else SQL("TRUE"),
-            )
-        return SQL("SELECT * FROM (%s) AS scored ORDER BY registrant_id LIMIT %s", query, limit) if limit else query
+    def __init__(self, model, means=None):
+        self.model = model
+        self.means = (model.means or {}) if means is None else means
+        self.terms = list(model.term_ids._with_variables())
 
     # One term
 
-    def _answer_sql(self, variable):
+    def _answer(self, variable):
         """What is known, as it is kept with the score: a number, 1 or 0 for yes or no, the choice; NULL if it is not."""
         return SQL("%s::integer::numeric", variable.sql) if variable.kind == "boolean" else variable.sql
 
-    def _number_sql(self, term, variable, answer):
+    def _number(self, term, variable, answer):
         """The number of an answer: of a choice or class its points. NULL where nobody has said what it is worth."""
         if term.transform == "classes":
             steps = [
@@ -78,7 +55,7 @@ class PMTModel(models.Model):
         ]
         return SQL("CASE %s %s END", answer, SQL(" ").join(points))
 
-    def _only_where_sql(self, term):
+    def _only_where(self, term):
         """Whether the term counts for a registrant: true, false, or NULL where the answer is not known; None: always."""
         found = term._only_where_variable()
         if not found:
@@ -86,7 +63,7 @@ class PMTModel(models.Model):
         variable, choice = found
         return SQL("(%s = %s)", variable.sql, choice == "true" if variable.kind == "boolean" else choice)
 
-    def _transformed_sql(self, term, value):
+    def _transformed(self, term, value):
         """NULL where there is no such value: the logarithm of 0, the root of a negative number."""
         # ln and sqrt give as many decimals as their argument has.
         fine = SQL("ROUND(%s, 16)", value)
@@ -106,19 +83,19 @@ class PMTModel(models.Model):
             )
         return value
 
-    def _fallback_sql(self, term, means):
+    def _fallback(self, term):
         """What counts, transformed, when the value is missing; NULL: there is no score."""
         if term.missing == "zero":
             return SQL("0::numeric")
         if term.missing == "value":
             given = decimal(term.missing_value)
-        elif term.missing == "mean" and means.get(term._mean_key) is not None:
-            given = decimal(means[term._mean_key])
+        elif term.missing == "mean" and self.means.get(term._mean_key) is not None:
+            given = decimal(self.means[term._mean_key])
         else:
             return SQL("NULL::numeric")
-        return self._transformed_sql(term, SQL("%s::numeric", given))
+        return self._transformed(term, SQL("%s::numeric", given))
 
-    def _by_area_sql(self, lines, field, default):
+    def _by_area(self, lines, field, default):
         """The number of the first line that fits the registrant's area, otherwise `default`."""
         cases = []
         for line in lines._nearest_first():
@@ -132,21 +109,17 @@ class PMTModel(models.Model):
             return default
         return SQL("CASE %s ELSE %s END", SQL(" ").join(cases), default)
 
-    # All of it
+    # All of them
 
-    def _scores_sql(self, low=None, high=None, ids=None, limit=None, means=None):
+    def scores(self, low=None, high=None, ids=None, limit=None):
         """The scores of the registrants in `low < id <= high`, or of those given.
 
-        :param means: {term: mean}, by default those of the last computation for everybody
         :return SQL: columns `registrant_id`, `application_id`, `area_id`, `score` (NULL: can't be scored), `band` (position
             among the bands from the poorest on, 1 is the poorest), `cut_off`, `is_poor`, `missing` (positions of the terms
             that prevent a score, from 1 on), `terms` (for each term in order: value, transformed, weight, points; value is
             NULL when it is missing).
         """
-        self.ensure_one()
-        if means is None:
-            means = self.means or {}
-        terms = list(self.term_ids._with_variables())
+        model, terms = self.model, self.terms
         columns = range(1, len(terms) + 1)
 
         def name(letter, number):
@@ -155,11 +128,11 @@ class PMTModel(models.Model):
         raw, values, weights = [], [], []
         for number, (term, variable) in zip(columns, terms, strict=True):
             answer = name("r", number)
-            raw.append(SQL("%s AS %s", self._answer_sql(variable), answer))
-            transformed = self._transformed_sql(term, self._number_sql(term, variable, answer))
-            fallback = self._fallback_sql(term, means)
+            raw.append(SQL("%s AS %s", self._answer(variable), answer))
+            transformed = self._transformed(term, self._number(term, variable, answer))
+            fallback = self._fallback(term)
             value = SQL("COALESCE(%s, %s)", transformed, fallback)
-            if condition := self._only_where_sql(term):
+            if condition := self._only_where(term):
                 raw.append(SQL("%s AS %s", condition, name("c", number)))
                 value = SQL(
                     "CASE WHEN %(holds)s THEN %(value)s WHEN NOT %(holds)s THEN 0 ELSE %(fallback)s END",
@@ -168,10 +141,10 @@ class PMTModel(models.Model):
                     fallback=fallback,
                 )
             values.append(SQL("%s AS %s", value, name("x", number)))
-            weight = self._by_area_sql(term.weight_ids, "weight", SQL("%s::numeric", decimal(term.pmt_weightage)))
+            weight = self._by_area(term.weight_ids, "weight", SQL("%s::numeric", decimal(term.pmt_weightage)))
             weights.append(SQL("%s AS %s", weight, name("w", number)))
-        cut_off = SQL("%s::numeric", decimal(self.cut_off) if self.has_cut_off else None)
-        by_area = any(term.weight_ids for term, _variable in terms) or self.cut_off_ids
+        cut_off = SQL("%s::numeric", decimal(model.cut_off) if model.has_cut_off else None)
+        by_area = any(term.weight_ids for term, _variable in terms) or model.cut_off_ids
         household = any("household" in term._reads_from() for term, _variable in terms)
 
         # OFFSET 0 keeps PostgreSQL from working an expression out again wherever its name occurs above.
@@ -202,11 +175,11 @@ class PMTModel(models.Model):
                     OFFSET 0
                    ) AS summed
             """,
-            band=self._band_sql(),
-            poor=SQL(">=") if self.direction == "high" else SQL("<="),
-            missing=self._missing_sql(terms, means),
-            kept=self._kept_sql(terms),
-            constant=decimal(self.constant),
+            band=self._band(),
+            poor=SQL(">=") if model.direction == "high" else SQL("<="),
+            missing=self._missing(),
+            kept=self._kept(),
+            constant=decimal(model.constant),
             sum=SQL(" ").join(SQL("+ %s", name("p", number)) for number in columns),
             decimals=SCORE_DECIMALS,
             points=SQL(", ").join(
@@ -215,44 +188,44 @@ class PMTModel(models.Model):
             values=SQL(", ").join(values),
             raw=SQL(", ").join(raw),
             weights=SQL(", ").join(weights),
-            cut_off=self._by_area_sql(self.cut_off_ids, "cut_off", cut_off) if self.has_cut_off else cut_off,
-            scored=self._scored_registrants(low, high, ids, limit),
+            cut_off=self._by_area(model.cut_off_ids, "cut_off", cut_off) if model.has_cut_off else cut_off,
+            scored=model._scored_registrants(low, high, ids, limit),
             household=SQL("LEFT JOIN g2p_group_indicator AS household ON household.group_id = registrant.id")
             if household
             else SQL(),
             area=SQL("LEFT JOIN g2p_area AS area ON area.id = registrant.area_id") if by_area else SQL(),
         )
 
-    def _band_sql(self):
+    def _band(self):
         """The position of the first band, from the poorest on, that reaches to the score."""
-        reaches = SQL(">=") if self.direction == "high" else SQL("<=")
+        reaches = SQL(">=") if self.model.direction == "high" else SQL("<=")
         cases = [
             SQL(
                 "WHEN %s THEN %s",
                 SQL("TRUE") if band.is_rest else SQL("score %s %s", reaches, decimal(band.bound)),
                 position,
             )
-            for position, band in enumerate(self.band_ids._poorest_first(), 1)
+            for position, band in enumerate(self.model.band_ids._poorest_first(), 1)
         ]
         if not cases:
             return SQL("NULL::integer")
         return SQL("CASE WHEN score IS NULL THEN NULL %s END", SQL(" ").join(cases))
 
-    def _missing_sql(self, terms, means):
+    def _missing(self):
         """Positions of the terms without which there is no score; NULL when none is missing."""
         needed = [
             SQL("CASE WHEN %s IS NULL THEN %s END", SQL.identifier(f"x{number}"), number)
-            for number, (term, _variable) in enumerate(terms, 1)
-            if term.missing == "refuse" or (term.missing == "mean" and means.get(term._mean_key) is None)
+            for number, (term, _variable) in enumerate(self.terms, 1)
+            if term.missing == "refuse" or (term.missing == "mean" and self.means.get(term._mean_key) is None)
         ]
         if not needed:
             return SQL("NULL::integer[]")
         return SQL("NULLIF(array_remove(ARRAY[%s]::integer[], NULL), '{}')", SQL(", ").join(needed))
 
-    def _kept_sql(self, terms):
+    def _kept(self):
         """What is kept of each term, see KEPT. No weight: the term does not count here."""
         arguments = []
-        for number, (term, _variable) in enumerate(terms, 1):
+        for number, (term, _variable) in enumerate(self.terms, 1):
             answer, value, weight, points = (SQL.identifier(f"{letter}{number}") for letter in ("r", "x", "w", "p"))
             if term.only_where_key:
                 weight = SQL("CASE WHEN %s IS NOT FALSE THEN %s END", SQL.identifier(f"c{number}"), weight)
@@ -262,15 +235,12 @@ class PMTModel(models.Model):
             for start in range(0, len(arguments), ARGUMENTS)
         )
 
-    def _mean_terms(self):
-        return self.term_ids.filtered(lambda term: term.missing == "mean")
-
-    def _compute_means(self, limit=None):
+    def computed_means(self, limit=None):
         """{term: mean of the known values where it counts, as text; None if nobody's is known}: one query."""
-        asked = list(self._mean_terms()._with_variables())
+        asked = [(term, variable) for term, variable in self.terms if term.missing == "mean"]
         if not asked:
             return {}
-        [row] = self.env.execute_query(
+        [row] = self.model.env.execute_query(
             SQL(
                 """
                 SELECT %(means)s
@@ -281,92 +251,13 @@ class PMTModel(models.Model):
                 means=SQL(", ").join(
                     SQL(
                         "ROUND(AVG(%s) FILTER (WHERE %s), %s)::text",
-                        self._number_sql(term, variable, self._answer_sql(variable)),
-                        self._only_where_sql(term) or SQL("TRUE"),
+                        self._number(term, variable, self._answer(variable)),
+                        self._only_where(term) or SQL("TRUE"),
                         VALUE_DECIMALS,
                     )
                     for term, variable in asked
                 ),
-                scored=self._scored_registrants(limit=limit),
+                scored=self.model._scored_registrants(limit=limit),
             )
         )
         return {term._mean_key: mean for (term, _variable), mean in zip(asked, row, strict=True)}
-
-    # Keeping the scores
-
-    def _save_scores(self, low=None, high=None, ids=None):
-        """Score these registrants and keep what differs from what is kept.
-
-        :return: {"scored": new or changed, "unchanged": rows, "unscorable": rows}
-        """
-        self.ensure_one()
-        self.env.flush_all()
-        bands = self.band_ids._poorest_first().ids
-        if self._uses_applications():
-            self._settle_latest(low, high, ids)
-        self.env.cr.execute(
-            SQL(
-                """
-                WITH result AS MATERIALIZED (%(scores)s),
-                saved AS (
-                    INSERT INTO g2p_pmt_score AS kept
-                           (model_id, program_id, partner_id, application_id, area_id, score, band_id, cut_off, is_poor,
-                            verdict, missing, terms, date, latest)
-                    SELECT %(model)s, %(program)s, registrant_id, application_id, area_id, score,
-                           (%(bands)s::integer[])[band], cut_off, is_poor,
-                           CASE WHEN score IS NULL THEN 'unscorable'
-                                WHEN is_poor THEN 'poor'
-                                WHEN NOT is_poor THEN 'not_poor'
-                                ELSE 'scored' END,
-                           to_jsonb(missing), terms, %(now)s, TRUE
-                      FROM result
-                     ORDER BY registrant_id
-                        ON CONFLICT (model_id, partner_id) WHERE latest DO UPDATE
-                       SET application_id = EXCLUDED.application_id,
-                           area_id = EXCLUDED.area_id,
-                           score = EXCLUDED.score,
-                           band_id = EXCLUDED.band_id,
-                           cut_off = EXCLUDED.cut_off,
-                           is_poor = EXCLUDED.is_poor,
-                           verdict = EXCLUDED.verdict,
-                           missing = EXCLUDED.missing,
-                           terms = EXCLUDED.terms,
-                           date = EXCLUDED.date
-                     WHERE (kept.application_id, kept.area_id, kept.score, kept.band_id, kept.cut_off, kept.missing, kept.terms)
-                           IS DISTINCT FROM
-                           (EXCLUDED.application_id, EXCLUDED.area_id, EXCLUDED.score, EXCLUDED.band_id, EXCLUDED.cut_off,
-                            EXCLUDED.missing, EXCLUDED.terms)
-                 RETURNING kept.score
-                )
-                SELECT (SELECT COUNT(*) FROM saved WHERE score IS NOT NULL),
-                       COUNT(score),
-                       COUNT(*) - COUNT(score)
-                  FROM result
-                """,
-                scores=self._scores_sql(low, high, ids),
-                model=self.id,
-                program=self.program_id.id,
-                bands=bands,
-                now=self.env.cr.now(),
-            )
-        )
-        saved, scorable, unscorable = self.env.cr.fetchone()
-        self.env["g2p.pmt.score"].invalidate_model(flush=False)
-        return {"scored": saved, "unchanged": scorable - saved, "unscorable": unscorable}
-
-    def _settle_latest(self, low, high, ids):
-        """The score of a registrant's latest application is their latest score; those of earlier ones stay as history."""
-        self.env.cr.execute(
-            SQL(
-                """
-                UPDATE g2p_pmt_score AS kept
-                   SET latest = NOT kept.latest
-                  FROM (%(scored)s) AS application
-                 WHERE kept.model_id = %(model)s
-                   AND kept.partner_id = application.registrant_id
-                   AND kept.latest <> (kept.application_id = application.application_id)
-                """,
-                scored=self._scored_registrants(low, high, ids),
-                model=self.id,
-            )
-        )

@@ -6,7 +6,6 @@ import json
 import math
 import re
 
-from odoo import models
 from odoo.exceptions import UserError
 
 from odoo.addons.g2p_bulk.tools import table_file
@@ -33,117 +32,122 @@ MAX_BYTES = 1_000_000
 MAX_ROWS = 20_000
 
 
-class PMTModel(models.Model):
-    _inherit = "g2p.pmt.model"
+# Out
 
-    # Out
 
-    def _to_dict(self):
-        """The model without its program: what another program, or another system, needs to score the same."""
-        self.ensure_one()
-        return {
-            "format": "g2p.pmt.model",
-            "name": self.name,
-            "note": self.note or "",
-            "constant": self.constant,
-            "direction": self.direction,
-            "cut_off": self.cut_off if self.has_cut_off else None,
-            "cut_offs": [{**self._place(line), "cut_off": line.cut_off} for line in self.cut_off_ids],
-            "bands": [
-                {"name": band.name, "bound": None if band.is_rest else band.bound}
-                for band in self.band_ids._poorest_first()
-            ],
-            "terms": [
-                {
-                    "variable": term._key,
-                    "label": term.name or "",
-                    "weight": term.pmt_weightage,
-                    "transform": term.transform,
-                    "cap_min": term.cap_min,
-                    "cap_max": term.cap_max,
-                    "missing": term.missing,
-                    "missing_value": term.missing_value,
-                    "only_where": term.only_where_key or "",
-                    "classes": [
-                        {"bound": None if line.is_rest else line.bound, "points": line.points}
-                        for line in term.class_ids._lowest_first()
-                    ],
-                    "points": {line.value: line.points for line in term.category_ids},
-                    "weights": [{**self._place(line), "weight": line.weight} for line in term.weight_ids],
-                }
-                for term in self.term_ids
-            ],
-        }
+def to_dict(model):
+    """The model without its program: what another program, or another system, needs to score the same."""
+    return {
+        "format": "g2p.pmt.model",
+        "name": model.name,
+        "note": model.note or "",
+        "constant": model.constant,
+        "direction": model.direction,
+        "cut_off": model.cut_off if model.has_cut_off else None,
+        "cut_offs": [{**_place(line), "cut_off": line.cut_off} for line in model.cut_off_ids],
+        "bands": [
+            {"name": band.name, "bound": None if band.is_rest else band.bound}
+            for band in model.band_ids._poorest_first()
+        ],
+        "terms": [
+            {
+                "variable": term._key,
+                "label": term.name or "",
+                "weight": term.pmt_weightage,
+                "transform": term.transform,
+                "cap_min": term.cap_min,
+                "cap_max": term.cap_max,
+                "missing": term.missing,
+                "missing_value": term.missing_value,
+                "only_where": term.only_where_key or "",
+                "classes": [
+                    {"bound": None if line.is_rest else line.bound, "points": line.points}
+                    for line in term.class_ids._lowest_first()
+                ],
+                "points": {line.value: line.points for line in term.category_ids},
+                "weights": [{**_place(line), "weight": line.weight} for line in term.weight_ids],
+            }
+            for term in model.term_ids
+        ],
+    }
 
-    def _place(self, line):
-        return {"area": line.area_id.code or line.area_id.complete_name or "", "residence": line.residence or ""}
 
-    def _to_json(self):
-        return json.dumps(self._to_dict(), indent=2, ensure_ascii=False)
+def _place(line):
+    return {"area": line.area_id.code or line.area_id.complete_name or "", "residence": line.residence or ""}
 
-    def _to_csv(self):
-        """One row for each number of the model, in the columns COLUMNS."""
-        model = self._to_dict()
-        rows = [
-            {"record": "name", "value": model["name"]},
-            {"record": "direction", "value": model["direction"]},
-            {"record": "constant", "number": model["constant"]},
-        ]
-        if model["note"]:
-            rows.append({"record": "note", "value": model["note"]})
-        if model["cut_off"] is not None:
-            rows.append({"record": "cut_off", "number": model["cut_off"]})
-        for line in model["cut_offs"]:
-            rows.append({"record": "cut_off", "number": line.pop("cut_off"), **line})
-        for band in model["bands"]:
-            rows.append({"record": "band", "value": band["name"], "number": band["bound"]})
-        for term in model["terms"]:
-            variable = term["variable"]
-            rows.append(
-                {"record": "term", "variable": variable, "value": term["label"], "number": term["weight"]}
-                | {
-                    key: term[key]
-                    for key in ("transform", "cap_min", "cap_max", "missing", "missing_value", "only_where")
-                }
-            )
-            for line in term["classes"]:
-                bound = "" if line["bound"] is None else line["bound"]
-                rows.append({"record": "class", "variable": variable, "value": bound, "number": line["points"]})
-            for value, points in term["points"].items():
-                rows.append({"record": "points", "variable": variable, "value": value, "number": points})
-            for line in term["weights"]:
-                rows.append(
-                    {
-                        "record": "weight",
-                        "variable": variable,
-                        "transform": term["transform"],
-                        "number": line.pop("weight"),
-                        **line,
-                    }
-                )
-        out = io.StringIO()
-        writer = csv.DictWriter(out, COLUMNS)
-        writer.writeheader()
-        writer.writerows({key: self._cell(value) for key, value in row.items()} for row in rows)
-        return out.getvalue()
 
-    @staticmethod
-    def _cell(value):
-        """Text that a spreadsheet doesn't run as a formula."""
-        if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t"):
-            return f"'{value}"
-        return value
+def to_csv(model):
+    """One row for each number of a model, in the columns COLUMNS.
 
-    def action_export_json(self):
-        return self._export("json")
+    :param dict model: as :func:`to_dict` gives it
 
-    def action_export_csv(self):
-        return self._export("csv")
+    >>> term = {"variable": "household:size", "label": "=Size", "weight": 1.5, "transform": "none", "cap_min": 0, "cap_max": 0,
+    ...         "missing": "refuse", "missing_value": 0, "only_where": "", "classes": [{"bound": None, "points": 2}],
+    ...         "points": {}, "weights": [{"area": "A1", "residence": "urban", "weight": 3}]}
+    >>> print(to_csv({"name": "Test", "note": "", "constant": 10, "direction": "low", "cut_off": 5,
+    ...               "cut_offs": [{"area": "A1", "residence": "", "cut_off": 6}], "bands": [{"name": "Poor", "bound": None}],
+    ...               "terms": [term]}).replace("\\r\\n", "\\n"), end="")
+    record,variable,value,number,transform,cap_min,cap_max,missing,missing_value,area,residence,only_where
+    name,,Test,,,,,,,,,
+    direction,,low,,,,,,,,,
+    constant,,,10,,,,,,,,
+    cut_off,,,5,,,,,,,,
+    cut_off,,,6,,,,,,A1,,
+    band,,Poor,,,,,,,,,
+    term,household:size,'=Size,1.5,none,0,0,refuse,0,,,
+    class,household:size,,2,,,,,,,,
+    weight,household:size,,3,none,,,,,A1,urban,
+    """
+    rows = [
+        {"record": "name", "value": model["name"]},
+        {"record": "direction", "value": model["direction"]},
+        {"record": "constant", "number": model["constant"]},
+    ]
+    if model["note"]:
+        rows.append({"record": "note", "value": model["note"]})
+    if model["cut_off"] is not None:
+        rows.append({"record": "cut_off", "number": model["cut_off"]})
+    for line in model["cut_offs"]:
+        rows.append({"record": "cut_off", "number": line["cut_off"], **_where(line)})
+    for band in model["bands"]:
+        rows.append({"record": "band", "value": band["name"], "number": band["bound"]})
+    for term in model["terms"]:
+        variable = term["variable"]
+        rows.append(
+            {"record": "term", "variable": variable, "value": term["label"], "number": term["weight"]}
+            | {key: term[key] for key in ("transform", "cap_min", "cap_max", "missing", "missing_value", "only_where")}
+        )
+        for line in term["classes"]:
+            bound = "" if line["bound"] is None else line["bound"]
+            rows.append({"record": "class", "variable": variable, "value": bound, "number": line["points"]})
+        for value, points in term["points"].items():
+            rows.append({"record": "points", "variable": variable, "value": value, "number": points})
+        for line in term["weights"]:
+            weight = {"record": "weight", "variable": variable, "transform": term["transform"]}
+            rows.append({**weight, "number": line["weight"], **_where(line)})
+    out = io.StringIO()
+    writer = csv.DictWriter(out, COLUMNS)
+    writer.writeheader()
+    writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
+    return out.getvalue()
 
-    def _export(self, kind):
-        self.ensure_one()
-        self.check_access("read")
-        return {"type": "ir.actions.act_url", "url": f"/g2p_pmt/model/{self.id}.{kind}", "target": "self"}
+
+def _where(line):
+    return {key: line[key] for key in ("area", "residence")}
+
+
+def _cell(value):
+    """Text that a spreadsheet doesn't run as a formula.
+
+    >>> _cell("=1+1"), _cell("Size"), _cell(-1)
+    ("'=1+1", 'Size', -1)
+    """
+    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t"):
+        return f"'{value}"
+    return value
+
+
+# In
 
 
 class PMTReader:
