@@ -25,4 +25,4 @@ class TestAge(MoneyCase):
         entitlement = self.entitlements(cycle)
         self.assertEqual((entitlement.partner_id, entitlement.initial_amount), (old, 50))
         members = {member.partner_id: member.reason for member in cycle.cycle_membership_ids}
-        self.assertIn("Date of Birth", members[unknown])
+        self.assertIn("Date of birth", members[unknown])
