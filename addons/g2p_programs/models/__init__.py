@@ -20,12 +20,7 @@ from . import payment_batch_export
 from . import payment
 from . import payment_correction
 from . import payment_contradiction
-from . import membership_change_reason
 from . import membership_change
-from . import membership_change_steps
-from . import membership_change_effects
-from . import membership_change_hold
-from . import membership_change_due
 from . import state_history
 from . import fund_report
 from . import res_partner

@@ -5,17 +5,14 @@ import logging
 from dateutil.relativedelta import relativedelta
 
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
 from odoo.tools import SQL
 from odoo.tools.misc import format_date
 
-from .membership_change import KINDS, METHODS
+from .kinds import METHODS
 
 _logger = logging.getLogger(__name__)
 
-# A job that has to wait for a step looks again after so long.
-WAIT_AND_LOOK_AGAIN = relativedelta(minutes=15)
 OPERATORS = {"<": SQL("<"), "<=": SQL("<="), ">": SQL(">"), ">=": SQL(">=")}
 
 
@@ -179,92 +176,3 @@ class ProgramMembership(models.Model):
                 fields.Date.to_date(value),
             ),
         )
-
-
-class MembershipChange(models.Model):
-    _inherit = "g2p.membership.change"
-
-    @api.model
-    def _cron_daily(self):
-        """Changes planned for today or before, pauses that are over, proof of life that is overdue: in this order."""
-        today = fields.Date.context_today(self)
-        for change in self.search(
-            [("state", "=", "planned"), ("date", "<=", today), ("operation_id", "=", False)], order="date, id"
-        ):
-            if not self._has_to_wait(change.program_id):
-                change._start_planned()
-        self._resume_paused(today)
-        programs = self.env["g2p.program"].search([("state", "=", "active"), ("proof_of_life_months", ">", 0)])
-        for program in programs:
-            program._pause_overdue()
-
-    @api.model
-    def _has_to_wait(self, program):
-        """Whether a step is moving the members of a program at the moment; then the daily job looks again soon."""
-        refusal = self.new({"program_id": program.id})._bulk_refusal("apply")
-        if refusal:
-            _logger.info("Changes of members of program %s wait: %s", program.id, refusal)
-            self.env.ref("g2p_programs.cron_membership_changes")._trigger(fields.Datetime.now() + WAIT_AND_LOOK_AGAIN)
-        return bool(refusal)
-
-    def _start_planned(self):
-        """Carry out a plan as who made it. When they no longer may, it is cancelled, which says so."""
-        user = self.user_id
-        change = self.with_user(user).with_context(allowed_company_ids=self.company_id.ids)
-        try:
-            if not user.active:
-                raise AccessError(self.env._("%s is no user any more.", user.name))
-            change._check_may_start()
-            change._bulk_start("apply")
-        except UserError as refusal:
-            _logger.info("Planned change %s was not carried out: %s", self.id, refusal)
-            self.note = self.env._("Not carried out: %s", refusal)
-            self._transition("cancelled", self.note)
-            self.program_id.activity_schedule(
-                "mail.mail_activity_data_warning",
-                summary=self.env._("A planned change was not carried out"),
-                note=f"{self.display_name}: {refusal}",
-                user_id=self.program_id.create_uid.id or self.env.uid,
-            )
-
-    def _check_may_start(self):
-        """Role, access and program, as on the day when the change was planned."""
-        kind = KINDS[self.kind]
-        self.program_id._check_can(kind.group)
-        self.check_access("write")
-        self.env["g2p.program_membership"].check_access("write")
-        if kind.comes_back:
-            self.program_id._check_active()
-
-    @api.model
-    def _resume_paused(self, today):
-        """Resume the members whose pause was until today or before, in each active program. Who is disabled, or has to
-        give proof of life first, stays paused."""
-        rows = self.env.execute_query(
-            SQL("SELECT DISTINCT program_id FROM g2p_program_membership WHERE paused_until <= %s", today)
-        )
-        reason = self.env.ref("g2p_programs.change_reason_pause_over")
-        programs = self.env["g2p.program"].browse(program_id for [program_id] in rows)
-        for program in programs.filtered(lambda program: program.state == "active" and program.active):
-            if self._has_to_wait(program):
-                continue
-            change = self._plan(
-                program,
-                SQL(
-                    """
-                    SELECT t.id, t.partner_id
-                      FROM g2p_program_membership AS t
-                     WHERE t.program_id = %s AND t.state = 'paused' AND t.paused_until <= %s
-                       AND NOT (%s) AND NOT %s
-                    """,
-                    program.id,
-                    today,
-                    program._overdue_sql(today),
-                    self._disabled(),
-                ),
-                kind="resume",
-                date=today,
-                reason_id=reason.id,
-            )
-            if change:
-                change._bulk_start("apply")

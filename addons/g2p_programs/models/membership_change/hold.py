@@ -7,9 +7,9 @@ The mark is on the entitlement itself, so that whoever holds it and whoever appr
 from odoo import api, fields, models
 from odoo.tools import SQL
 
-from ..tools import blocks
-from .entitlement import Entitlement as BaseEntitlement
-from .membership_change_effects import LEFT_STATES
+from ...tools import blocks
+from ..entitlement import Entitlement as BaseEntitlement
+from .kinds import LEFT_STATES
 
 
 class Entitlement(models.Model):
