@@ -472,7 +472,7 @@ class MembershipChange(models.Model):
                     program.id,
                     today,
                     program._overdue_sql(today),
-                    self._disabled(),
+                    self.env["g2p.membership.change.step"]._disabled(),
                 ),
                 kind="resume",
                 date=today,
