@@ -229,6 +229,7 @@ class Entitlement(models.Model):
         compute="_compute_disbursement_id",
         help="The payment that is on its way or was paid. OpenG2P names a payment of accounting here.",
     )
+    can_approve = fields.Boolean(compute="_compute_can_approve", help="Whether the user may decide on it.")
 
     def init(self):
         self.env.cr.execute(OBJECTS)
@@ -1121,3 +1122,10 @@ class Entitlement(models.Model):
             # A step that works on the cycle, or waits to be resumed, comes first: tomorrow is another day.
             if not cycle._bulk_refusal("expire"):
                 cycle._bulk_start("expire")
+
+    @api.depends("state", "cycle_id.state")
+    @api.depends_context("uid")
+    def _compute_can_approve(self):
+        """As the step itself will check; one answer a cycle."""
+        for cycle, entitlements in self.grouped("cycle_id").items():
+            entitlements.can_approve = cycle.state == "approved" and not cycle._validation_refusal()

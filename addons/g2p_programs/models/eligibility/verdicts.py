@@ -9,8 +9,11 @@ NOT_ELIGIBLE = "not_eligible"
 UNKNOWN = "unknown"
 
 
-class Program(models.Model):
-    _inherit = "g2p.program"
+class EligibilityVerdicts(models.AbstractModel):
+    """The part of a program that decides who is eligible."""
+
+    _name = "g2p.program.verdicts"
+    _description = "Verdicts on Eligibility"
 
     eligibility_mode = fields.Selection(
         [("all", "All managers must agree"), ("any", "Any manager is enough")],

@@ -2,12 +2,12 @@
 
 from markupsafe import Markup
 
-from odoo import api, fields, models
+from odoo import models
 from odoo.exceptions import AccessError, UserError
 
-from ..tools.constants import GROUP_VALIDATOR
-from .explain import combined
-from .program_eligibility import ELIGIBLE, NOT_ELIGIBLE, UNKNOWN
+from ...tools.constants import GROUP_VALIDATOR
+from ...tools.explain import combined
+from .verdicts import ELIGIBLE, NOT_ELIGIBLE, UNKNOWN
 
 # Who may ask why. All of them read registrants and members, as far as their areas go.
 EXPLAIN_GROUPS = (
@@ -25,8 +25,11 @@ SIGNS = {
 }
 
 
-class Program(models.Model):
-    _inherit = "g2p.program"
+class EligibilityExplained(models.AbstractModel):
+    """The part of a program that says why."""
+
+    _name = "g2p.program.explained"
+    _description = "Explanation of Eligibility"
 
     def explain_eligibility(self, registrant_ids):
         """Why these registrants are eligible for the program or not, by today's data. Nothing is changed.
@@ -173,20 +176,3 @@ class Program(models.Model):
             self.env._("Data missing in %s", self.name),
             {"search_default_unknown": 1, "search_default_group_reason": 1, "default_program_id": self.id},
         )
-
-
-class ProgramMembership(models.Model):
-    _inherit = "g2p.program_membership"
-
-    explanation = fields.Html(compute="_compute_explanation", sanitize=False)
-
-    @api.depends_context("uid")
-    def _compute_explanation(self):
-        """What the managers would say today. For the form: one member at a time."""
-        for member in self:
-            member.explanation = False
-            if member.program_id and member.partner_id and len(self) == 1:
-                try:
-                    member.explanation = member.program_id._explain_html(member.partner_id)
-                except (AccessError, UserError) as error:
-                    member.explanation = Markup("<p>%s</p>") % str(error)
