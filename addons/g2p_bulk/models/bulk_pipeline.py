@@ -3,8 +3,8 @@ from lxml import etree
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+from ..core import OPEN_STATES
 from ..tools.question import question
-from .bulk_operation import OPEN_STATES
 
 
 class BulkPipeline(models.AbstractModel):
