@@ -11,4 +11,7 @@ say "ruff"
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .
 say "pylint-odoo"
-.venv/bin/pylint addons/*/
+addons=$(ls -d addons/*/ | grep -v /g2p_programs/)
+.venv/bin/pylint $addons
+# The models of this addon are still opened by several classes, see g2p_pbms/tests/test_one_class.py.
+.venv/bin/pylint --disable=consider-merging-classes-inherited addons/g2p_programs

@@ -1,7 +1,6 @@
 """The parts of the engine that need no model: arithmetic, transactions, retries, readable errors."""
 
 import contextlib
-import functools
 import logging
 import os
 import random
@@ -12,6 +11,7 @@ from psycopg2 import Error as PostgresError
 from psycopg2 import IntegrityError, errorcodes
 
 from odoo.exceptions import UserError
+from odoo.modules import module
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 
 _logger = logging.getLogger(__name__)
@@ -26,6 +26,15 @@ ERROR_LENGTH = 500
 # Who lost to others waits for a turn: of those who try again, one at a time does. First half of an advisory lock; the second
 # half is what they compete for.
 TURN_LOCK = 0x67327074
+
+ACTIVE_STATES = ("pending", "running")
+# Not over: nothing that relies on the step, and nothing that moves its record on, may go past these.
+OPEN_STATES = (*ACTIVE_STATES, "failed")
+# Outcomes the engine adds, so that an operation's counts always add up to its rows.
+CHANGED = "changed"
+ERROR = "error"
+NOT_RUN = "not_run"
+MOVED_ON = "moved_on"
 
 Conflict = PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 
@@ -108,8 +117,8 @@ def readable_error(error):
 
 
 def in_test_transaction(cr):
-    """Whether ``cr`` belongs to a TransactionCase, which forbids COMMIT: the engine then uses savepoints."""
-    return getattr(vars(cr).get("commit"), "__module__", None) == "odoo.tests.common"
+    """Whether ``cr`` is the transaction of the test that runs, which is never committed: the engine then uses savepoints."""
+    return bool(module.current_test) and getattr(module.current_test, "cr", None) is cr
 
 
 def commit(env):
@@ -153,43 +162,34 @@ def turn(env, key):
             env.cr.commit()
 
 
-def retrying(env, work, on_conflict=None, turn_key=0):
-    """Run ``work(attempt)`` in its own transaction, again when the database reports a conflict with another one.
+def retrying(env, work, turn_key=0, conflicts=None):
+    """Run ``work()`` in its own transaction, again when the database reports a conflict with another one.
 
     The first attempt takes its chance; who lost waits for a turn, so that many who want the same rows come one after the
     other instead of all failing each other's attempts.
 
-    :param on_conflict: called with (attempt, conflict) before the next attempt, when the failed one is rolled back
     :param int turn_key: what the rivals compete for, such as a company's id
+    :param list conflicts: gets what each failed attempt has met: its length says which attempt this is, and what was met is
+        for ``work`` to write down with what it does, or for the caller when the last attempt has failed
     """
+    conflicts = [] if conflicts is None else conflicts
     with contextlib.ExitStack() as stack:
-        for attempt in range(1, MAX_ATTEMPTS + 1):
+        while True:
             try:
                 with own_transaction(env):
                     if not in_test_transaction(env.cr):
                         env.cr.execute("SET LOCAL lock_timeout = %s", [LOCK_TIMEOUT])
-                    return work(attempt)
+                    return work()
             except Conflict as conflict:
+                conflicts.append(conflict)
+                attempt = len(conflicts)
                 _logger.info("Attempt %d of %d: %s", attempt, MAX_ATTEMPTS, errorcodes.lookup(conflict.pgcode))
-                if on_conflict:
-                    on_conflict(attempt, conflict)
                 if attempt == MAX_ATTEMPTS:
                     raise
                 if attempt == 1:
                     stack.enter_context(turn(env, turn_key))
                 else:
                     time.sleep(backoff(attempt))
-    return None
-
-
-def retried(method):
-    """Decorator of an operation's method whose whole body is one retried transaction."""
-
-    @functools.wraps(method)
-    def wrapper(self, *args, **kwargs):
-        return retrying(self.env, lambda attempt: method(self, *args, **kwargs), self._note_conflict, self._turn_key())
-
-    return wrapper
 
 
 def wrote_something(env):

@@ -1,8 +1,6 @@
-from . import guard
+from . import base
 from . import ir_rule
 from . import ir_actions_server
-from . import bounds
-from . import base
 from . import ir_logging
 from . import change_history
 from . import change_mixin
@@ -15,7 +13,6 @@ from . import bulk_row_mixin
 from . import state_mixin
 from . import bulk_step
 from . import bulk_operation
-from . import bulk_liveness
 from . import bulk_log
 from . import bulk_chunk
 from . import bulk_mixin

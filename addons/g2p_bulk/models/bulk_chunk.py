@@ -6,13 +6,10 @@ from odoo.tools import SQL
 
 from odoo.addons.queue_job.exception import RetryableJobError
 
-from ..core import in_test_transaction, process_name
+from ..core import CHANGED, ERROR, MOVED_ON, NOT_RUN, in_test_transaction, process_name
+from ..engine.liveness import at_work
+from ..engine.runner import Runner
 
-# Outcomes the engine adds, so that an operation's counts always add up to its rows.
-CHANGED = "changed"
-ERROR = "error"
-NOT_RUN = "not_run"
-MOVED_ON = "moved_on"
 # A job whose connection broke is tried again after so many seconds: the database server may be starting.
 RECONNECT_SECONDS = 10
 
@@ -196,7 +193,8 @@ class BulkChunk(models.Model):
         # The job was made by the engine, for an operation whose start was checked.
         chunk = self.with_env(env).sudo()
         operation = chunk.operation_id
-        with operation._at_work():
-            ran = operation._run_chunk(chunk.id) if chunk.exists() and chunk.state == "pending" else False
-            operation._finish_if_complete()
+        runner = Runner(operation)
+        with at_work(operation):
+            ran = runner.run_chunk(chunk.id) if chunk.exists() and chunk.state == "pending" else False
+            runner.finish_if_complete()
         return chunk.counts_text if ran else self.env._("Nothing to do: the chunk is done or cancelled.")

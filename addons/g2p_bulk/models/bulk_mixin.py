@@ -4,9 +4,20 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL, mute_logger
 
-from ..core import Conflict, commit, in_test_transaction, retrying, wrote_something
-from .bulk_chunk import CHANGED, ERROR, MOVED_ON, NOT_RUN
-from .bulk_operation import ACTIVE_STATES, OPEN_STATES
+from ..core import (
+    ACTIVE_STATES,
+    CHANGED,
+    ERROR,
+    MOVED_ON,
+    NOT_RUN,
+    OPEN_STATES,
+    Conflict,
+    commit,
+    in_test_transaction,
+    retrying,
+    wrote_something,
+)
+from ..engine import words
 
 
 class MethodStep:
@@ -143,8 +154,8 @@ class BulkMixin(models.AbstractModel):
         """{outcome: (label, kind)} of all steps, kind one of done, skipped, failed; the engine's own come last."""
         outcomes = {}
         for step in self._bulk_declared():
-            for outcome, words in step._outcomes().items():
-                outcomes.setdefault(outcome, words)
+            for outcome, told in step._outcomes().items():
+                outcomes.setdefault(outcome, told)
         return outcomes | {
             CHANGED: (self.env._("Changed meanwhile"), "skipped"),
             NOT_RUN: (self.env._("Not done, cancelled"), "skipped"),
@@ -422,7 +433,7 @@ class BulkMixin(models.AbstractModel):
         here, on what the others left, and says so in the log. What a button has changed before is not ours to repeat."""
         conflicts = []
 
-        def create(attempt):
+        def create():
             # A refusal leaves nothing behind, even if the caller goes on.
             with self.env.cr.savepoint():
                 self._bulk_check_start(vals["step"])
@@ -431,17 +442,14 @@ class BulkMixin(models.AbstractModel):
                     operation = self.env["g2p.bulk.operation"].sudo().create(vals)
                     operation.flush_recordset()
                 operation._prepare(mode)
-                for number, conflict in enumerate(conflicts, 1):
-                    operation._note("conflict", operation._conflict_in_words(conflict), attempt=number)
-                operation._note("started", operation._start_in_words(), attempt=attempt if conflicts else None)
+                operation._note_conflicts(conflicts)
+                operation._note("started", words.start(operation), attempt=len(conflicts) + 1 if conflicts else None)
             return operation
 
         if in_test_transaction(self.env.cr) or wrote_something(self.env):
-            return create(1)
+            return create()
         try:
-            return retrying(
-                self.env, create, lambda attempt, conflict: conflicts.append(conflict), vals["company_id"] or 0
-            )
+            return retrying(self.env, create, vals["company_id"] or 0, conflicts)
         except Conflict as error:
             raise UserError(
                 self.env._(

@@ -3,8 +3,8 @@ from lxml import etree
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+from ..core import OPEN_STATES
 from ..tools.question import question
-from .bulk_operation import OPEN_STATES
 
 # Steps from this place on end the record: their buttons come last.
 LAST_PLACES = 900

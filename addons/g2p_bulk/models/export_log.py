@@ -1,7 +1,6 @@
 import json
 
 from odoo import api, fields, models
-from odoo.http import request
 from odoo.tools import SQL
 
 
@@ -88,32 +87,3 @@ class ExportLog(models.Model):
                 ", ".join(sorted(personal)) or None,
             )
         )
-
-
-class Base(models.AbstractModel):
-    _inherit = "base"
-
-    def export_data(self, fields_to_export):
-        """Every export of a list comes by here: the web client's as CSV and as XLSX, and a script's."""
-        personal = self._check_export(fields_to_export)
-        result = super().export_data(fields_to_export)
-        self.env["g2p.export.log"]._note(
-            self._name,
-            len(self),
-            columns=fields_to_export,
-            domain=self._exported_domain(),
-            personal=personal,
-        )
-        return result
-
-    def _check_export(self, fields_to_export):
-        """Refuse columns that the user may not take along. Returns the kinds of personal data among the others."""
-        return set()
-
-    def _exported_domain(self):
-        """The filter that the web client exported by; for rows that were picked, their numbers."""
-        if request and request.httprequest.path.startswith("/web/export/"):
-            params = json.loads(request.params.get("data") or "{}")
-            if not params.get("ids"):
-                return params.get("domain")
-        return [["id", "in", self.ids[:1000]]]

@@ -99,7 +99,9 @@ class TestLiveness(WorkersCase):
         with self.registry.cursor() as runner:
             runner.execute(LOCK_OF_THE_RUNNER)
             with self.worker() as env:
-                env["queue.job"].search([("id", ">", last_job)]).write({"state": "started"})
+                env["queue.job"].search([("id", ">", last_job)]).write(
+                    {"state": "started", "date_enqueued": "2026-01-01 00:00:00"}
+                )
             self.assertIn("3 of 3 chunks are left", self.signs(operation_id)[1])
             with self.worker() as env:
                 env["g2p.bulk.operation"].browse(operation_id).action_resume()

@@ -1,5 +1,4 @@
 import csv
-import doctest
 import io
 import os
 import time
@@ -15,17 +14,11 @@ from hypothesis import strategies as st
 from odoo.tests import TransactionCase, tagged
 from odoo.tools import SQL
 
-from ..tools import decimal_text, question, redaction, table_file, workbook
+from ..tools import decimal_text, table_file
 from ..tools.table_file import FileError, read_rows
 
 SHEET = "xl/worksheets/sheet1.xml"
 NAMESPACE = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
-
-
-def load_tests(loader, tests, ignore):
-    for module in (decimal_text, question, redaction, table_file, workbook):
-        tests.addTests(doctest.DocTestSuite(module))
-    return tests
 
 
 def xlsx(*rows, change=None):

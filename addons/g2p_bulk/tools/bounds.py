@@ -1,6 +1,14 @@
 """How large a number, and how early or late a date, can be that the suite keeps. The database says so, by a CHECK on each
 column, for every model there is and will be: no one has to think of it."""
 
+import logging
+
+import psycopg2
+
+from odoo.tools import sql
+
+_logger = logging.getLogger(__name__)
+
 # Money, quantities and figures: 15 significant digits of a float end beyond it, and so does every budget.
 MOST = 10**12
 FIRST_DAY, LAST_DAY = "1900-01-01", "2200-01-01"
@@ -47,3 +55,49 @@ def constraint_name(field, table):
     'g2p_payment_amount_within_bounds'
     """
     return f"{table[: 62 - len(field.name) - 14]}_{field.name[:40]}_within_bounds"
+
+
+def bounded_fields(model):
+    """{constraint: field} of a model's table."""
+    return {constraint_name(field, model._table): field for field in model._fields.values() if bounded(field)}
+
+
+def add(model):
+    """Add the constraints of a model's table that are not there yet, after the columns were made."""
+    if not model._auto or model._abstract:
+        return
+    for name, field in bounded_fields(model).items():
+        model.pool.post_constraint(
+            model.env.cr, lambda cr, name=name, field=field: _add(cr, model._table, name, field), name
+        )
+
+
+def _add(cr, table, name, field):
+    wanted = definition(field)
+    known = sql.constraint_definition(cr, table, name)
+    if known == wanted:
+        return
+    try:
+        with cr.savepoint(flush=False):
+            if known:
+                sql.drop_constraint(cr, table, name)
+            sql.add_constraint(cr, table, name, wanted)
+    except psycopg2.errors.CheckViolation:
+        # Rows of before are there: new ones can't be checked by this constraint until somebody corrects them.
+        _logger.error("%s has values beyond the bounds of %s: correct them and update the module", table, field)
+
+
+def message(model, constraint):
+    """What a person reads whose value lies beyond the bounds, or None where the constraint is another."""
+    field = bounded_fields(model).get(constraint)
+    if field is None:
+        return None
+    _ = model.env._
+    label = field._description_string(model.env)
+    if field.type in ("date", "datetime"):
+        return _("%(field)s lies outside what can be: give a date between the years 1900 and 2199.", field=label)
+    if "<= 100" in definition(field):
+        return _("%(field)s is a share of something: give a number from 0 to 100.", field=label)
+    return _(
+        "%(field)s is larger than anything that can be: give a number below %(most)s.", field=label, most=f"{MOST:,}"
+    )

@@ -58,11 +58,14 @@ def column_of(reference):
 def is_date_format(code):
     """Whether a format code of a spreadsheet shows a day.
 
-    >>> is_date_format("dd/mm/yyyy"), is_date_format('0.00 "days"'), is_date_format("[Red]0"), is_date_format("[h]:mm")
-    (True, False, False, False)
+    >>> is_date_format("dd/mm/yyyy"), is_date_format('0.00 "days"'), is_date_format("[Red]0"), is_date_format("mmm")
+    (True, False, False, True)
+    >>> is_date_format("[h]:mm"), is_date_format("[m]"), is_date_format("h:mm")  # time that has passed, time of day
+    (False, False, False)
     """
-    plain = re.sub(r'"[^"]*"|\\.|_.|\*.|\[[^\]]*\]', "", code.lower())
-    return "d" in plain or "y" in plain or ("m" in plain and "h" not in plain and "s" not in plain)
+    plain = re.sub(r'"[^"]*"|\\.|_.|\*.|\[(?!(?:h+|m+|s+)\])[^\]]*\]', "", code.lower())
+    is_time = "h" in plain or "s" in plain or "[" in plain
+    return "d" in plain or "y" in plain or ("m" in plain and not is_time)
 
 
 def number_text(raw, code=""):

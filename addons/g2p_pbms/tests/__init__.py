@@ -6,6 +6,7 @@ from . import test_attacks_targeting
 from . import test_counters
 from . import test_matrix
 from . import test_plans
+from . import test_one_class
 from . import test_order
 from . import test_conditions
 from . import test_shared

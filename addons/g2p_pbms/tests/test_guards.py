@@ -11,6 +11,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tests import new_test_user, tagged
 from odoo.tools import mute_logger
 
+from odoo.addons.g2p_bulk.tools.guards import rule_paths
 from odoo.addons.g2p_programs.tools.constants import MANAGER_FIELDS, SINGLE_MANAGERS
 
 from .test_attacks import REFUSED, AttackCase
@@ -562,7 +563,7 @@ class TestParentsAreFixed(GuardCase):
         """What rules ask about through a many2one can't be written, or the model says why it may be."""
         for name, guard in self.guarded().items():
             model = self.env[name]
-            for path in model._guard_rule_paths():
+            for path in rule_paths(model):
                 first, _dot, rest = path.partition(".")
                 field = model._fields.get(first)
                 if not rest or not field or field.type != "many2one" or not field.store:
