@@ -105,6 +105,8 @@ class Cycle(models.Model):
                 "reason": reason or None,
                 "date": fields.Datetime.to_string(date) if date else None,
                 "bank_reference": bank_reference or None,
+                # Scheduled work and the product itself; a person alone says of nothing that left that it failed.
+                "confirmed": self.env.su,
             },
         )._notification()
 
@@ -161,6 +163,7 @@ class Cycle(models.Model):
             "sent": (_("Sent"), "done"),
             "paid": (_("Paid"), "done"),
             "failed": (_("Marked as failed"), "done"),
+            "left": (_("Left: two people say that it failed"), "failed"),
         }
 
     def _bulk_tables(self, step):
@@ -241,6 +244,10 @@ class Cycle(models.Model):
         if step == "reconcile":
             if outcome in ("paid", "failed"):
                 return payment, SQL("t.status = %s AND %s", outcome, operation._moved_rows(payment, "reconciled"))
+            if outcome == "left":
+                return payment, SQL(
+                    "%s AND t.status IS NULL AND t.state = 'sent' AND t.payout IS DISTINCT FROM 'desk'", mine
+                )
             if outcome in ("not_due", "blocked"):
                 return payment, SQL(
                     """
@@ -394,6 +401,7 @@ class Cycle(models.Model):
             ),
             self._hold_key(operation),
             operation,
+            confirmed=bool(params.get("confirmed")),
         )
         return marked._asdict()
 

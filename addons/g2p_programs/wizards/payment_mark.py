@@ -1,5 +1,6 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
+from odoo.fields import Domain
 
 from ..models.fund import FINANCE
 
@@ -73,6 +74,15 @@ class PaymentMarkWizard(models.TransientModel):
                 self.env["g2p.payment"]._search(self._domain()).subselect(), date
             )
         if self.cycle_id:
+            left = self._left_count() if self.status == "failed" and not self.env.su else 0
+            if left and left == self.open_count:
+                raise UserError(
+                    self.env._(
+                        "%s payments left, and the payer may pay them: ask to cancel their batches, or for a correction of the "
+                        "payments. Somebody else of finance confirms.",
+                        left,
+                    )
+                )
             return self.cycle_id._mark_payments(self.status, self.reason, date, self.bank_reference)
         payment = self.env["g2p.payment"]
         if self.batch_id:
@@ -82,7 +92,9 @@ class PaymentMarkWizard(models.TransientModel):
         # sudo: the role was checked above, and the set is what the user may see
         paying = self.status == "paid"
         blocked = payment.sudo()._blocked_text(payments) if paying else False
-        marked = payment.sudo()._finalize_now(payments, self.status, self.reason, date, self.bank_reference)
+        marked = payment.sudo()._finalize_now(
+            payments, self.status, self.reason, date, self.bank_reference, self.env.su
+        )
         count = marked.paid + marked.failed
         messages = [self.env._("%s payments were marked.", count)]
         if marked.blocked:
@@ -96,20 +108,43 @@ class PaymentMarkWizard(models.TransientModel):
         if marked.not_due:
             messages.append(
                 self.env._(
-                    "%s were not: their entitlements are not approved any more. Mark these as failed.", marked.not_due
+                    "%s were not: their entitlements are not approved any more. Mark these as failed, or ask for a correction.",
+                    marked.not_due,
                 )
             )
-        if not count:
+        if marked.left:
+            if not count:
+                return self._ask_for_correction()
+            messages.append(
+                self.env._(
+                    "%s left, and the payer may pay them: ask, and somebody else of finance confirms.", marked.left
+                )
+            )
+        elif not count:
             raise UserError(" ".join(messages[1:]) or self._final_already_text())
         return {
             "type": "ir.actions.client",
             "tag": "display_notification",
             "params": {
-                "type": "warning" if marked.blocked or marked.not_due else "success",
+                "type": "warning" if marked.blocked or marked.not_due or marked.left else "success",
                 "message": " ".join(messages),
-                "next": {"type": "ir.actions.act_window_close"},
+                "next": self._ask_for_correction() if marked.left else {"type": "ir.actions.act_window_close"},
             },
         }
+
+    def _left_count(self):
+        payment = self.env["g2p.payment"]
+        return payment.search_count(Domain(self._domain()) & payment._left_domain())
+
+    def _ask_for_correction(self):
+        """The form in which to ask that what left fails, with what was said here."""
+        if self.batch_id:
+            action = self.batch_id.action_cancel()
+        else:
+            payment = self.env["g2p.payment"]
+            action = payment.search(Domain(self._domain()) & payment._left_domain()).action_correct()
+        said = {"default_reason": self.reason, "default_evidence": self.bank_reference}
+        return {**action, "views": [(False, "form")], "context": {**action["context"], **said}}
 
     def _final_already_text(self):
         return self.env._(
