@@ -99,8 +99,8 @@ class BulkChunk(models.Model):
         target = operation._target()
         target.invalidate_recordset()
         if target._bulk_may_work(operation.step):
-            step = getattr(target, f"_bulk_chunk_{operation.step}")
-            counts = step(operation.with_env(target.env), self.low, self.high)
+            step = operation._step_of(target)
+            counts = step._chunk(target, operation.with_env(target.env), self.low, self.high)
             target.env.flush_all()
         else:
             # The record went on while the work lay still: what was to be done to it then must not be done to it now.

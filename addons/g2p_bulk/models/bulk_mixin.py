@@ -9,28 +9,45 @@ from .bulk_chunk import CHANGED, ERROR, MOVED_ON, NOT_RUN
 from .bulk_operation import ACTIVE_STATES, OPEN_STATES
 
 
+class MethodStep:
+    """A step whose parts are methods of its target."""
+
+    def __init__(self, code):
+        self.code = code
+
+    def _before(self, record, operation):
+        if before := getattr(record, f"_bulk_before_{self.code}", None):
+            before(operation)
+
+    def _source(self, record, operation):
+        return getattr(record, f"_bulk_source_{self.code}")(operation)
+
+    def _chunk(self, record, operation, low, high):
+        return getattr(record, f"_bulk_chunk_{self.code}")(operation, low, high)
+
+    def _finish(self, record, operation):
+        if finish := getattr(record, f"_bulk_finish_{self.code}", None):
+            finish(operation)
+
+    def _outcomes(self):
+        return {}
+
+    def _rows(self, record, operation, outcome):
+        return record._bulk_rows(operation, outcome)
+
+    def _shortfall(self, record, name):
+        return record._bulk_shortfall(self.code, name)
+
+    def _analyzed(self, record):
+        return record._bulk_tables(self.code)
+
+
 class BulkMixin(models.AbstractModel):
     """A record that bulk operations work on (a program, a cycle, a batch …).
 
-    For each step ``x`` that :meth:`_bulk_steps` names, the model defines
-
-    ``_bulk_source_x(self, operation) -> SQL``
-        what to work on: one integer column ``key``, one row per unit counted;
-    ``_bulk_chunk_x(self, operation, low, high) -> dict``
-        the work on the keys in ``(low, high]``, in a constant number of statements; returns {outcome: rows};
-    ``_bulk_before_x(self, operation)`` (optional)
-        once, in the transaction that creates the operation: check, reserve, fill ``operation.params``;
-        raising refuses the start;
-    ``_bulk_finish_x(self, operation)`` (optional)
-        each time the operation comes to an end, in its own transaction: look at ``operation.state``, which is
-        ``done``, ``failed`` (it may be resumed or cancelled yet) or ``cancelled``. Must not start another operation.
-
-    All of them run as superuser with the user who started the operation as ``env.uid``, in the operation's company.
-    They may run twice or at the same time as others for other ranges: idempotence is theirs, by constraint.
-
-    What comes before what is declared, not coded: :meth:`_bulk_relies_on` and its companions say which steps have to be
-    whole before a step or a transition, and in which states of the record a step may work. A start asks them by itself;
-    a transition, and an act on single rows that steps move, calls :meth:`_bulk_check` first.
+    What can be done to it are its steps, each a class (:class:`BulkStep`); :meth:`_bulk_start` starts one. The methods
+    below collect what the steps declare. Transitions of the record, and acts on single rows that steps move, are no steps:
+    the model names them in :meth:`_bulk_relies_on` and :meth:`_bulk_acts`, and calls :meth:`_bulk_check` before them.
     """
 
     _name = "g2p.bulk.mixin"
@@ -99,38 +116,58 @@ class BulkMixin(models.AbstractModel):
     # What a target says about itself
 
     @api.model
+    def _bulk_step(self, code):
+        """The step of this model with a code.
+
+        :return: a g2p.bulk.step; None when there is none (any more: a plug-in is gone)
+        """
+        for step in self.env["g2p.bulk.step"]._of(self._name):
+            if step._step == code:
+                return step
+        if hasattr(self, f"_bulk_source_{code}"):
+            return MethodStep(code)
+        return None
+
+    @api.model
+    def _bulk_declared(self, *, transitions=False):
+        """The steps that move rows, in their order; with the transitions when they are asked for too."""
+        return [step for step in self.env["g2p.bulk.step"]._of(self._name) if transitions or step._has_rows]
+
+    @api.model
     def _bulk_steps(self):
-        """{step: label}, extended by each model and plug-in."""
-        return {}
+        """{step: label} of the steps that move rows."""
+        return {step._step: step._label() for step in self._bulk_declared()}
 
     @api.model
     def _bulk_outcomes(self):
-        """{outcome: (label, kind)}, kind one of done, skipped, failed; in the order in which they are shown."""
-        return {
+        """{outcome: (label, kind)} of all steps, kind one of done, skipped, failed; the engine's own come last."""
+        outcomes = {}
+        for step in self._bulk_declared():
+            for outcome, words in step._outcomes().items():
+                outcomes.setdefault(outcome, words)
+        return outcomes | {
             CHANGED: (self.env._("Changed meanwhile"), "skipped"),
             NOT_RUN: (self.env._("Not done, cancelled"), "skipped"),
             MOVED_ON: (self.env._("Not done, the record had moved on"), "failed"),
             ERROR: (self.env._("Stopped by an error"), "failed"),
         }
 
-    @api.model
-    def _bulk_tables(self, step):
-        """The tables whose rows a step makes or moves: PostgreSQL takes their statistics again when it is done."""
-        return []
-
     def _bulk_outcome_action(self, operation, outcome):
         """The window action that lists the rows of ``outcome``, or None: then the count leads to the record."""
         return
 
-    def _bulk_rows(self, operation, outcome):
-        """Which rows have an outcome of an operation that has worked on this record.
+    @api.model
+    def _bulk_tables(self, step):
+        return []
 
-        :return: (model, SQL): a condition over the model's table under the alias ``t``; the model inherits
-            ``g2p.bulk.row.mixin``. From the history of states (``operation._moved_rows``), from what the rows say
-            themselves, or, where nothing tells afterwards, from what the step has noted (``operation._noted_rows``).
-            None: nobody knows.
-        """
+    def _bulk_rows(self, operation, outcome):
         return
+
+    def _bulk_shortfall(self, step, name):
+        return False
+
+    def _refresh_counters(self):
+        """Count the figures that are kept on the records again, from the tables: what a step does when it is over."""
 
     def _bulk_company(self):
         return self.company_id if "company_id" in self._fields else self.env.company
@@ -184,16 +221,15 @@ class BulkMixin(models.AbstractModel):
 
     @api.model
     def _bulk_relies_on(self):
-        """{step, transition or act: the steps that have to be whole before it}, extended by each model and plug-in.
-
-        A step of another record is written ``model:step`` (``model:*``: all of them); :meth:`_bulk_related` says which
-        records those are. Whole: the last operation of the step neither runs, nor waits, nor has failed, nor was cancelled
-        with a rest, and the set adds up (:meth:`_bulk_shortfall`). A step that never ran is whole.
+        """{step, transition or act: the steps that have to be whole before it}. Steps say so themselves
+        (``_relies_on``); transitions and acts are added by the model and by plug-ins.
 
         Whatever is declared, only one step at a time works on a record, and nothing moves the record on while one does,
         or has failed and was neither resumed nor given up (:meth:`_bulk_harmless` names exceptions).
         """
-        return {}
+        return {
+            step._step: step._relies_on for step in self._bulk_declared(transitions=True) if step._relies_on is not None
+        }
 
     @api.model
     def _bulk_acts(self):
@@ -203,24 +239,24 @@ class BulkMixin(models.AbstractModel):
 
     @api.model
     def _bulk_harmless(self):
-        """{step, transition or act: steps that may run at the same time}. Tests with two connections stand behind it. What
-        was interrupted or has failed still stands in the way of what relies on it."""
-        return {}
+        """{step, transition or act: steps that may run at the same time}. What was interrupted or has failed still stands
+        in the way of what relies on it."""
+        return {step._step: step._harmless for step in self._bulk_declared(transitions=True) if step._harmless}
 
     @api.model
     def _bulk_from_states(self):
         """{step: states of the record in which it may work}; a step that is not named works in any."""
-        return {}
+        return {step._step: step._from_states for step in self._bulk_declared() if step._from_states}
 
     @api.model
     def _bulk_completed_by(self):
         """{step: steps that, done later, leave nothing of it to be finished}."""
-        return {}
+        return {step._step: step._completed_by for step in self._bulk_declared() if step._completed_by}
 
     @api.model
     def _bulk_given_up(self):
         """Steps for which *Cancel* is an end: nothing waits for their rest."""
-        return ()
+        return tuple(step._step for step in self._bulk_declared() if step._given_up)
 
     def _bulk_parents(self):
         """The records this one belongs to, outermost first: steps of both are started one after the other."""
@@ -229,11 +265,6 @@ class BulkMixin(models.AbstractModel):
     def _bulk_related(self, model):
         """The ids of the records of another model whose steps this one relies on: a tuple, or a query."""
         return tuple(parent.id for parent in self._bulk_parents() if parent._name == model)
-
-    def _bulk_shortfall(self, step, name):
-        """What is missing in the set that ``step`` leaves behind, before ``name``, in a sentence that says what to do;
-        False when it adds up."""
-        return False
 
     def _bulk_check(self, name):
         """Refuse a transition or an act before its time. Race-safe: until the end of the transaction no step starts on
@@ -303,7 +334,10 @@ class BulkMixin(models.AbstractModel):
         if resumed or act:
             return False
         for step in relied:
-            if ":" not in step and (sentence := self.sudo()._bulk_shortfall(step, name)):  # sudo: as above
+            # sudo: as above
+            record = self.sudo()
+            declared = None if ":" in step else record._bulk_step(step)
+            if declared is not None and (sentence := declared._shortfall(record, name)):
                 return sentence
         return False
 

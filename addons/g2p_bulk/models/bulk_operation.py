@@ -181,7 +181,12 @@ class BulkOperation(models.Model):
     def _outcomes(self, counts=()):
         """{outcome: (label, kind)} of the target's outcomes, the engine's own, and unknown ones found in ``counts``."""
         model = self.env.get(self.res_model)
-        outcomes = dict(model._bulk_outcomes()) if hasattr(model, "_bulk_outcomes") else {}
+        outcomes = {}
+        if hasattr(model, "_bulk_outcomes"):
+            # One word may mean something else in another step.
+            step = model._bulk_step(self.step)
+            own = {} if step is None else step._outcomes()
+            outcomes = own | {code: words for code, words in model._bulk_outcomes().items() if code not in own}
         for outcome in counts:
             outcomes.setdefault(outcome, (outcome.replace("_", " ").capitalize(), "done"))
         return outcomes
@@ -280,7 +285,8 @@ class BulkOperation(models.Model):
         # sudo: which rows an operation counted is its own; who may see them is for the list to say
         operation = self.sudo()
         target = operation._target()
-        return target._bulk_rows(operation.with_env(target.env), outcome)
+        step = target._bulk_step(self.step)
+        return None if step is None else step._rows(target, operation.with_env(target.env), outcome)
 
     def _moved_rows(self, model, *to_states):
         """Over `t`, a table of rows with a state: this operation moved them (to one of these states), says the history.
@@ -370,14 +376,24 @@ class BulkOperation(models.Model):
         env = self.env(user=self.user_id.id, context=context, su=True)
         return env[self.res_model].browse(self.res_id)
 
+    def _step_of(self, target):
+        """The step itself, which knows what to do."""
+        step = target._bulk_step(self.step)
+        if step is not None:
+            return step
+        raise UserError(
+            self.env._(
+                "Nobody knows the step of %(name)s any more: the module it came from was removed.", name=self.name
+            )
+        )
+
     def _prepare(self, mode):
         """Let the target have its say before anything starts, cut the chunks, and decide who runs them."""
         target = self._target()
         operation = self.with_env(target.env)
-        before = getattr(target, f"_bulk_before_{self.step}", None)
-        if before:
-            before(operation)
-        self._plan(getattr(target, f"_bulk_source_{self.step}")(operation))
+        step = self._step_of(target)
+        step._before(target, operation)
+        self._plan(step._source(target, operation))
         self.mode = mode or self._choose_mode(target._bulk_parameter("inline_threshold", 20_000))
         self.state = "running"
         self._send_progress()
@@ -565,13 +581,13 @@ class BulkOperation(models.Model):
             self.state = "failed" if failed else "cancelled" if self._has_moved_on() else "done"
         self.write({"planned": planned, "finished_at": fields.Datetime.now()})
         target = self._target()
+        step = self._step_of(target)
         if planned >= ANALYZE_FROM:
             # The next step must not be planned on what the table looked like before this one.
-            for table in target._bulk_tables(self.step):
+            for table in step._analyzed(target):
                 self.env.cr.execute(SQL("ANALYZE %s", SQL.identifier(table)))
-        finish = getattr(target, f"_bulk_finish_{self.step}", None)
-        if finish:
-            finish(self.with_env(target.env))
+        step._finish(target, self.with_env(target.env))
+        target.env["g2p.bulk.event"]._tell_of_operation(self)
         self._note("ended", self._end_in_words())
         self._send_progress()
         if self.mode == "queue":

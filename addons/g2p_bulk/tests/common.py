@@ -33,58 +33,52 @@ class Shelf(models.Model):
     complaint = fields.Char(help="What the step *Move* has left wrong.")
 
     @api.model
-    def _bulk_steps(self):
-        return super()._bulk_steps() | {"move": "Move", "other": "Other", "undo": "Undo"}
-
-    @api.model
     def _bulk_relies_on(self):
-        return super()._bulk_relies_on() | {"move": (), "other": ("move",), "undo": (), "seal": ("move",), "touch": ()}
+        return super()._bulk_relies_on() | {"seal": ("move",), "touch": ()}
 
     @api.model
     def _bulk_acts(self):
         return (*super()._bulk_acts(), "touch")
-
-    @api.model
-    def _bulk_from_states(self):
-        return super()._bulk_from_states() | {"move": ("open",)}
-
-    @api.model
-    def _bulk_completed_by(self):
-        return super()._bulk_completed_by() | {"move": ("undo",)}
-
-    def _bulk_shortfall(self, step, name):
-        return self.complaint if step == "move" else super()._bulk_shortfall(step, name)
-
-    def _bulk_source_other(self, operation):
-        return SQL("SELECT 1 AS key")
-
-    def _bulk_chunk_other(self, operation, low, high):
-        return {"moved": 1}
-
-    _bulk_source_undo = _bulk_source_other
-    _bulk_chunk_undo = _bulk_chunk_other
 
     def seal(self):
         """A transition."""
         self._bulk_check("seal")
         self.state = "sealed"
 
-    @api.model
-    def _bulk_outcomes(self):
-        return {"moved": ("Moved", "done"), "refused": ("Refused", "skipped")} | super()._bulk_outcomes()
 
-    def _bulk_before_move(self, operation):
+class Move(models.AbstractModel):
+    _name = "g2p.bulk.test.step.move"
+    _inherit = "g2p.bulk.step"
+    _description = "Move"
+    _module = "g2p_bulk"
+
+    _target = "g2p.bulk.test.shelf"
+    _step = "move"
+    _place = 10
+    _from_states = ("open",)
+    _completed_by = ("undo",)
+
+    def _label(self):
+        return "Move"
+
+    def _outcomes(self):
+        return {"moved": ("Moved", "done"), "refused": ("Refused", "skipped")}
+
+    def _shortfall(self, record, name):
+        return record.complaint
+
+    def _before(self, record, operation):
         if Hooks.on_before:
-            Hooks.on_before(self, operation)
+            Hooks.on_before(record, operation)
 
-    def _bulk_source_move(self, operation):
-        return SQL("SELECT key FROM g2p_bulk_test_book WHERE shelf_id = %s AND state = 'draft'", self.id)
+    def _source(self, record, operation):
+        return SQL("SELECT key FROM g2p_bulk_test_book WHERE shelf_id = %s AND state = 'draft'", record.id)
 
-    def _bulk_chunk_move(self, operation, low, high):
+    def _chunk(self, record, operation, low, high):
         if Hooks.on_chunk:
-            Hooks.on_chunk(self, operation, low, high)
+            Hooks.on_chunk(record, operation, low, high)
         book = self.env["g2p.bulk.test.book"]
-        in_range = SQL("t.shelf_id = %s AND t.key > %s AND t.key <= %s", self.id, low, high)
+        in_range = SQL("t.shelf_id = %s AND %s", record.id, self._range("t", "key", low, high))
         counted = {"touched": SQL("t.touched + 1")}
         return {
             "refused": book._transition_where(
@@ -93,10 +87,45 @@ class Shelf(models.Model):
             "moved": book._transition_where(in_range, "moved", None, operation, counted, "draft"),
         }
 
-    def _bulk_finish_move(self, operation):
+    def _finish(self, record, operation):
         if Hooks.on_finish:
-            Hooks.on_finish(self, operation)
-        self.env.cr.execute(SQL("UPDATE g2p_bulk_test_shelf SET finished = finished + 1 WHERE id = %s", self.id))
+            Hooks.on_finish(record, operation)
+        self.env.cr.execute(SQL("UPDATE g2p_bulk_test_shelf SET finished = finished + 1 WHERE id = %s", record.id))
+
+
+class Other(models.AbstractModel):
+    _name = "g2p.bulk.test.step.other"
+    _inherit = "g2p.bulk.step"
+    _description = "Other"
+    _module = "g2p_bulk"
+
+    _target = "g2p.bulk.test.shelf"
+    _step = "other"
+    _place = 20
+    _relies_on = ("move",)
+
+    def _label(self):
+        return "Other"
+
+    def _source(self, record, operation):
+        return SQL("SELECT 1 AS key")
+
+    def _chunk(self, record, operation, low, high):
+        return {"moved": 1}
+
+
+class Undo(models.AbstractModel):
+    _name = "g2p.bulk.test.step.undo"
+    _inherit = "g2p.bulk.test.step.other"
+    _description = "Undo"
+    _module = "g2p_bulk"
+
+    _step = "undo"
+    _place = 30
+    _relies_on = ()
+
+    def _label(self):
+        return "Undo"
 
 
 class Book(models.Model):
@@ -118,6 +147,7 @@ class Book(models.Model):
 
 
 NAMES = ["g2p.bulk.test.shelf", "g2p.bulk.test.book"]
+STEPS = ["g2p.bulk.test.step.move", "g2p.bulk.test.step.other", "g2p.bulk.test.step.undo"]
 
 
 class WorldCase(TransactionCase):
@@ -126,7 +156,7 @@ class WorldCase(TransactionCase):
         super().setUpClass()
         cls.addClassCleanup(Hooks.reset)
         cls.addClassCleanup(cls._forget_models)
-        for model in (Shelf, Book):
+        for model in (Shelf, Move, Other, Undo, Book):
             add_to_registry(cls.registry, model)
         cls.registry._setup_models__(cls.cr, [])
         cls._make_tables()
@@ -137,7 +167,7 @@ class WorldCase(TransactionCase):
 
     @classmethod
     def _forget_models(cls):
-        for name in NAMES:
+        for name in (*NAMES, *reversed(STEPS)):
             del cls.registry[name]
         with cls.registry.cursor() as cr:
             cls.registry._setup_models__(cr)

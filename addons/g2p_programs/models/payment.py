@@ -177,7 +177,12 @@ class Payment(models.Model):
             Domain(
                 "batch_id",
                 "any",
-                ["|", ("name", "=like", f"{number}%"), ("external_batch_ref", "=ilike", f"{number}%")],
+                [
+                    *(["|", ("reference", "=", number)] if number[:1] in ("B", "b") else []),
+                    "|",
+                    ("name", "=like", f"{number}%"),
+                    ("external_batch_ref", "=ilike", f"{number}%"),
+                ],
             ),
             Domain("account_id", "any", [("sanitized_acc_number", "=", account)]),
         ]
@@ -250,11 +255,12 @@ class Payment(models.Model):
     # Sets
 
     @api.model
-    def _send_where(self, payments, operation=None):
+    def _send_where(self, payments, operation=None, also=None):
         """Issued → sent, with their entitlements (sent to the payer) and batches (started), in one statement.
 
         :param SQL payments: one column, ids of payments; those that left already, those whose entitlement is not
             approved (any more), and those that something blocks, stay as they are.
+        :param SQL also: a statement that is part of it, over the payments that leave: `sent`, columns `id` and `batch_id`.
         :return: how many left.
         """
         entitlement = self.env["g2p.entitlement"]
@@ -289,10 +295,13 @@ class Payment(models.Model):
                     UPDATE g2p_payment_batch AS batch
                        SET batch_has_started = TRUE, write_uid = %(uid)s, write_date = %(now)s
                      WHERE batch.id IN (SELECT batch_id FROM sent) AND batch.batch_has_started IS NOT TRUE
+                ), also AS (
+                    %(also)s
                 )
                 SELECT COUNT(*) FROM sent
                 """,
                 payments=payments,
+                also=also or SQL("SELECT 1"),
                 block=self._block_sql(blocks.SEND),
                 uid=self.env.uid,
                 now=self.env.cr.now(),

@@ -1,9 +1,11 @@
+from unittest.mock import patch
+
 import psycopg2
 
 from odoo import fields
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
-from odoo.tools import mute_logger
+from odoo.tools import SQL, mute_logger
 
 from .money import MoneyCase
 
@@ -169,6 +171,46 @@ class TestMoneyPayment(MoneyCase):
         self.assertEqual(self.payments(cycle).mapped("state"), ["sent", "issued", "issued"])
         with self.assertRaises(AccessError):
             first.with_user(self.finance).send_payment()
+
+    def test_every_way_to_send_is_the_payment_managers(self):
+        """A type of manager that queues what leaves sees all of it, whether a batch is sent or the cycle, and only that."""
+        self.payer.batch_tag_ids = self.env["g2p.payment.batch.tag"].create({"name": "Ones", "max_batch_size": 1})
+        cycle = self.validated()
+        cycle.prepare_payment()
+        first, second, third = self.payments(cycle)
+        second.partner_id.disabled = fields.Datetime.now()
+        self.env.cr.execute("CREATE TEMPORARY TABLE queued (id integer, batch_id integer) ON COMMIT DROP")
+
+        def queue(manager, payments, operation=None):
+            return {
+                "sent": self.env["g2p.payment"]._send_where(
+                    payments, operation, also=SQL("INSERT INTO queued SELECT id, batch_id FROM sent")
+                )
+            }
+
+        with patch.object(self.env.registry["g2p.base.program.payment.manager"], "_send", queue):
+            first.batch_id.with_user(self.manager).send_payment()
+            self.assertEqual(
+                self.env.execute_query(SQL("SELECT id, batch_id FROM queued")), [(first.id, first.batch_id.id)]
+            )
+            cycle.send_payment()
+            cycle.send_payment()
+        self.assertEqual(
+            self.env.execute_query(SQL("SELECT id, batch_id FROM queued ORDER BY id")),
+            [(payment.id, payment.batch_id.id) for payment in (first, third)],
+        )
+        self.assertEqual(second.status, "failed")
+
+    def test_nothing_leaves_but_by_the_payment_manager(self):
+        cycle = self.validated()
+        cycle.prepare_payment()
+        with patch.object(
+            self.env.registry["g2p.base.program.payment.manager"], "_send", lambda *args, **kwargs: {"sent": 0}
+        ):
+            cycle.payment_batch_ids.with_user(self.manager).send_payment()
+            cycle.send_payment()
+        self.assertEqual(set(self.payments(cycle).mapped("state")), {"issued"})
+        self.assertFalse(cycle.payment_batch_ids.batch_has_started)
 
     def test_paid_money_is_disbursed_and_the_cycle_is_distributed(self):
         cycle = self.paid_out()

@@ -1,6 +1,9 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
+from odoo.tools.misc import formatLang
+
+from odoo.addons.g2p_bulk.tools.question import question
 
 from ..models.fund import FINANCE
 
@@ -58,6 +61,35 @@ class PaymentMarkWizard(models.TransientModel):
             source = wizard.cycle_id or wizard.batch_id or wizard.payment_ids[:1]
             wizard.currency_id = source.currency_id
 
+    def action_confirm_mark(self):
+        """Button: say how many payments become what, and ask."""
+        self.ensure_one()
+        if self.status == "failed" and not self.reason:
+            raise UserError(self.env._("Say why the payments failed."))
+        left = self._left_count()
+        if left and left == self.open_count:
+            # Nothing becomes final: the form opens in which to ask, or it is said where to.
+            return self.mark()
+        values = {
+            "count": formatLang(self.env, self.open_count - left, digits=0),
+            "amount": formatLang(
+                self.env, self._failing_amount() if left else self.open_amount, currency_obj=self.currency_id
+            ),
+        }
+        if self.status == "paid":
+            message = self.env._("%(count)s payments of %(amount)s are recorded as paid.", **values)
+        else:
+            message = self.env._(
+                "%(count)s payments of %(amount)s are recorded as failed, and can be prepared again.", **values
+            )
+            if left:
+                message += " " + self.env._(
+                    "%s more left, and the payer may pay them: they stay, until you ask and somebody else confirms.",
+                    left,
+                )
+        message += " " + self.env._("A final payment changes only by a correction that somebody else confirms.")
+        return question(self, "mark", self.env._("Mark payments"), message, self.env._("Mark"))
+
     def mark(self):
         """Button: make the payments final. A failed one can be prepared again."""
         self.ensure_one()
@@ -74,7 +106,7 @@ class PaymentMarkWizard(models.TransientModel):
                 self.env["g2p.payment"]._search(self._domain()).subselect(), date
             )
         if self.cycle_id:
-            left = self._left_count() if self.status == "failed" and not self.env.su else 0
+            left = self._left_count()
             if left and left == self.open_count:
                 raise UserError(
                     self.env._(
@@ -133,8 +165,18 @@ class PaymentMarkWizard(models.TransientModel):
         }
 
     def _left_count(self):
+        """How many of them don't fail by one person's word."""
+        if self.status != "failed" or self.env.su:
+            return 0
         payment = self.env["g2p.payment"]
         return payment.search_count(Domain(self._domain()) & payment._left_domain())
+
+    def _failing_amount(self):
+        payment = self.env["g2p.payment"]
+        [[amount]] = payment._read_group(
+            Domain(self._domain()) & ~payment._left_domain(), aggregates=["amount_issued:sum"]
+        )
+        return amount
 
     def _ask_for_correction(self):
         """The form in which to ask that what left fails, with what was said here."""

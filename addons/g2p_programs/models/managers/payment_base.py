@@ -20,8 +20,7 @@ class PaymentManager(models.Model):
 
 
 class BasePaymentManager(models.AbstractModel):
-    """Contract of the kind. A type overrides `_payment_lines` (rarely) and how payments leave: `_send_chunk` when a set
-    can be sent by a statement, `_send_batch` when the outside world is called batch by batch."""
+    """Contract of the kind. A type overrides `_payment_lines` (rarely) and how payments leave, `_send`."""
 
     _name = "g2p.base.program.payment.manager"
     _description = "Payment manager"
@@ -242,15 +241,15 @@ class BasePaymentManager(models.AbstractModel):
 
     # Sending
 
-    def _send_chunk(self, cycle, low, high, operation):
-        """Send the batches of a cycle whose first registrant is in (low, high], and payments without a batch.
+    def _send(self, payments, operation=None):
+        """Send a set of payments. Every way to send comes through here: a cycle's step, a batch, a retry, a schedule.
 
-        :return: {outcome: payments}
+        A type that calls the outside world does not call it here, where a conflict repeats the transaction: it queues what
+        it will send in the statement that moves the payments (`_send_where(…, also=…)`), and is called when that is
+        committed.
+
+        :param SQL payments: one column, ids of payments; of these leave those that `_send_where` lets go.
+        :return: {outcome: payments}; `sent` is one of them.
         """
         self.ensure_one()
-        return {"sent": self.env["g2p.payment"]._send_where(cycle._unsent_payments(low, high), operation)}
-
-    def _send_batch(self, batch):
-        """Send one batch. Returns the number of payments that left."""
-        self.ensure_one()
-        return self.env["g2p.payment"]._send_where(SQL("SELECT id FROM g2p_payment WHERE batch_id = %s", batch.id))
+        return {"sent": self.env["g2p.payment"]._send_where(payments, operation)}
