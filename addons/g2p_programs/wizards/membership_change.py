@@ -10,8 +10,7 @@ from odoo.tools.misc import format_date, formatLang
 
 from odoo.addons.g2p_bulk.models.evidence import OPEN
 
-from ..models.membership_change import KIND_LABELS, KINDS, METHODS
-from ..models.membership_change_effects import LEFT_STATES, UNPAID_STATES
+from ..models.membership_change.kinds import KIND_LABELS, KINDS, LEFT_STATES, METHODS, UNPAID_STATES
 
 
 class MembershipChangeWizard(models.TransientModel):

@@ -1,0 +1,3 @@
+from . import base
+from . import apply
+from . import reverse

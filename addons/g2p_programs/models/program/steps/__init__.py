@@ -1,0 +1,6 @@
+from . import base
+from . import import_eligible
+from . import eligibility
+from . import deduplicate
+from . import auto_enrol
+from . import close
