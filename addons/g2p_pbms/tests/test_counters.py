@@ -198,7 +198,7 @@ class TestCounters(MoneyCase):
         self.assertEqual(cycle.sent_count, 3)
         first, second, third = self.payments(cycle)
         wizard = self.env["g2p.payment.mark.wizard"].with_user(self.finance)
-        wizard.create({"payment_ids": [Command.set(first.ids)], "status": "failed", "reason": "Closed"}).mark()
+        wizard.sudo().create({"payment_ids": [Command.set(first.ids)], "status": "failed", "reason": "Closed"}).mark()
         self.check("mark as failed", cycle)
         self.assertEqual((cycle.failed_count, cycle.unpaid_count), (1, 1))
         lines = [

@@ -127,6 +127,8 @@ class TestOutcomes(LifeCase):
         self.check(record, "reconcile")
         self.check(record, "match")
         cycle.with_user(finance)._mark_payments("failed", "Closed")
+        self.assertIn("left", self.check(cycle, "reconcile"))
+        cycle.sudo()._mark_payments("failed", "Closed")
         self.check(cycle, "reconcile")
 
         change = self.change(self.of(*self.families), "pause")

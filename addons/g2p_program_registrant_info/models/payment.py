@@ -8,7 +8,7 @@ class Payment(models.Model):
     _inherit = "g2p.payment"
 
     @api.model
-    def _finalize(self, source, key, operation=None):
+    def _finalize(self, source, key, operation=None, confirmed=False):
         """Applications whose entitlement is paid are completed. They are found first, by what makes a payment final: the
         source may know nothing of payments that are."""
         self.env["g2p.program.registrant_info"]._complete_where(
@@ -26,4 +26,4 @@ class Payment(models.Model):
             ),
             operation,
         )
-        return super()._finalize(source, key, operation)
+        return super()._finalize(source, key, operation, confirmed)

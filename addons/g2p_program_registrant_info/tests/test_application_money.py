@@ -50,7 +50,9 @@ class TestApplicationMoney(ApplicationCase):
         payments = self.payments(cycle)
         paid, failed = payments[0], payments[1]
         self.env["g2p.payment"].sudo()._finalize_now(SQL("SELECT %s", paid.id), "paid")
-        self.env["g2p.payment"].sudo()._finalize_now(SQL("SELECT %s", failed.id), "failed", "No such account")
+        self.env["g2p.payment"].sudo()._finalize_now(
+            SQL("SELECT %s", failed.id), "failed", "No such account", confirmed=True
+        )
         self.assertEqual(self.states(), ["completed", "inprogress", "inprogress"])
         self.assertEqual(self.history(self.made[self.large])[-1], ("inprogress", "completed", None))
         cycle.with_user(self.finance)._mark_payments("paid")

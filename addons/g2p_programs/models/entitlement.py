@@ -30,7 +30,7 @@ $$;
 
 CREATE OR REPLACE FUNCTION g2p_entitlement_fixed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    RAISE EXCEPTION 'Entitlement %: reference number, and amount after draft, are never changed', OLD.id
+    RAISE EXCEPTION 'Entitlement %: its reference number, and what it is after draft, are never changed', OLD.id
         USING ERRCODE = 'check_violation', TABLE = 'g2p_entitlement', CONSTRAINT = 'g2p_entitlement_fixed';
 END
 $$;
@@ -44,6 +44,36 @@ CREATE OR REPLACE TRIGGER g2p_entitlement_fixed
     )
     EXECUTE FUNCTION g2p_entitlement_fixed();
 
+-- What was sent for approval is what is approved: it becomes no other thing, for no other days.
+CREATE OR REPLACE TRIGGER g2p_entitlement_kind_fixed
+    BEFORE UPDATE OF cycle_id, program_id, benefit_code_id, item_id, currency_id, is_cash_entitlement, valid_from, valid_until
+    ON g2p_entitlement
+    FOR EACH ROW
+    WHEN (
+        OLD.state <> 'draft'
+        AND (OLD.cycle_id, OLD.program_id, OLD.benefit_code_id, OLD.item_id, OLD.currency_id, OLD.is_cash_entitlement)
+            IS DISTINCT FROM
+            (NEW.cycle_id, NEW.program_id, NEW.benefit_code_id, NEW.item_id, NEW.currency_id, NEW.is_cash_entitlement)
+        OR OLD.state = 'pending_validation'
+           AND (OLD.valid_from, OLD.valid_until) IS DISTINCT FROM (NEW.valid_from, NEW.valid_until)
+    )
+    EXECUTE FUNCTION g2p_entitlement_fixed();
+
+-- Nothing joins what was sent for approval.
+CREATE OR REPLACE FUNCTION g2p_entitlement_joins() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM (SELECT DISTINCT cycle_id FROM made WHERE state IN ('draft', 'pending_validation')) AS made
+          JOIN g2p_cycle AS cycle ON cycle.id = made.cycle_id AND cycle.state IN ('to_approve', 'approved')
+    ) THEN
+        RAISE EXCEPTION 'The cycle was sent for approval: no entitlement is added to it'
+            USING ERRCODE = 'check_violation', TABLE = 'g2p_entitlement', CONSTRAINT = 'g2p_entitlement_joins';
+    END IF;
+    RETURN NULL;
+END
+$$;
+CREATE OR REPLACE TRIGGER g2p_entitlement_joins AFTER INSERT ON g2p_entitlement
+    REFERENCING NEW TABLE AS made FOR EACH STATEMENT EXECUTE FUNCTION g2p_entitlement_joins();
 -- Nobody asks for rows by their terms; to sort those of a sample took longer than the statistics of all other columns.
 ALTER TABLE g2p_entitlement ALTER computation SET STATISTICS 0;
 """

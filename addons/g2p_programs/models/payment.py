@@ -36,6 +36,7 @@ class Marked(NamedTuple):
     failed: int
     not_due: int  # said to be paid, but the entitlement ended
     blocked: int  # said to be paid, but it never left, and something stands in the way of paying it
+    left: int  # said to have failed by one person alone, but it left, and the payer may pay it
 
 
 class Payment(models.Model):
@@ -219,13 +220,15 @@ class Payment(models.Model):
     # Buttons
 
     def action_correct(self):
-        """Button: ask to take back that these payments were paid; somebody else confirms it."""
+        """Button: ask to take back that these payments were paid, or to record that what left was not; somebody else
+        confirms it."""
+        kind = {"default_kind": "failed"} if self and self == self.filtered_domain(self._left_domain()) else {}
         return {
             "type": "ir.actions.act_window",
             "name": self.env._("Ask for a correction"),
             "res_model": "g2p.payment.correction",
             "view_mode": "form",
-            "context": {"default_payment_ids": [fields.Command.set(self.ids)]},
+            "context": {**kind, "default_payment_ids": [fields.Command.set(self.ids)]},
         }
 
     def action_mark(self):
@@ -395,7 +398,16 @@ class Payment(models.Model):
         return count
 
     @api.model
-    def _finalize(self, source, key, operation=None):
+    def _left_domain(self):
+        """Payments that a payer may pay: they left, and nobody knows what came of them. What waits at a desk is in the house."""
+        return Domain("state", "=", "sent") & Domain("status", "=", False) & Domain("payout", "!=", "desk")
+
+    def _left_sql(self):
+        """The same, over `payment`."""
+        return SQL("(payment.state = 'sent' AND payment.status IS NULL AND payment.payout IS DISTINCT FROM 'desk')")
+
+    @api.model
+    def _finalize(self, source, key, operation=None, confirmed=False):
         """Payments become final: paid or failed, with their entitlements, in one statement.
 
         A paid entitlement is redeemed, and its money is held under `key`, to be disbursed by settling it; a failed one
@@ -405,6 +417,8 @@ class Payment(models.Model):
             `bank_reference`. Payments that are final already stay as they are, and so are those said to be paid for
             which no money is reserved (their entitlement ended), or which have not left and are blocked. Money that was
             sent, and paid elsewhere, is a fact: it is recorded whatever became of the beneficiary.
+        :param confirmed: the payer's file, or two people, say what came of them. By one person alone, what left does not
+            fail: it would be paid again while the payer pays it.
         :return Marked:
         """
         entitlement = self.env["g2p.entitlement"]
@@ -420,7 +434,8 @@ class Payment(models.Model):
                            t.id AS entitlement_id, t.state AS entitlement_state,
                            t.state IN ('approved', 'trans2FSP') AS due,
                            source.status = 'paid' AND (payment.state = 'issued' OR payment.payout = 'desk')
-                           AND %(block)s IS NOT NULL AS blocked
+                           AND %(block)s IS NOT NULL AS blocked,
+                           source.status = 'failed' AND NOT %(confirmed)s AND %(left)s AS is_left
                       FROM source
                       JOIN g2p_payment AS payment ON payment.id = source.payment_id
                       JOIN g2p_entitlement AS t ON t.id = payment.entitlement_id
@@ -435,7 +450,8 @@ class Payment(models.Model):
                            bank_reference = COALESCE(open.bank_reference, open.known_reference),
                            write_uid = %(uid)s, write_date = %(now)s
                       FROM open
-                     WHERE payment.id = open.id AND (open.due AND NOT open.blocked OR open.status = 'failed')
+                     WHERE payment.id = open.id AND NOT open.is_left
+                       AND (open.due AND NOT open.blocked OR open.status = 'failed')
                  RETURNING payment.id, payment.status, payment.status_reason, open.state AS from_state,
                            open.entitlement_id, open.entitlement_state, open.due
                 ), logged AS (
@@ -459,11 +475,14 @@ class Payment(models.Model):
                 )
                 SELECT COUNT(*) FILTER (WHERE status = 'paid'), COUNT(*) FILTER (WHERE status = 'failed'),
                        (SELECT COUNT(*) FROM open WHERE status = 'paid' AND NOT due),
-                       (SELECT COUNT(*) FROM open WHERE due AND blocked)
+                       (SELECT COUNT(*) FROM open WHERE due AND blocked),
+                       (SELECT COUNT(*) FROM open WHERE is_left)
                   FROM final
                 """,
                 source=source,
                 block=self._block_sql(blocks.PAY),
+                confirmed=confirmed,
+                left=self._left_sql(),
                 uid=self.env.uid,
                 now=self.env.cr.now(),
                 history=self._history_sql(
@@ -492,10 +511,10 @@ class Payment(models.Model):
         return marked
 
     @api.model
-    def _finalize_now(self, payments, status, reason=None, date=None, bank_reference=None):
+    def _finalize_now(self, payments, status, reason=None, date=None, bank_reference=None, confirmed=False):
         """Mark a set of payments, disburse, and refresh the figures of its batches and cycles: all in one transaction.
 
-        :param SQL payments: one column, ids of payments. :return Marked:
+        :param SQL payments: one column, ids of payments. `confirmed`: as for :meth:`_finalize`. :return Marked:
         """
         key = str(uuid.uuid4())
         self.env.flush_all()
@@ -518,6 +537,7 @@ class Payment(models.Model):
                 payments=payments,
             ),
             key,
+            confirmed=confirmed,
         )
         self.env["g2p.fund.hold"]._settle(key, reference=bank_reference or reason)
         self.env["g2p.payment.batch"].browse({batch for _cycle, batch in touched if batch})._refresh_statistics()

@@ -16,8 +16,8 @@ DAYS_TO_PAY_AGAIN = 31
 
 
 class PaymentCorrection(models.Model):
-    """Three kinds: a batch that left is cancelled, because the payer pays nothing of it; payments were recorded as paid
-    wrongly; paid money came back. References, files and amounts stay on record; nothing is deleted."""
+    """Four kinds: a batch that left is cancelled, because the payer pays nothing of it; payments that left were not paid;
+    payments were recorded as paid wrongly; paid money came back. References, files and amounts stay on record; nothing is deleted."""
 
     _name = "g2p.payment.correction"
     _description = "Payment correction"
@@ -38,6 +38,7 @@ class PaymentCorrection(models.Model):
     kind = fields.Selection(
         [
             ("cancel", "Cancel a batch that left"),
+            ("failed", "Left, and was not paid"),
             ("wrong", "Recorded as paid wrongly"),
             ("returned", "Paid, and came back"),
         ],
@@ -173,7 +174,7 @@ class PaymentCorrection(models.Model):
     def _check_request(self):
         """Who may ask for it, and whether there is something to correct."""
         self.ensure_one()
-        roles = (FINANCE, GROUP_MANAGER) if self.kind == "cancel" else (FINANCE,)
+        roles = (FINANCE, GROUP_MANAGER) if self.kind in ("cancel", "failed") else (FINANCE,)
         if not self.env.su and not any(map(self.env.user.has_group, roles)):
             raise AccessError(
                 self.env._(
@@ -205,7 +206,17 @@ class PaymentCorrection(models.Model):
                     most=MAX_PAYMENTS,
                 )
             )
-        if not_paid := self.payment_ids.filtered(lambda payment: payment.status != "paid"):
+        if self.kind == "failed":
+            if not_left := self.payment_ids - self.payment_ids.filtered_domain(self.payment_ids._left_domain()):
+                raise UserError(
+                    self.env._(
+                        "%(count)s of these payments are not on their way to a payer (such as %(name)s): what has not left is "
+                        "marked as failed, and what is final is not changed by this.",
+                        count=len(not_left),
+                        name=not_left[0].display_name,
+                    )
+                )
+        elif not_paid := self.payment_ids.filtered(lambda payment: payment.status != "paid"):
             raise UserError(
                 self.env._(
                     "%(count)s of these payments are not recorded as paid (such as %(name)s), so there is nothing to take back.",
@@ -302,6 +313,8 @@ class PaymentCorrection(models.Model):
         self.ensure_one()
         if self.kind == "cancel":
             self._cancel_batch()
+        elif self.kind == "failed":
+            self._fail(self.payment_ids.ids)
         else:
             self._reverse()
 
@@ -311,8 +324,6 @@ class PaymentCorrection(models.Model):
 
     def _cancel_batch(self):
         """Every payment of the batch that is not final fails; its reference stays, and so does its file."""
-        reason = self._words()
-        payment = self.env["g2p.payment"]
         payments = SQL("SELECT id FROM g2p_payment WHERE batch_id = %s AND status IS NULL", self.batch_id.id)
         # Held before they move: what they are is needed afterwards.
         open_ids = [payment_id for [payment_id] in self.env.execute_query(payments)]
@@ -320,10 +331,24 @@ class PaymentCorrection(models.Model):
             raise UserError(
                 self.env._("Every payment of batch %s is final meanwhile. Nothing was done.", self.batch_id.reference)
             )
-        marked = payment._finalize_now(SQL("SELECT unnest(%s)", open_ids), "failed", reason)
         self.batch_id.write({"cancelled_on": fields.Datetime.now(), "cancelled_by": self.env.uid})
+        self._fail(open_ids)
+        self.batch_id.message_post(body=self._words())
+
+    def _fail(self, payment_ids):
+        """These payments fail, all of them or none; their entitlements wait for another, or end."""
+        reason = self._words()
+        payment = self.env["g2p.payment"]
+        cycles = payment.browse(payment_ids).cycle_id
+        marked = payment._finalize_now(SQL("SELECT unnest(%s)", payment_ids), "failed", reason, confirmed=True)
+        if marked.failed != len(payment_ids):
+            raise UserError(
+                self.env._(
+                    "%s of these payments are final meanwhile. Nothing was done.", len(payment_ids) - marked.failed
+                )
+            )
         entitlements = SQL(
-            "t.id IN (SELECT failed.entitlement_id FROM g2p_payment AS failed WHERE failed.id = ANY(%s))", open_ids
+            "t.id IN (SELECT failed.entitlement_id FROM g2p_payment AS failed WHERE failed.id = ANY(%s))", payment_ids
         )
         if self.afterwards == "cancel":
             key = str(uuid.uuid4())
@@ -331,8 +356,7 @@ class PaymentCorrection(models.Model):
             self.env["g2p.fund.hold"]._settle(key, reference=self.name)
         else:
             self._keep_valid(entitlements)
-        self._finish(self.batch_id.cycle_id, marked.failed)
-        self.batch_id.message_post(body=reason)
+        self._finish(cycles, marked.failed)
 
     def _reverse(self):
         """Payments recorded as paid become failed, their entitlements approved again or cancelled, and their money goes

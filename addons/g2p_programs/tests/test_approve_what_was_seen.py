@@ -1,9 +1,14 @@
 """An approver approves what they were shown, and nothing else that took its place since."""
 
+import ast
+import pathlib
+
+import psycopg2
 from lxml import etree
 
 from odoo.exceptions import UserError
 from odoo.tests import Form, tagged
+from odoo.tools import SQL, mute_logger
 
 from .money import MoneyCase
 
@@ -73,6 +78,93 @@ class TestApproveWhatWasSeen(MoneyCase):
         self.exchange(cycle)
         cycle.with_user(self.approver).approve()
         self.assertEqual(cycle.state, "approved")
+
+    def test_what_was_sent_is_what_a_script_approves(self):
+        """Nothing that waits becomes something else, and nothing joins it, by any way: so the last submission is known."""
+        cycle = self.submitted()
+        currency = (
+            self.env["res.currency"]
+            .with_context(active_test=False)
+            .search([("id", "!=", cycle.currency_id.id)], limit=1)
+        )
+        first = self.entitlements(cycle)[0]
+        code = self.env["g2p.benefit.codes"].create(
+            {"benefit_mnemonic": "X-SEEN", "benefit_description": "Other", "measurement_unit": "KGM"}
+        )
+        for approved in (False, True):
+            if approved:
+                cycle.with_user(self.approver).approve()
+            for column, value in (
+                ("initial_amount", first.initial_amount + 1),
+                ("transfer_fee", 1),
+                ("benefit_code_id", code.id),
+                ("item_id", 7),
+                ("currency_id", currency.id),
+                ("is_cash_entitlement", False),
+                ("valid_from", "2001-01-01"),
+                ("valid_until", "2199-01-01"),
+            ):
+                with (
+                    self.subTest(column, approved=approved),
+                    self.assertRaises(psycopg2.errors.CheckViolation),
+                    mute_logger("odoo.sql_db"),
+                    self.cr.savepoint(),
+                ):
+                    self.cr.execute(
+                        SQL("UPDATE g2p_entitlement SET %s = %s WHERE id = %s", SQL.identifier(column), value, first.id)
+                    )
+            for state in ("draft", "pending_validation"):
+                with (
+                    self.subTest(state, approved=approved),
+                    self.assertRaises(psycopg2.errors.CheckViolation),
+                    mute_logger("odoo.sql_db"),
+                    self.cr.savepoint(),
+                ):
+                    self.cr.execute(
+                        """
+                        INSERT INTO g2p_entitlement
+                               (partner_id, cycle_id, program_id, item_id, code, state, is_cash_entitlement, currency_id,
+                                initial_amount, transfer_fee, valid_from, valid_until)
+                        SELECT partner_id, cycle_id, program_id, 99, gen_random_uuid(), %s, TRUE, currency_id, 10, 0,
+                               valid_from, valid_until
+                          FROM g2p_entitlement WHERE id = %s
+                        """,
+                        [state, first.id],
+                    )
+        cycle.with_user(self.finance).validate_entitlement()
+        self.assertEqual(set(self.entitlements(cycle).mapped("state")), {"approved"})
+
+    def test_what_repair_sends_has_to_be_looked_at(self):
+        cycle = self.submitted()
+        mine = cycle.with_user(self.approver)
+        asked = self.question(mine, "approve", mine.submission)
+        # As in a database of before: a draft that was left behind.
+        self.cr.execute("UPDATE g2p_entitlement SET state = 'draft' WHERE id = %s", [self.entitlements(cycle)[0].id])
+        self.env.invalidate_all()
+        cycle._refresh_counters()
+        mender = self.users["manager"].copy({"login": "mender", "name": "Mender"})
+        cycle.with_user(mender).action_repair()
+        self.assertEqual(cycle.submission, 2)
+        self.assertIn(mender, cycle.author_ids.user_id)
+        with self.assertRaisesRegex(UserError, "look at it again"):
+            mine.with_context(**asked).approve()
+        mine.approve()
+
+    def test_only_two_steps_send_for_approval(self):
+        """Each of them raises the number: the next that moves drafts to those that wait has to, too."""
+        found = set()
+        for folder in pathlib.Path(__file__).parents[2].glob("g2p_*"):
+            for file in (
+                *folder.glob("models/**/*.py"),
+                *folder.glob("wizards/**/*.py"),
+                *folder.glob("tools/**/*.py"),
+            ):
+                for call in ast.walk(ast.parse(file.read_text())):
+                    if isinstance(call, ast.Call) and getattr(call.func, "attr", "").startswith("_transition"):
+                        given = [ast.unparse(argument) for argument in call.args]
+                        if "'pending_validation'" in given:
+                            found.add(f"{folder.name}/{file.stem}")
+        self.assertEqual(found, {"g2p_programs/submit"}, "repair moves what it looks up, see _repaired_states")
 
     def test_entitlements_too(self):
         cycle = self.submitted()

@@ -100,7 +100,10 @@ class TestBatchExport(BatchCase):
 
     def test_what_is_final_or_has_not_left_is_not_in_the_file(self):
         self.env["g2p.payment"]._finalize_now(
-            self.env["g2p.payment"]._search([("id", "=", self.large_payment.id)]).select(), "failed", "Closed"
+            self.env["g2p.payment"]._search([("id", "=", self.large_payment.id)]).select(),
+            "failed",
+            "Closed",
+            confirmed=True,
         )
         self.assertEqual([row[0] for row in self.rows()[1:]], [self.small_payment.name, self.empty_payment.name])
         self.cycle.prepare_payment()
@@ -124,7 +127,10 @@ class TestBatchExport(BatchCase):
         self.large.name = "Renamed"
         self.large.bank_ids[0].acc_number = "OTHER"
         self.env["g2p.payment"]._finalize_now(
-            self.env["g2p.payment"]._search([("id", "=", self.large_payment.id)]).select(), "failed", "Closed"
+            self.env["g2p.payment"]._search([("id", "=", self.large_payment.id)]).select(),
+            "failed",
+            "Closed",
+            confirmed=True,
         )
         finance = batch.with_user(self.finance)
         finance.action_export()

@@ -24,7 +24,8 @@ class TestPaymentCorrections(MoneyCase):
         cls.batch = cls.cycle.payment_batch_ids
 
     def mark(self, payments=None, status="paid", **values):
-        self.env["g2p.payment.mark.wizard"].with_user(self.finance).create(
+        wizard = self.env["g2p.payment.mark.wizard"].with_user(self.finance).sudo(status == "failed")
+        wizard.create(
             {"payment_ids": [(6, 0, (payments or self.payments(self.cycle)).ids)], "status": status, **values}
         ).mark()
 
@@ -80,6 +81,96 @@ class TestPaymentCorrections(MoneyCase):
         self.assertEqual(correction.payments_count, 2)
         correction.with_user(self.second).confirm()
         self.assertEqual((self.large_payment().status, self.figures()), ("paid", (1000, 220, 160)))
+
+    # What left does not fail by one person's word
+
+    def mark_wizard(self, **values):
+        return (
+            self.env["g2p.payment.mark.wizard"]
+            .with_user(self.finance)
+            .create({"status": "failed", "reason": "Closed", "bank_reference": "Letter 7", **values})
+        )
+
+    def asked(self, action):
+        """The correction that the form of this action asks for, as finance saves it."""
+        self.assertEqual(action["res_model"], "g2p.payment.correction")
+        values = {key.removeprefix("default_"): value for key, value in action["context"].items()}
+        fate = {"file_fate": "stopped"} if values.get("kind") == "cancel" else {}
+        return self.env["g2p.payment.correction"].with_user(self.finance).create(values | fate)
+
+    def test_one_person_fails_nothing_that_left(self):
+        payments = self.payments(self.cycle)
+        ids = [(6, 0, payments.ids)]
+        for exported in (False, True):
+            if exported:
+                self.batch.with_user(self.manager).action_export()
+            for scope in (
+                {"payment_ids": ids},
+                {"batch_id": self.batch.id},
+                {"payment_ids": [(6, 0, payments[0].ids)]},
+            ):
+                action = self.mark_wizard(**scope).mark()
+                self.assertEqual(action["res_model"], "g2p.payment.correction")
+            with self.assertRaisesRegex(UserError, "3 payments left.*Somebody else of finance"):
+                self.mark_wizard(cycle_id=self.cycle.id).mark()
+            self.cycle.with_user(self.finance)._mark_payments("failed", "Closed")
+            self.assertEqual(self.counts(self.cycle, "reconcile"), {"left": 3})
+            self.assertEqual(set(payments.mapped("status")), {False})
+            self.assertEqual(set(self.entitlements(self.cycle).mapped("state")), {"trans2FSP"})
+        self.cycle.prepare_payment()
+        self.assertEqual(self.payments(self.cycle), payments)
+
+    def test_a_payment_that_left_fails_by_two_people(self):
+        payment = self.large_payment()
+        correction = self.asked(self.mark_wizard(payment_ids=[(6, 0, payment.ids)]).mark())
+        self.assertEqual((correction.kind, correction.reason, correction.evidence), ("failed", "Closed", "Letter 7"))
+        self.assertEqual((correction.payments_count, payment.status), (1, False))
+        with self.assertRaisesRegex(AccessError, "somebody else has to confirm"):
+            correction.with_user(self.finance).confirm()
+        with self.assertRaises(AccessError):
+            correction.with_user(self.manager).confirm()
+        with self.assertRaisesRegex(UserError, "already: confirm or refuse"):
+            self.ask(self.manager, kind="failed", payment_ids=[(6, 0, payment.ids)])
+        correction.with_user(self.second).confirm()
+        self.assertEqual((payment.status, payment.entitlement_id.state), ("failed", "approved"))
+        self.assertIn("Letter 7", payment.status_reason)
+        self.assertEqual((self.figures(), correction.moved_count), ((1000, 380, 0), 1))
+        self.cycle.prepare_payment()
+        self.assertEqual(len(self.large_payment()), 2)
+
+    def test_a_batch_that_is_said_to_have_failed_is_cancelled_by_two_people(self):
+        correction = self.asked(self.mark_wizard(batch_id=self.batch.id).mark())
+        self.assertEqual((correction.kind, correction.batch_id, correction.payments_count), ("cancel", self.batch, 3))
+        correction.with_user(self.second).confirm()
+        self.assertEqual(set(self.payments(self.cycle).mapped("status")), {"failed"})
+
+    def test_what_is_final_meanwhile_does_not_fail(self):
+        payments = self.payments(self.cycle)
+        correction = self.ask(kind="failed", payment_ids=[(6, 0, payments.ids)], afterwards="cancel")
+        self.mark(self.large_payment())
+        with self.assertRaisesRegex(UserError, "1 of these payments are final meanwhile"), self.cr.savepoint():
+            correction.with_user(self.second).confirm()
+        self.assertEqual((payments - self.large_payment()).mapped("status"), [False, False])
+        others = payments - self.large_payment()
+        correction.with_user(self.second).refuse()
+        self.ask(self.manager, kind="failed", payment_ids=[(6, 0, others.ids)], afterwards="cancel").with_user(
+            self.second
+        ).confirm()
+        self.assertEqual(set(others.entitlement_id.mapped("state")), {"cancelled"})
+        self.assertEqual(self.figures(), (1000, 0, 160))
+
+    def test_what_has_not_left_fails_by_one_person_and_is_not_corrected(self):
+        cycle = self.approved_cycle()
+        cycle.with_user(self.finance).validate_entitlement()
+        cycle.prepare_payment()
+        payment = self.payments(cycle)
+        with self.assertRaisesRegex(UserError, "not on their way to a payer"):
+            self.ask(kind="failed", payment_ids=[(6, 0, payment.ids)])
+        both = payment + self.large_payment()
+        action = self.mark_wizard(payment_ids=[(6, 0, both.ids)]).mark()
+        self.assertRegex(action["params"]["message"], "^3 payments were marked. 1 left")
+        self.assertEqual((set(payment.mapped("status")), self.large_payment().status), ({"failed"}, False))
+        self.assertEqual(self.asked(action["params"]["next"]).payment_ids, self.large_payment())
 
     def test_one_asks_another_confirms(self):
         for role in ("registrar", "support", "auditor", "validator", "approver"):
@@ -304,7 +395,7 @@ class TestPaymentCorrections(MoneyCase):
         record = self.file(self.line(large, "failed"))
         self.assertEqual((record.matched_count, record.contradiction_count), (0, 1))
         arch = etree.fromstring(record.get_view(view_type="form")["arch"])
-        (button,) = arch.iterfind(".//button[@name='action_apply']")
+        (button,) = arch.iterfind(".//button[@name='action_confirm_apply']")
         shown = {"state": "checked", "matched_count": 0, "contradiction_count": 1}
         self.assertFalse(safe_eval(button.get("invisible"), shown))
         self.assertTrue(safe_eval(button.get("invisible"), shown | {"contradiction_count": 0}))

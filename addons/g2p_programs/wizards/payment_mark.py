@@ -1,5 +1,6 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
+from odoo.fields import Domain
 from odoo.tools.misc import formatLang
 
 from odoo.addons.g2p_bulk.tools.question import question
@@ -65,9 +66,15 @@ class PaymentMarkWizard(models.TransientModel):
         self.ensure_one()
         if self.status == "failed" and not self.reason:
             raise UserError(self.env._("Say why the payments failed."))
+        left = self._left_count()
+        if left and left == self.open_count:
+            # Nothing becomes final: the form opens in which to ask, or it is said where to.
+            return self.mark()
         values = {
-            "count": formatLang(self.env, self.open_count, digits=0),
-            "amount": formatLang(self.env, self.open_amount, currency_obj=self.currency_id),
+            "count": formatLang(self.env, self.open_count - left, digits=0),
+            "amount": formatLang(
+                self.env, self._failing_amount() if left else self.open_amount, currency_obj=self.currency_id
+            ),
         }
         if self.status == "paid":
             message = self.env._("%(count)s payments of %(amount)s are recorded as paid.", **values)
@@ -75,6 +82,11 @@ class PaymentMarkWizard(models.TransientModel):
             message = self.env._(
                 "%(count)s payments of %(amount)s are recorded as failed, and can be prepared again.", **values
             )
+            if left:
+                message += " " + self.env._(
+                    "%s more left, and the payer may pay them: they stay, until you ask and somebody else confirms.",
+                    left,
+                )
         message += " " + self.env._("A final payment changes only by a correction that somebody else confirms.")
         return question(self, "mark", self.env._("Mark payments"), message, self.env._("Mark"))
 
@@ -94,6 +106,15 @@ class PaymentMarkWizard(models.TransientModel):
                 self.env["g2p.payment"]._search(self._domain()).subselect(), date
             )
         if self.cycle_id:
+            left = self._left_count()
+            if left and left == self.open_count:
+                raise UserError(
+                    self.env._(
+                        "%s payments left, and the payer may pay them: ask to cancel their batches, or for a correction of the "
+                        "payments. Somebody else of finance confirms.",
+                        left,
+                    )
+                )
             return self.cycle_id._mark_payments(self.status, self.reason, date, self.bank_reference)
         payment = self.env["g2p.payment"]
         if self.batch_id:
@@ -103,7 +124,9 @@ class PaymentMarkWizard(models.TransientModel):
         # sudo: the role was checked above, and the set is what the user may see
         paying = self.status == "paid"
         blocked = payment.sudo()._blocked_text(payments) if paying else False
-        marked = payment.sudo()._finalize_now(payments, self.status, self.reason, date, self.bank_reference)
+        marked = payment.sudo()._finalize_now(
+            payments, self.status, self.reason, date, self.bank_reference, self.env.su
+        )
         count = marked.paid + marked.failed
         messages = [self.env._("%s payments were marked.", count)]
         if marked.blocked:
@@ -117,20 +140,53 @@ class PaymentMarkWizard(models.TransientModel):
         if marked.not_due:
             messages.append(
                 self.env._(
-                    "%s were not: their entitlements are not approved any more. Mark these as failed.", marked.not_due
+                    "%s were not: their entitlements are not approved any more. Mark these as failed, or ask for a correction.",
+                    marked.not_due,
                 )
             )
-        if not count:
+        if marked.left:
+            if not count:
+                return self._ask_for_correction()
+            messages.append(
+                self.env._(
+                    "%s left, and the payer may pay them: ask, and somebody else of finance confirms.", marked.left
+                )
+            )
+        elif not count:
             raise UserError(" ".join(messages[1:]) or self._final_already_text())
         return {
             "type": "ir.actions.client",
             "tag": "display_notification",
             "params": {
-                "type": "warning" if marked.blocked or marked.not_due else "success",
+                "type": "warning" if marked.blocked or marked.not_due or marked.left else "success",
                 "message": " ".join(messages),
-                "next": {"type": "ir.actions.act_window_close"},
+                "next": self._ask_for_correction() if marked.left else {"type": "ir.actions.act_window_close"},
             },
         }
+
+    def _left_count(self):
+        """How many of them don't fail by one person's word."""
+        if self.status != "failed" or self.env.su:
+            return 0
+        payment = self.env["g2p.payment"]
+        return payment.search_count(Domain(self._domain()) & payment._left_domain())
+
+    def _failing_amount(self):
+        payment = self.env["g2p.payment"]
+        [[amount]] = payment._read_group(
+            Domain(self._domain()) & ~payment._left_domain(), aggregates=["amount_issued:sum"]
+        )
+        return amount
+
+    def _ask_for_correction(self):
+        """The form in which to ask that what left fails, with what was said here."""
+        if self.batch_id:
+            action = self.batch_id.action_cancel()
+        else:
+            payment = self.env["g2p.payment"]
+            action = payment.search(Domain(self._domain()) & payment._left_domain()).action_correct()
+        said = {"default_reason": self.reason, "default_evidence": self.bank_reference}
+        return {**action, "views": [(False, "form")], "context": {**action["context"], **said}}
 
     def _final_already_text(self):
         return self.env._(

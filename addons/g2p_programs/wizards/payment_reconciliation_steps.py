@@ -343,6 +343,8 @@ class PaymentReconciliation(models.Model):
             ),
             f"operation-{operation.id}",
             operation,
+            # The payer's own file says so, and stays.
+            confirmed=True,
         )
         self._mark_unapplied(matched, operation)
         return marked._asdict()

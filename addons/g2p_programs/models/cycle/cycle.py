@@ -455,9 +455,9 @@ class Cycle(models.Model):
         return False
 
     def _check_submission(self):
-        """Refuse to approve something else than was seen. What was sent for approval is not edited any more: whoever takes
-        it back to edit it has to send it again, which raises its number. Screens hand over the number that they showed;
-        scripts that read the cycle and approve it in one go need not.
+        """Refuse to approve something else than was seen. What was sent for approval is not edited any more, and nothing
+        joins it (triggers of the entitlement): whoever takes it back to edit it has to send it again, which raises its number.
+        Screens hand over the number that they showed; scripts that name none approve what was sent last.
 
         Asked when the row is locked, see `_bulk_gate`."""
         self.ensure_one()
@@ -630,6 +630,8 @@ class Cycle(models.Model):
                 "reason": reason or None,
                 "date": fields.Datetime.to_string(date) if date else None,
                 "bank_reference": bank_reference or None,
+                # Scheduled work and the product itself; a person alone says of nothing that left that it failed.
+                "confirmed": self.env.su,
             },
         )._notification()
 
@@ -649,11 +651,15 @@ class Cycle(models.Model):
         ):
             raise UserError(self.env._("%s has no entitlements yet: prepare them first.", self.name))
         self._bulk_check("to_approve")
-        # sudo: role, access and state were checked above; `submitted_by` is protected
-        self.sudo().write({"submitted_by": self.env.uid, "submission": self.submission + 1})
-        self.env["g2p.cycle.author"].sudo()._add(self, self.env.user, "submitted")
+        self._note_submission()
         self._transition("to_approve")
         return self._bulk_start("submit")._notification()
+
+    def _note_submission(self):
+        """Another set waits for approval from here on: who sent it, and its number."""
+        # sudo: role, access and state were checked by who asks; `submitted_by` is protected
+        self.sudo().write({"submitted_by": self.env.uid, "submission": self.submission + 1})
+        self.env["g2p.cycle.author"].sudo()._add(self, self.env.user, "submitted")
 
     def reset_draft(self):
         """to_approve → draft. Pending entitlements become drafts again."""

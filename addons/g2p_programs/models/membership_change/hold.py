@@ -51,9 +51,9 @@ class Cycle(models.Model):
 class Payment(models.Model):
     _inherit = "g2p.payment"
 
-    def _finalize(self, source, key, operation=None):
+    def _finalize(self, source, key, operation=None, confirmed=False):
         """Where a payment comes back unpaid whose member has left meanwhile, the entitlement is cancelled at once."""
-        result = super()._finalize(source, key, operation)
+        result = super()._finalize(source, key, operation, confirmed)
         self.env["g2p.entitlement"]._leave_where(
             SQL(
                 """

@@ -36,12 +36,18 @@ class Reconcile(models.AbstractModel):
             "failed": (_("Marked as failed"), "done"),
             "blocked": (_("Never left, and held back"), "failed"),
             "not_due": (_("Entitlement not approved any more"), "failed"),
+            "left": (_("Left: two people say that it failed"), "failed"),
         }
 
     def _rows(self, cycle, operation, outcome):
         payment = "g2p.payment"
         if outcome in ("paid", "failed"):
             return payment, SQL("t.status = %s AND %s", outcome, operation._moved_rows(payment, "reconciled"))
+        if outcome == "left":
+            return payment, SQL(
+                "%s AND t.status IS NULL AND t.state = 'sent' AND t.payout IS DISTINCT FROM 'desk'",
+                self._mine(cycle, operation, outcome),
+            )
         if outcome in ("not_due", "blocked"):
             return payment, SQL(
                 """
@@ -79,6 +85,7 @@ class Reconcile(models.AbstractModel):
             ),
             cycle._hold_key(operation),
             operation,
+            confirmed=bool(params.get("confirmed")),
         )
         return marked._asdict()
 

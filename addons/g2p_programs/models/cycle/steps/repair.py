@@ -126,6 +126,8 @@ class Repair(models.AbstractModel):
         elif cycle.state == "distributed" and (found["drafts"] or found["undecided"]):
             cycle._transition("approved", reason)
         cycle.invalidate_recordset(["state"])
+        if cycle.state in ("to_approve", "approved") and found["drafts"]:
+            cycle.with_user(operation.user_id)._note_submission()
         operation.params = {"state": cycle.state}
 
     def _source(self, cycle, operation):
