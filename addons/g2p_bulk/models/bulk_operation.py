@@ -1,5 +1,6 @@
 import logging
 from collections import defaultdict
+from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import timedelta
 
 from psycopg2.errors import DeadlockDetected, DiskFull, InternalError_, LockNotAvailable
@@ -447,7 +448,9 @@ class BulkOperation(models.Model):
         with self._at_work():
             while self._run_chunk():
                 pass
-            self._finish_if_complete()
+            ended = self._finish_if_complete()
+        if ended:
+            self._go_on()
 
     def _run_chunk(self, chunk_id=None):
         """Run one chunk in its own transaction: the given one, or the next that nobody has taken.
@@ -456,26 +459,51 @@ class BulkOperation(models.Model):
         in the chunk, whose work is rolled back, and the other chunks go on.
         """
         taken = chunk_id
+        model = self.env.get(self.res_model)
+        step = None if model is None else model._bulk_step(self.step)
+        fetches = step is not None and step._fetches
+        if fetches and not taken:
+            taken = self.chunk_ids._next(self).id
+            if not taken:
+                return False
+        fetched = None
 
         def work(attempt):
             nonlocal taken
             chunk = self.chunk_ids._claim(self.id, taken)
             if chunk:
                 taken = chunk.id
-                chunk._execute(attempt)
+                chunk._execute(attempt, fetched)
             return bool(chunk)
 
         def on_conflict(attempt, conflict):
             self._note_conflict(attempt, conflict, self.env["g2p.bulk.chunk"].browse(taken))
 
         try:
-            return retrying(self.env, work, on_conflict, self._turn_key())
+            with self._fetched() if fetches else nullcontext() as fetched:
+                return retrying(self.env, work, on_conflict, self._turn_key())
         except Exception as error:
             if self.env.cr.closed or self.env.cr.connection.closed or not taken:
                 raise
             self._log_error("Chunk %s of bulk operation %s failed", taken, self.id, error=error)
             self._record_failure(taken, self._readable(error))
             return True
+
+    @contextmanager
+    def _fetched(self):
+        """What the step gets ready before its chunk; an error leaves no transaction open."""
+        with ExitStack() as stack:
+            with own_transaction(self.env):
+                target = self._target()
+                fetched = stack.enter_context(self._step_of(target)._fetch(target, self.with_env(target.env)))
+            yield fetched
+
+    def _go_on(self):
+        """What follows by itself on the end of this operation."""
+        self.invalidate_recordset()
+        if self.state == "done":
+            target = self._target()
+            self._step_of(target)._then(target, self.with_env(target.env))
 
     def _log_error(self, *message, error):
         # A refusal that a person can read is no fault of the program.

@@ -37,7 +37,7 @@ class Cycle(models.Model):
         return {
             **super()._bulk_relies_on(),
             "copy": (*(f"g2p.program:{step}" for step in members), *changes),
-            "verify": ("copy", *changes),
+            "verify": ("copy", "g2p.program:load_list", *changes),
         }
 
     @api.model

@@ -73,9 +73,9 @@ class Program(models.Model):
         members = ("import_eligible", "enroll", "verify", "deduplicate", "auto_enrol", *changes)
         return {
             **super()._bulk_relies_on(),
-            "import_eligible": (),
-            "enroll": ("import_eligible", "deduplicate", *changes),
-            "verify": ("import_eligible", "deduplicate", *changes),
+            "import_eligible": ("load_list",),
+            "enroll": ("import_eligible", "deduplicate", "load_list", *changes),
+            "verify": ("import_eligible", "deduplicate", "load_list", *changes),
             "action_activate": (),
             "create_new_cycle": members,
             "end_program": (*members, "g2p.cycle:*"),

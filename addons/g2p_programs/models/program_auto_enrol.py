@@ -96,7 +96,7 @@ class Program(models.Model):
 
     @api.model
     def _bulk_relies_on(self):
-        return {**super()._bulk_relies_on(), "auto_enrol": ()}
+        return {**super()._bulk_relies_on(), "auto_enrol": ("load_list",)}
 
     @api.model
     def _bulk_from_states(self):
