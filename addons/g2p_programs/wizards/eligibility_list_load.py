@@ -6,7 +6,7 @@ from odoo.exceptions import UserError
 
 from odoo.addons.g2p_bulk.tools import table_file
 
-from ..models.constants import GROUP_MANAGER
+from ..tools.constants import GROUP_MANAGER
 
 
 class EligibilityListLoad(models.TransientModel):
