@@ -19,7 +19,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 # Those that take longest; the others go by their size.
-LONG_FIRST = ("tests/faults", "addons/g2p_programs/tests", "tests/browser", "addons/g2p_pbms/tests")
+LONG_FIRST = (
+    "tests/faults",
+    "addons/g2p_programs/tests",
+    "tests/browser",
+    "addons/g2p_pbms/tests",
+    "tests/test_upgrade.py",
+)
 # Those that read plans of queries: by themselves, on indexes that no other test has bloated with rows it took back.
 ALONE = ("addons/g2p_pbms/tests/test_plans.py",)
 SLOWEST = 10

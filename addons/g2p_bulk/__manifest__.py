@@ -2,7 +2,7 @@
     "name": "G2P Bulk Operations",
     "summary": "Set-based operations on millions of rows: chunks, progress, cancel, resume, state history",
     "description": "Set-based operations on millions of rows: chunks, progress, cancel, resume, state history.",
-    "version": "19.0.1.0.0",
+    "version": "19.0.3.0.0",
     "category": "G2P PBMS",
     "license": "LGPL-3",
     "author": "G2P PBMS contributors",

@@ -96,7 +96,7 @@ class Pipeline:
         self.cr.commit()
 
     def cash_manager(self):
-        """From now on: 50, 15 more in the west, and twice a number of the registrant, up to 5."""
+        """From now on: 50, 15 more in the west, and twice a number of the registrant, up to 5; nothing for what isn't known."""
         number = "z_ind_grp_num_individuals" if self.target == "group" else "income"
         self.program.with_env(self.env).entitlement_managers.unlink()
         self.env["g2p.program.entitlement.manager.cash"].create(
@@ -106,12 +106,20 @@ class Pipeline:
                 "transfer_fee_pct": self.fee,
                 "entitlement_item_ids": [
                     Command.create({"name": "Base", "amount": 50}),
-                    Command.create({"name": "West", "amount": 15, "condition": '[("area_id.code", "=like", "DM-1%")]'}),
+                    Command.create(
+                        {
+                            "name": "West",
+                            "amount": 15,
+                            "condition": '[("area_id.code", "=like", "DM-1%")]',
+                            "if_missing": "nothing",
+                        }
+                    ),
                     Command.create(
                         {
                             "name": "By number",
                             "amount": 2,
                             "max_multiplier": 5,
+                            "if_missing": "nothing",
                             "multiplier_field": self.env["ir.model.fields"]._get("res.partner", number).id,
                         }
                     ),

@@ -6,6 +6,9 @@ from odoo.exceptions import UserError
 from ..tools.question import question
 from .bulk_operation import OPEN_STATES
 
+# Steps from this place on end the record: their buttons come last.
+LAST_PLACES = 900
+
 
 class BulkPipeline(models.AbstractModel):
     """A record that is brought from step to step on its form: a button for each, the next one coloured; a question with
@@ -91,17 +94,22 @@ class BulkPipeline(models.AbstractModel):
         return arch, view
 
     def _put_buttons(self, header):
-        """The steps, each twice: coloured and first when it is next, plain and last else."""
+        """The steps, each twice: coloured and first when it is next; plain else, before the plain buttons of the form, those
+        that end the record after them."""
         steps = self._steps_on_screen()
         for position, step in enumerate(steps):
             header.insert(position, self._button_of(step, is_next=True))
+        plain = next(
+            (node for node in header.iterchildren("button") if "btn-primary" not in node.get("class", "")), None
+        )
         status = next(header.iterchildren("field"), None)
         for step in steps:
             button = self._button_of(step, is_next=False)
-            if status is None:
+            follower = plain if plain is not None and step._place < LAST_PLACES else status
+            if follower is None:
                 header.append(button)
             else:
-                status.addprevious(button)
+                follower.addprevious(button)
 
     def _button_of(self, step, *, is_next):
         name = step._screen_name()

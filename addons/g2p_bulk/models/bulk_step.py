@@ -23,7 +23,7 @@ class BulkStep(models.AbstractModel):
     _target = None
     #: the code of the step in operations; a class without one is a base for steps
     _step = None
-    #: where it stands in the order of the steps of its target
+    #: where it stands in the order of the steps of its target; from 900 on, its button comes last
     _place = 100
     #: whether it moves rows; without, it is a transition of the record alone and has no operation
     _has_rows = True

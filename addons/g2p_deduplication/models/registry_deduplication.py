@@ -2,7 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 
-from odoo.addons.g2p_programs.models.program_deduplication import ONE_CHUNK
+from odoo.addons.g2p_programs.models.program.program import ONE_CHUNK
 
 GROUP_ADMIN = "g2p_registry_base.group_g2p_admin"
 GROUP_REGISTRAR = "g2p_registry_base.group_g2p_registrar"

@@ -78,7 +78,7 @@ class ProgramCreateWizardCashItem(models.TransientModel):
         domain="[('benefit_type', 'in', ('CASH_DIGITAL', 'CASH_PHYSICAL')), ('measurement_unit', '=', currency_name)]",
         help="What has a code of its own is an entitlement of its own. Empty: the benefit code of the program.",
     )
-    currency_name = fields.Char(related="currency_id.name")
+    currency_name = fields.Char(related="currency_id.name", string="Currency code")
     condition = fields.Char("Who gets it", default="[]")
     multiplier = fields.Selection(selection="_selection_figure", string="Multiplied by")
     max_multiplier = fields.Integer("Maximum of the number")

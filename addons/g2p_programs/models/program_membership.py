@@ -1,5 +1,8 @@
+from markupsafe import Markup
+
 from odoo import api, fields, models
-from odoo.exceptions import UserError
+from odoo.exceptions import AccessError, UserError
+from odoo.tools import SQL
 
 from ..tools.constants import ENROLLMENT_CANDIDATES, GROUP_VALIDATOR
 
@@ -276,6 +279,19 @@ class ProgramMembership(models.Model):
 
     # The name by which OpenG2P's clients call the button
     Back_to_draft = back_to_draft
+    birthdate = fields.Date(related="partner_id.birthdate")
+    registration_date = fields.Date(related="partner_id.registration_date")
+    household_size = fields.Integer("Members of the group", related="partner_id.z_ind_grp_num_individuals")
+    household_id = fields.Many2one("res.partner", "Group", compute="_compute_household_id")
+    history_ids = fields.One2many(
+        "g2p.state.history",
+        "res_id",
+        "History",
+        domain=[("res_model", "=", "g2p.program_membership")],
+        groups="g2p_bulk.group_g2p_bulk_user",
+        readonly=True,
+    )
+    explanation = fields.Html(compute="_compute_explanation", sanitize=False)
 
     def open_entitlements(self):
         """Stat button."""
@@ -294,3 +310,39 @@ class ProgramMembership(models.Model):
             "view_mode": "list,form",
             "domain": [("partner_id", "=", self.partner_id.id), ("program_id", "=", self.program_id.id)],
         }
+
+    def _compute_household_id(self):
+        """The group in which an individual lives now, the latest if there are several: one query."""
+        households = {}
+        if self.partner_id:
+            households = dict(
+                self.env.execute_query(
+                    SQL(
+                        """
+                        SELECT DISTINCT ON (link.individual) link.individual, link."group"
+                          FROM g2p_group_membership AS link
+                         WHERE link.individual = ANY(%s)
+                           AND (link.ended_date IS NULL OR link.ended_date > %s)
+                         ORDER BY link.individual, link.id DESC
+                        """,
+                        self.partner_id.ids,
+                        fields.Datetime.now(),
+                    )
+                )
+            )
+        # The statement above asks no record rules: only groups that the user may see are shown.
+        visible = set(self.env["res.partner"].search([("id", "in", list(households.values()))]).ids)
+        for membership in self:
+            household = households.get(membership.partner_id.id)
+            membership.household_id = household if household in visible else False
+
+    @api.depends_context("uid")
+    def _compute_explanation(self):
+        """What the managers would say today. For the form: one member at a time."""
+        for member in self:
+            member.explanation = False
+            if member.program_id and member.partner_id and len(self) == 1:
+                try:
+                    member.explanation = member.program_id._explain_html(member.partner_id)
+                except (AccessError, UserError) as error:
+                    member.explanation = Markup("<p>%s</p>") % str(error)

@@ -188,3 +188,27 @@ class ResPartner(models.Model):
             "domain": [("partner_id", "=", self.id)],
             "context": {"create": False},
         }
+
+    def action_explain_eligibility(self):
+        """Button: why is this registrant eligible for a program, or not?"""
+        self.ensure_one()
+        self.check_access("read")
+        programs = self.program_membership_ids.program_id
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Why eligible or not: %s", self.name),
+            "res_model": "g2p.eligibility.explanation",
+            "view_mode": "form",
+            "target": "new",
+            "context": {
+                "default_partner_id": self.id,
+                "default_program_id": programs.id if len(programs) == 1 else False,
+            },
+        }
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        partners = super().create(vals_list)
+        if any(partner.is_registrant for partner in partners):
+            self.env["g2p.program"]._auto_enrol_soon()
+        return partners

@@ -116,7 +116,7 @@ class TestAutoEnrol(ProgramsCase):
         )
         self.assertGreater(self.env["ir.cron.trigger"].search_count([("cron_id", "=", self.env.ref(CRON).id)]), before)
 
-    @mute_logger("odoo.addons.g2p_bulk.models.bulk_operation", "odoo.addons.g2p_programs.models.program_auto_enrol")
+    @mute_logger("odoo.addons.g2p_bulk.models.bulk_operation", "odoo.addons.g2p_programs.models.program.program")
     def test_a_failure_never_stops_registration_and_shows_on_the_program(self):
         other = self.program("Other", auto_enrol=True)
         other.get_managers(other.MANAGER_ELIGIBILITY)[0].eligibility_domain = "[]"

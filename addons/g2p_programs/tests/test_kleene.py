@@ -9,7 +9,7 @@ from odoo.fields import Domain
 from odoo.tests import tagged
 from odoo.tools import SQL
 
-from ..models.explain import DomainExplanation
+from ..tools.explain import DomainExplanation
 from ..tools.kleene import three_valued
 from .common import ProgramsCase
 

@@ -1,4 +1,6 @@
 import base64
+import contextlib
+from unittest.mock import patch
 
 from odoo.tests import tagged
 from odoo.tools import SQL
@@ -95,3 +97,40 @@ class TestMoneyStatements(MoneyCase):
         large = self.pipeline(20_000)
         self.assertEqual(small, large)
         self.assertLess(max(large.values()), 120)
+
+    def test_no_row_is_compared_with_all_others(self):
+        """A condition that PostgreSQL takes for a rare one tempts it to join by comparing: a chunk then costs the square of
+        its rows."""
+        count = 2_000
+        with self.explaining() as plans:
+            self.pipeline(count)
+        self.assertGreater(len(plans), 20)
+        for statement, plan in plans:
+            visits, node = max(self.visits(plan), key=lambda visit: visit[0])
+            self.assertLess(visits, 100 * count, f"{node}\n{statement}")
+
+    @contextlib.contextmanager
+    def explaining(self):
+        """Run each statement over entitlements or payments twice, first for its plan: [(statement, plan)]."""
+        cursor, plans = type(self.env.cr), []
+        execute = cursor.execute
+
+        def explained(cr, query, *args, **kwargs):
+            text = query.code if isinstance(query, SQL) else ""
+            asks = text.lstrip().startswith(("WITH", "SELECT", "INSERT", "UPDATE", "--"))
+            if asks and ("g2p_entitlement" in text or "g2p_payment" in text):
+                with cr.savepoint(flush=False) as savepoint:
+                    execute(cr, SQL("EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) %s", query))
+                    plans.append((text, cr.fetchone()[0][0]["Plan"]))
+                    savepoint.rollback()
+            return execute(cr, query, *args, **kwargs)
+
+        with patch.object(cursor, "execute", explained):
+            yield plans
+
+    def visits(self, node):
+        """(rows that it passed on or left out, itself) of a node of a plan and of all under it."""
+        rows = node["Actual Rows"] + node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Join Filter", 0)
+        yield rows * node["Actual Loops"], {name: value for name, value in node.items() if name != "Plans"}
+        for child in node.get("Plans", ()):
+            yield from self.visits(child)

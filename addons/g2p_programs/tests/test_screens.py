@@ -75,7 +75,7 @@ class TestScreens(ProgramsCase):
     def test_an_import_says_how_many_come_in(self):
         self.individual("Newcomer")
         program = self.grant.with_user(self.manager)
-        expected = self.env.execute_query(program._bulk_source_import_eligible(None))
+        expected = self.env.execute_query(program._bulk_step("import_eligible")._source(program, None))
         message = self.question(program, program_step="import")["message"]
         self.assertIn(f"{len(expected):,} registrants", message)
 

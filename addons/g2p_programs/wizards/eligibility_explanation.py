@@ -23,24 +23,3 @@ class EligibilityExplanation(models.TransientModel):
             wizard.explanation = (
                 wizard.program_id._explain_html(wizard.partner_id) if wizard.program_id and wizard.partner_id else False
             )
-
-
-class ResPartner(models.Model):
-    _inherit = "res.partner"
-
-    def action_explain_eligibility(self):
-        """Button: why is this registrant eligible for a program, or not?"""
-        self.ensure_one()
-        self.check_access("read")
-        programs = self.program_membership_ids.program_id
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Why eligible or not: %s", self.name),
-            "res_model": "g2p.eligibility.explanation",
-            "view_mode": "form",
-            "target": "new",
-            "context": {
-                "default_partner_id": self.id,
-                "default_program_id": programs.id if len(programs) == 1 else False,
-            },
-        }

@@ -5,32 +5,10 @@ import json
 from odoo import api, fields, models
 from odoo.tools import SQL
 
-from ..models.program_eligibility import ELIGIBLE, NOT_ELIGIBLE, UNKNOWN
-from ..tools.constants import ENROLLMENT_CANDIDATES, GROUP_VALIDATOR
+from ..models.eligibility.verdicts import ELIGIBLE, NOT_ELIGIBLE, UNKNOWN
+from ..tools.constants import ENROLLMENT_CANDIDATES
 
 SAMPLE = 20
-
-
-class Program(models.Model):
-    _inherit = "g2p.program"
-
-    def action_preview_eligibility(self):
-        """Button: count who is eligible, who is not and why, and who lacks data, by today's registry."""
-        self.ensure_one()
-        self._check_can(GROUP_VALIDATOR)
-        self.check_access("read")
-        # sudo: role and access were checked above; a preview is counts, and belongs to who asked for it
-        preview = self.env["g2p.eligibility.preview"].sudo().create({"program_id": self.id})
-        preview._count()
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Preview of eligibility: %s", self.name),
-            "res_model": preview._name,
-            "res_id": preview.id,
-            "view_mode": "form",
-            "views": [(False, "form")],
-            "target": "new",
-        }
 
 
 class EligibilityPreview(models.TransientModel):

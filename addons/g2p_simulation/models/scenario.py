@@ -310,7 +310,7 @@ class ProgramScenario(models.Model):
                 "title": self.env._("Apply to %s", self.program_id.name),
                 "message": self.env._(
                     "These settings of %(program)s change now: %(changes)s. Nobody is enrolled or leaves until you press "
-                    "Import eligible, Enroll or Verify: then about %(entering)s would enter and %(leaving)s would leave.",
+                    "Import eligible registrants, Enroll or Verify: then about %(entering)s would enter and %(leaving)s would leave.",
                     program=self.program_id.name,
                     changes="; ".join(self._differences()),
                     entering=self.entering,

@@ -47,9 +47,10 @@ class DeduplicateStep(models.AbstractModel):
         return self.env["g2p.registry.duplicate"]._find(record)
 
     def _finish(self, record, operation):
-        super()._finish(record, operation)
+        result = super()._finish(record, operation)
         if operation.state == "done":
             record.write({"last_run": fields.Datetime.now()})
+        return result
 
     def _analyzed(self, record):
         return ["g2p_registry_duplicate", "g2p_registry_duplicate_rel", "g2p_registry_duplicate_pair"]

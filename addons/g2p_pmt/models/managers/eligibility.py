@@ -2,7 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.tools import SQL
 
-from odoo.addons.g2p_programs.models.explain import fact
+from odoo.addons.g2p_programs.tools.explain import fact
 from odoo.addons.g2p_programs.tools.money import decimal
 
 

@@ -859,6 +859,10 @@ class Cycle(models.Model):
 
     # What the form says
 
+    @api.depends("state", "members_count")
+    def _compute_next_step(self):
+        return super()._compute_next_step()
+
     def _rest_text(self):
         return {
             "ended": self.env._("The cycle is over."),

@@ -6,7 +6,6 @@ from . import eligibility_phone
 from . import eligibility_tag
 from . import eligibility_area
 from . import eligibility_list
-from . import eligibility_list_load
 from . import eligibility_rules
 from . import deduplication
 from . import notification

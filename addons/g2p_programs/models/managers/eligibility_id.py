@@ -1,7 +1,7 @@
 from odoo import fields, models
 from odoo.tools import SQL
 
-from ..explain import fact
+from ...tools.explain import fact
 
 
 class IDDocumentEligibilityManager(models.Model):

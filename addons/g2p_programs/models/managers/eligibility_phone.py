@@ -1,7 +1,7 @@
 from odoo import models
 from odoo.tools import SQL
 
-from ..explain import fact
+from ...tools.explain import fact
 
 
 class PhoneNumberEligibilityManager(models.Model):

@@ -1,8 +1,8 @@
 from odoo import api, fields, models
 from odoo.tools import SQL
 
+from ...tools.explain import DomainExplanation, combined, fact
 from ...tools.kleene import decided, three_valued
-from ..explain import DomainExplanation, combined, fact
 from .eligibility import NOBODY
 
 OPERATOR_WORDS = {"union": "UNION", "intersect": "INTERSECT", "except": "EXCEPT"}

@@ -2,7 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 from odoo.tools import SQL
 
-from ..explain import fact
+from ...tools.explain import fact
 
 
 class TagEligibilityManager(models.Model):

@@ -4,6 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.tools import SQL
 
+from ...tools.constants import GROUP_MANAGER
 from ...tools.money import decimal, round_sql
 from ..benefit_codes import CASH_TYPES
 
@@ -520,3 +521,24 @@ class BaseEntitlementManager(models.AbstractModel):
         for manager in self:
             if manager.transfer_fee_pct and manager.transfer_fee_amt:
                 raise ValidationError(self.env._("Give the transfer fee as a percentage or as an amount, not both."))
+
+    def action_preview_amounts(self):
+        """Button: what the program's enrolled members would get today, and why. Nothing is changed."""
+        self.ensure_one()
+        if not self.program_id:
+            raise UserError(self.env._("Choose the program first: its members are counted."))
+        self.program_id._check_can(GROUP_MANAGER)
+        self.check_access("read")
+        self.program_id.check_access("read")
+        # sudo: role and access were checked above; a preview belongs to who asked for it
+        preview = self.env["g2p.entitlement.preview"].sudo().create({"program_id": self.program_id.id})
+        preview._count(self)
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("What %s would give", self.display_name),
+            "res_model": preview._name,
+            "res_id": preview.id,
+            "view_mode": "form",
+            "views": [(False, "form")],
+            "target": "new",
+        }

@@ -75,11 +75,18 @@ class BasePaymentManager(models.AbstractModel):
         today = fields.Date.context_today(self)
         return SQL(
             """
-            SELECT t.id AS entitlement_id, t.partner_id
-              FROM g2p_entitlement AS t
-             WHERE t.cycle_id = %(cycle)s AND %(payable)s AND NOT %(blocked)s
-               AND t.valid_from <= %(today)s AND t.valid_until >= %(today)s
-               AND %(range)s
+            SELECT judged.entitlement_id, judged.partner_id
+              FROM (
+                    -- Judged first, filtered afterwards: as a condition the planner takes the blocks for what holds of nearly
+                    -- all, expects a handful of rows, and compares each entitlement with the whole set.
+                    SELECT t.id AS entitlement_id, t.partner_id, %(blocked)s AS is_blocked
+                      FROM g2p_entitlement AS t
+                     WHERE t.cycle_id = %(cycle)s AND %(payable)s
+                       AND t.valid_from <= %(today)s AND t.valid_until >= %(today)s
+                       AND %(range)s
+                    OFFSET 0
+                   ) AS judged
+             WHERE NOT judged.is_blocked
             """,
             cycle=cycle.id,
             payable=cycle._payable(),

@@ -1,0 +1,2 @@
+from . import verdicts
+from . import explained

@@ -1,0 +1,300 @@
+"""What points to nothing in a database, and what a database is made of.
+
+``dangling(env)`` is asked after addons came, went or changed: every sentence it returns is a defect. ``shape(cr)`` is compared
+before an addon comes and after it went: nothing of it may stay.
+"""
+
+import re
+from ast import literal_eval
+
+from odoo.fields import Domain
+from odoo.tools import SQL
+from odoo.tools.safe_eval import safe_eval
+
+METHOD = re.compile(r"\bmodel\.(\w+)\(")
+# Tables that no model owns: made by the `init` of the model named.
+OWN_COLUMNS = {"res_partner.search_words", "res_users.password"}
+OWN_TABLES = {
+    "g2p_bulk_row": "g2p.bulk.operation",
+    "g2p_group_role_holder": "g2p.group.membership",
+    "g2p_group_indicator_touched": "g2p.group.indicator",
+    "g2p_registrant_word": "res.partner",
+    "g2p_payment_reconciliation_staged": "g2p.payment.reconciliation",
+}
+# What Odoo's server keeps for itself.
+SERVER_TABLES = re.compile(r"^(base_registry_signaling|orm_signaling_\w+|rule_group_rel|module_country)$")
+
+
+def dangling(env):
+    """All that is wrong, in sentences, sorted; the environment is the superuser's."""
+    env.flush_all()
+    found = []
+    for look in (_xmlids, _models, _fields, _tables, _views, _menus, _actions, _rules, _crons, _access, _references):
+        found += look(env)
+    return sorted(found)
+
+
+def _xmlids(env):
+    for model, ids in env.execute_query(
+        SQL("SELECT model, array_agg(res_id) FROM ir_model_data WHERE res_id IS NOT NULL GROUP BY model")
+    ):
+        if model not in env:
+            yield f"XML ids of {model}, which is no model"
+        elif not env[model]._abstract:
+            gone = set(ids) - set(env[model].browse(ids).exists().ids)
+            for name in env["ir.model.data"].search([("model", "=", model), ("res_id", "in", list(gone))]):
+                yield f"XML id {name.complete_name}: there is no such {model}"
+    for module, count in env.execute_query(
+        SQL(
+            """
+            SELECT data.module, COUNT(*)
+              FROM ir_model_data AS data
+              LEFT JOIN ir_module_module AS module ON module.name = data.module AND module.state = 'installed'
+             WHERE module.id IS NULL AND data.module LIKE 'g2p%%'
+             GROUP BY data.module
+            """
+        )
+    ):
+        yield f"{count} XML ids of {module}, which is not installed"
+
+
+def _models(env):
+    for [name] in env.execute_query(SQL("SELECT model FROM ir_model WHERE state = 'base' ORDER BY model")):
+        if name not in env:
+            yield f"model {name} is not declared any more"
+    for name in env.registry.models:
+        if not env.execute_query(SQL("SELECT FROM ir_model WHERE model = %s", name)):
+            yield f"model {name} is not on record"
+    for table in ("ir_model_constraint", "ir_model_relation"):
+        for name, module in env.execute_query(
+            SQL(
+                """
+                SELECT thing.name, module.name
+                  FROM %s AS thing
+                  JOIN ir_module_module AS module ON module.id = thing.module
+                 WHERE module.state <> 'installed'
+                """,
+                SQL.identifier(table),
+            )
+        ):
+            yield f"{name} belongs to {module}, which is not installed"
+
+
+def _fields(env):
+    for model, name in env.execute_query(SQL("SELECT model, name FROM ir_model_fields WHERE state = 'base'")):
+        if model in env and name not in env[model]._fields:
+            yield f"field {model}.{name} is not declared any more"
+    for model in env.registry.models.values():
+        for field in model._fields.values():
+            if field.relational and field.comodel_name not in env:
+                yield f"field {field} points to {field.comodel_name}, which is no model"
+    columns = {}
+    for table, column in env.execute_query(
+        SQL("SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = current_schema")
+    ):
+        columns.setdefault(table, set()).add(column)
+    for name, model in env.registry.models.items():
+        if model._abstract or not model._auto or model._table not in columns or not name.startswith(("g2p.", "res.")):
+            continue
+        declared = {field.name for field in model._fields.values() if field.store and field.column_type} | {"id"}
+        for column in columns[model._table] - declared:
+            if f"{model._table}.{column}" not in OWN_COLUMNS:
+                yield f"column {model._table}.{column} is no field's"
+
+
+def _tables(env):
+    owned = {model._table for model in env.registry.models.values() if not model._abstract}
+    owned |= {
+        field.relation
+        for model in env.registry.models.values()
+        for field in model._fields.values()
+        if field.type == "many2many" and field.store and field.relation
+    }
+    owned |= {table for table, model in OWN_TABLES.items() if model in env}
+    for [table] in env.execute_query(
+        SQL("SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema")
+    ):
+        if table not in owned and not SERVER_TABLES.match(table):
+            yield f"table {table} is no model's"
+
+
+def _views(env):
+    for view in env["ir.ui.view"].with_context(active_test=False).search([], order="id"):
+        name = view.xml_id or view.name
+        if view.model and view.model not in env:
+            yield f"view {name} is of {view.model}, which is no model"
+        elif view.active and view.mode == "primary" and view.xml_id.startswith("g2p") and view.model:
+            try:
+                view._check_xml()
+            except Exception as error:  # whatever is wrong with it is what is told
+                yield f"view {name}: {error}"
+
+
+def _menus(env):
+    for menu in env["ir.ui.menu"].with_context(**{"active_test": False, "ir.ui.menu.full_list": True}).search([]):
+        action = menu.read(["action"])[0]["action"]
+        xmlid = menu.get_external_id()[menu.id]
+        if action:
+            model, number = action.split(",")
+            if model not in env or not env[model].browse(int(number)).exists():
+                yield f"menu {xmlid} opens {action}, which is not there"
+        elif xmlid.startswith("g2p") and not menu.child_id:
+            yield f"menu {xmlid} opens nothing"
+
+
+def _actions(env):
+    for action in env["ir.actions.act_window"].search([]):
+        name = action.get_external_id()[action.id] or action.name
+        if action.res_model not in env:
+            yield f"action {name} shows {action.res_model}, which is no model"
+            continue
+        for view in (action.view_id, action.search_view_id, *action.view_ids.view_id):
+            if view and view.model != action.res_model:
+                yield f"action {name} shows {action.res_model} in a view of {view.model}"
+        if name.startswith("g2p"):
+            try:
+                _names_of(action.domain, env[action.res_model])
+            except Exception as error:
+                yield f"action {name}, domain {action.domain}: {error}"
+    for action in env["ir.actions.server"].search([]):
+        if action.model_id.model not in env:
+            yield f"server action {action.name} works on {action.model_id.model}, which is no model"
+    for action in env["ir.actions.client"].search([("res_model", "!=", False)]):
+        if action.res_model not in env:
+            yield f"client action {action.name} works on {action.res_model}, which is no model"
+
+
+def _names_of(domain, model):
+    """:raise: when a domain with literals only names a field that is not there."""
+    try:
+        terms = literal_eval(domain or "[]")
+    except ValueError:  # it depends on who looks
+        return
+    Domain(terms).validate(model)
+
+
+def _rules(env):
+    for rule in env["ir.rule"].with_context(active_test=False).search([]):
+        name = rule.get_external_id()[rule.id] or rule.name
+        model = rule.model_id.model
+        if model not in env:
+            yield f"rule {name} is on {model}, which is no model"
+            continue
+        try:
+            Domain(safe_eval(rule.domain_force or "[]", rule._eval_context())).validate(env[model])
+        except Exception as error:
+            yield f"rule {name}: {error}"
+
+
+def _crons(env):
+    for cron in env["ir.cron"].with_context(active_test=False).search([]):
+        name = cron.get_external_id()[cron.id] or cron.cron_name
+        if cron.model_id.model not in env:
+            yield f"schedule {name} works on {cron.model_id.model}, which is no model"
+            continue
+        for method in METHOD.findall(cron.code or ""):
+            if not hasattr(env[cron.model_id.model], method):
+                yield f"schedule {name} calls {cron.model_id.model}.{method}, which is not there"
+
+
+def _access(env):
+    for line in env["ir.model.access"].with_context(active_test=False).search([]):
+        if line.model_id.model not in env:
+            yield f"access line {line.name} is on {line.model_id.model}, which is no model"
+
+
+# Columns that name models, where a name that is none makes a screen fail. Histories keep names of what is gone.
+NAMING = (
+    ("ir_attachment", "res_model"),
+    ("ir_filters", "model_id"),
+    ("mail_message", "model"),
+    ("mail_followers", "res_model"),
+    ("mail_activity", "res_model"),
+    ("queue_job", "model_name"),
+)
+
+
+def _references(env):
+    for table, column in NAMING:
+        for [model] in _distinct(env, table, column):
+            if model not in env:
+                yield f"{table}.{column} names {model}, which is no model"
+    for name, model in env.registry.models.items():
+        if model._abstract or not model._auto:
+            continue
+        for field in model._fields.values():
+            if field.type == "reference" and field.store:
+                for [value] in _distinct(env, model._table, field.name):
+                    target, _comma, number = value.partition(",")
+                    if target not in env or not env[target].browse(int(number)).exists():
+                        yield f"{field} points to {value}, which is not there"
+            elif field.type == "selection" and field.store and name.startswith("g2p.") and field.column_type:
+                choices = set(field.get_values(env))
+                for [value] in _distinct(env, model._table, field.name):
+                    if str(value) not in choices:
+                        yield f"{field} is {value!r}, which is no choice"
+
+
+def _distinct(env, table, column):
+    column = SQL.identifier(column)
+    return env.execute_query(
+        SQL("SELECT DISTINCT %s FROM %s WHERE %s IS NOT NULL", column, SQL.identifier(table), column)
+    )
+
+
+def shape(cr):
+    """{(kind, name)}: tables, columns, indexes, constraints, triggers, functions, and the records that make up an application."""
+    cr.execute(
+        """
+        SELECT 'column', table_name || '.' || column_name || ' ' || data_type || ' ' || is_nullable
+          FROM information_schema.columns WHERE table_schema = current_schema
+         UNION ALL
+        SELECT 'index', indexname FROM pg_indexes WHERE schemaname = current_schema
+         UNION ALL
+        SELECT 'constraint', conrelid::regclass || ' ' || pg_get_constraintdef(oid)
+          FROM pg_constraint WHERE connamespace = current_schema::regnamespace
+         UNION ALL
+        SELECT 'trigger', tgrelid::regclass || ' ' || tgname
+          FROM pg_trigger JOIN pg_class AS class ON class.oid = tgrelid
+         WHERE NOT tgisinternal AND class.relnamespace = current_schema::regnamespace
+         UNION ALL
+        SELECT 'function', function.oid::regprocedure::text
+          FROM pg_proc AS function
+          LEFT JOIN pg_depend AS extension ON extension.objid = function.oid AND extension.deptype = 'e'
+         WHERE function.pronamespace = current_schema::regnamespace AND extension.objid IS NULL
+         UNION ALL
+        SELECT 'sequence', sequencename FROM pg_sequences WHERE schemaname = current_schema
+         UNION ALL
+        SELECT 'xmlid', module || '.' || name FROM ir_model_data WHERE module <> 'base' OR name NOT LIKE 'module_%'
+         UNION ALL
+        SELECT 'parameter', key FROM ir_config_parameter
+        """
+    )
+    found = set(cr.fetchall())
+    for table, name in (
+        ("ir_model", "model"),
+        ("ir_model_fields", "model || '.' || name"),
+        ("ir_ui_view", "name"),
+        ("ir_ui_menu", "name->>'en_US'"),
+        ("ir_act_window", "name->>'en_US'"),
+        ("ir_act_server", "name->>'en_US'"),
+        ("ir_cron", "cron_name"),
+        ("ir_rule", "name"),
+        ("ir_model_access", "name"),
+        ("res_groups", "name->>'en_US'"),
+        ("ir_default", "field_id || ' ' || json_value"),
+        ("ir_filters", "name"),
+        ("ir_sequence", "name"),
+        ("queue_job_function", "name"),
+    ):
+        cr.execute(
+            SQL(
+                "SELECT %s, %s || ' (' || COUNT(*) || ')' FROM %s GROUP BY %s",
+                table,
+                SQL(name),
+                SQL.identifier(table),
+                SQL(name),
+            )
+        )
+        found |= {(kind, text) for kind, text in cr.fetchall()}
+    return found

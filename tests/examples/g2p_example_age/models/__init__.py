@@ -1,0 +1,1 @@
+from . import entitlement_manager_age

@@ -1,0 +1,2 @@
+from . import bulk_event
+from . import feed_line

@@ -1,0 +1,2 @@
+from . import cycle_membership
+from . import cycle_step_phones
