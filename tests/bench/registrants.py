@@ -100,6 +100,8 @@ def plain(env, path):
 
 def main(database, people):
     with environment(database) as env, tempfile.TemporaryDirectory() as folder:
+        from odoo.addons.g2p_bulk.tools import table_file  # where addons are is known from here on
+
         path = Path(folder) / "registrants.csv"
         write_file(path, people)
         env.company.country_id = env.ref("base.ke")
@@ -115,7 +117,8 @@ def main(database, people):
         statements = odoo.sql_db.sql_counter
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         started = time.perf_counter()
-        record._stage()
+        with record._open_file() as stream, table_file.Table(stream, record.name) as table:
+            record._stage(table)
         env.cr.commit()
         figures["stage_seconds"] = time.perf_counter() - started
         record._bulk_start("check", mode="inline")

@@ -207,13 +207,20 @@ class Ground:
             file=base64.b64encode(text.encode()).decode(),
         )
 
-    def payment_reconciliation_match(self):
+    def payment_reconciliation_read(self):
+        """Whoever resumes it has the lines matched too."""
         program, finance = self.sent(), self.world.finance
         record = self.statement(program)
         start = lambda: finance.call("g2p.payment.reconciliation", "action_check", [record])  # noqa: E731
         wrong = (
-            f"SELECT FROM g2p_payment_reconciliation_line WHERE reconciliation_id = {record} AND outcome <> 'matched'"
+            f"SELECT FROM g2p_payment_reconciliation WHERE id = {record} AND (state <> 'checked' OR matched_count <> "
+            f"(SELECT COUNT(*) FROM g2p_payment WHERE cycle_id = {program.cycle}))"
         )
+        return "g2p.payment.reconciliation", record, start, finance, wrong
+
+    def payment_reconciliation_match(self):
+        _model, record, start, finance, wrong = self.payment_reconciliation_read()
+        self.world.let_through("g2p.payment.reconciliation", record, "read")
         return "g2p.payment.reconciliation", record, start, finance, wrong
 
     def payment_reconciliation_reconcile(self):
@@ -323,33 +330,31 @@ class Ground:
         return model, record, start, registrar, wrong
 
     def registrant_import_read(self):
-        """Large files are read by a job. Its node lost power before it began: somebody resumes it by hand."""
+        """Whoever resumes it has the rows checked too."""
         registrar, model = self.world.registrar, "g2p.registrant.import"
         record = registrar.create(model, name="people.csv", file=registrants_file(800_000))
-        [[self.operation]] = self.world.sql(
-            """
-            WITH operation AS (
-                INSERT INTO g2p_bulk_operation
-                       (name, step, res_model, res_id, user_id, company_id, state, mode, chunk_size, planned, started_at,
-                        resumed_at, create_date)
-                SELECT 'Read file', 'read', %s, id, create_uid, company_id, 'running', 'queue', 1073741824, 1000,
-                       '2020-01-01', '2020-01-01', '2020-01-01'
-                FROM g2p_registrant_import WHERE id = %s
-                RETURNING id
-            ), chunk AS (
-                INSERT INTO g2p_bulk_chunk (operation_id, low, high, planned, state, attempts)
-                SELECT id, 0, 1000, 1000, 'pending', 0 FROM operation
-            )
-            SELECT id FROM operation
-            """,
-            model,
-            record,
-        )
-        start = lambda: registrar.call("g2p.bulk.operation", "action_resume", [self.operation])  # noqa: E731
-        wrong = f"SELECT FROM g2p_registrant_import WHERE id = {record} AND {ROWS} <> (" + (
-            f"SELECT COUNT(*) FROM g2p_registrant_import_line WHERE import_id = {record} AND state = 'staged')"
-        )
+        start = lambda: registrar.call(model, "action_check", [record])  # noqa: E731
+        wrong = f"SELECT FROM g2p_registrant_import WHERE id = {record} AND (state <> 'checked' OR ok_count <> {ROWS})"
         return model, record, start, registrar, wrong
+
+    def program_load_list(self):
+        program, manager = self.small_program(), self.world.manager
+        chosen = manager.create("g2p.program_membership.manager.list", name="List", program_id=program.id)
+        people = self.world.sql("SELECT id FROM res_partner WHERE is_registrant AND NOT is_group ORDER BY id LIMIT 300")
+        text = "\n".join(["Registrant", *(str(number) for (number,) in people)])
+        wizard = manager.create(
+            "g2p.eligibility.list.load",
+            manager_id=chosen,
+            file=base64.b64encode(text.encode()).decode(),
+            file_name="list.csv",
+        )
+        start = lambda: manager.call("g2p.eligibility.list.load", "action_load", [wizard])  # noqa: E731
+        wrong = f"""
+            SELECT FROM g2p_program_membership_manager_list AS m WHERE id = {chosen} AND (file_name IS NULL OR {len(people)} <>
+                   (SELECT COUNT(partner_id) FROM g2p_eligibility_list_line WHERE manager_id = m.id))
+            UNION ALL SELECT FROM ir_attachment WHERE name = 'list.csv'
+        """
+        return "g2p.program", program.id, start, manager, wrong
 
     def registry_refresh_indicators(self):
         self.chunk = WHOLE_REGISTRY_CHUNK
@@ -478,12 +483,14 @@ def registered_steps():
 # Not in the pipeline, and moving no money.
 # Not beside an undo, which holds the people that it deletes: duplicates of them wait for it.
 OTHERS = (
+    ("g2p.program", "load_list"),
     ("g2p.program", "auto_enrol"),
     ("g2p.program", "close_applications"),
     ("g2p.program", "score"),
     ("g2p.cycle", "withdraw"),
-    ("g2p.payment.reconciliation", "match"),
     ("g2p.registry.deduplication", "deduplicate"),
+    ("g2p.payment.reconciliation", "read"),
+    ("g2p.payment.reconciliation", "match"),
     ("g2p.registrant.import", "read"),
     ("g2p.registrant.import", "undo"),
     ("g2p.registry", "refresh_indicators"),

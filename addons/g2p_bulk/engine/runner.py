@@ -1,5 +1,7 @@
 """The life of an operation: planned, run, finished. Each thing is a transaction of its own, or none."""
 
+from contextlib import ExitStack, contextmanager, nullcontext
+
 from odoo import fields
 from odoo.exceptions import UserError
 from odoo.tools import SQL
@@ -77,7 +79,9 @@ class Runner:
         with at_work(self.operation):
             while self.run_chunk():
                 pass
-            self.finish_if_complete()
+            ended = self.finish_if_complete()
+        if ended:
+            self.go_on()
 
     def run_chunk(self, chunk_id=None):
         """Run one chunk in its own transaction: the given one, or the next that nobody has taken.
@@ -86,23 +90,54 @@ class Runner:
         in the chunk, whose work is rolled back, and the other chunks go on.
         """
         taken = self.env["g2p.bulk.chunk"].browse(chunk_id or ())
+        fetches = self._fetches()
+        if fetches and not taken:
+            taken = taken._next(self.operation)
+            if not taken:
+                return False
+        fetched = None
 
         def work(attempt):
             nonlocal taken
             chunk = taken._claim(self.operation.id, taken.id)
             if chunk:
                 taken = chunk
-                chunk._execute(attempt)
+                chunk._execute(attempt, fetched)
             return bool(chunk)
 
         try:
-            return self._retried(work, lambda: taken)
+            with self._fetched() if fetches else nullcontext() as fetched:
+                return self._retried(work, lambda: taken)
         except Exception as error:
             if self._is_disconnected() or not taken:
                 raise
             self.operation._log_error("Chunk %s of bulk operation %s failed", taken.id, self.operation.id, error=error)
             self._record_failure(taken, words.failure(self.env, error))
             return True
+
+    def _fetches(self):
+        model = self.env.get(self.operation.res_model)
+        step = None if model is None else model._bulk_step(self.operation.step)
+        return step is not None and step._fetches
+
+    @contextmanager
+    def _fetched(self):
+        """What the step gets ready before its chunk; an error leaves no transaction open."""
+        operation = self.operation
+        with ExitStack() as stack:
+            with own_transaction(self.env):
+                target = operation._target()
+                step = operation._step_of(target)
+                fetched = stack.enter_context(step._fetch(target, operation.with_env(target.env)))
+            yield fetched
+
+    def go_on(self):
+        """What follows by itself on the end of the operation."""
+        operation = self.operation
+        operation.invalidate_recordset()
+        if operation.state == "done":
+            target = operation._target()
+            operation._step_of(target)._then(target, operation.with_env(target.env))
 
     def _record_failure(self, chunk, message):
         def record(attempt):

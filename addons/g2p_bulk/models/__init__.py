@@ -12,6 +12,7 @@ from . import state_history
 from . import bulk_row_mixin
 from . import state_mixin
 from . import bulk_step
+from . import bulk_step_read
 from . import bulk_operation
 from . import bulk_log
 from . import bulk_chunk

@@ -90,14 +90,19 @@ class BulkChunk(models.Model):
         )
         return self.browse(row[0] for row in self.env.cr.fetchall())
 
-    def _execute(self, attempt):
-        """Do the work of a claimed chunk and mark it done, in the caller's transaction."""
+    def _execute(self, attempt, fetched=None):
+        """Do the work of a claimed chunk and mark it done, in the caller's transaction.
+
+        :param fetched: what the step has got ready for it
+        """
         operation = self.operation_id
         target = operation._target()
         target.invalidate_recordset()
         if target._bulk_may_work(operation.step):
             step = operation._step_of(target)
-            counts = step._chunk(target, operation.with_env(target.env), self.low, self.high)
+            counts = step._chunk(
+                target, operation.with_env(target.env).with_context(g2p_fetched=fetched), self.low, self.high
+            )
             target.env.flush_all()
         else:
             # The record went on while the work lay still: what was to be done to it then must not be done to it now.
@@ -122,6 +127,11 @@ class BulkChunk(models.Model):
             }
         )
         operation._send_progress()
+
+    @api.model
+    def _next(self, operation):
+        """The chunk that is to be done next, not claimed yet; empty when there is none."""
+        return self.search([("operation_id", "=", operation.id), ("state", "=", "pending")], order="low", limit=1)
 
     def _set_failed(self, message):
         self.env.cr.execute(
@@ -196,5 +206,7 @@ class BulkChunk(models.Model):
         runner = Runner(operation)
         with at_work(operation):
             ran = runner.run_chunk(chunk.id) if chunk.exists() and chunk.state == "pending" else False
-            runner.finish_if_complete()
+            ended = runner.finish_if_complete()
+        if ended:
+            runner.go_on()
         return chunk.counts_text if ran else self.env._("Nothing to do: the chunk is done or cancelled.")

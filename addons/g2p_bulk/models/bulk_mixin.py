@@ -23,6 +23,8 @@ from ..engine import words
 class MethodStep:
     """A step whose parts are methods of its target."""
 
+    _fetches = False
+
     def __init__(self, code):
         self.code = code
 
@@ -39,6 +41,9 @@ class MethodStep:
     def _finish(self, record, operation):
         if finish := getattr(record, f"_bulk_finish_{self.code}", None):
             finish(operation)
+
+    def _then(self, record, operation):
+        pass
 
     def _outcomes(self):
         return {}

@@ -1,3 +1,5 @@
+from contextlib import contextmanager
+
 from odoo import api, models, tools
 from odoo.tools import SQL
 
@@ -40,6 +42,8 @@ class BulkStep(models.AbstractModel):
     _completed_by = ()
     #: *Cancel* is an end of it: nothing waits for its rest
     _given_up = False
+    #: it waits for something outside of the database before each chunk (:meth:`_fetch`)
+    _fetches = False
 
     # On screens of a `g2p.bulk.pipeline`
     #: the public method of the target that the button calls; None: no button
@@ -135,11 +139,23 @@ class BulkStep(models.AbstractModel):
         raise NotImplementedError
 
     @api.model
+    @contextmanager
+    def _fetch(self, record, operation):
+        """Before a chunk, of steps with ``_fetches``: get ready what may keep us waiting (another process, the network), while no
+        transaction is open. What it reads from the database for that it ends with :func:`core.commit`. The chunk finds what
+        is yielded as ``operation.env.context["g2p_fetched"]``, at each attempt; its transaction is inside."""
+        yield
+
+    @api.model
     def _finish(self, record, operation):
         """Each time the operation comes to an end, in its own transaction: look at ``operation.state``, which is ``done``,
         ``failed`` (it may be resumed or cancelled yet) or ``cancelled``. Must not start another operation. By default the
         record's figures are counted again."""
         record._refresh_counters()
+
+    @api.model
+    def _then(self, record, operation):
+        """After the end of an operation that is done, in no transaction: what follows by itself, such as the next step."""
 
     # Which there are
 

@@ -1,6 +1,10 @@
 import csv
 import io
 import os
+import signal
+import subprocess
+import sys
+import tempfile
 import time
 import zipfile
 from datetime import date, datetime
@@ -161,25 +165,57 @@ class TestWorkbook(TransactionCase):
             cells = "".join(f'<row r="{number}"><c s="0"><v>7</v></c></row>' for number in range(1, 400))
             with self.subTest(code=code[:3]):
                 # two seconds of the processor, which the whole of it is far from
-                read = list(
-                    table_file.workbook_rows(io.BytesIO(with_part(sheet(cells), "xl/styles.xml", styles)), seconds=2)
-                )
+                with patch.object(table_file, "CPU_SECONDS", 2):
+                    read = rows(with_part(sheet(cells), "xl/styles.xml", styles))
                 self.assertEqual(len(read), 399)
                 self.assertLessEqual(max(len(cells[0]) for _number, cells in read), 300)
 
     def test_a_process_that_takes_too_long_or_too_much_is_killed(self):
         content = sheet("".join(f"<row><c><v>{number * 7919}</v></c></row>" for number in range(300_000)))
-        stream = io.BytesIO(content)
-        with self.assertRaisesRegex(FileError, "too much time or memory"):
-            for _row in table_file.workbook_rows(io.BytesIO(content), seconds=1):
-                pass
+        with patch.object(table_file, "CPU_SECONDS", 1), self.assertRaisesRegex(FileError, "too much time or memory"):
+            rows(content)
         strings = "".join(f"<si><t>{number:050}</t></si>" for number in range(180_000))
         large = with_part(xlsx(["x"]), "xl/sharedStrings.xml", f"<sst>{strings}</sst>")
-        with self.assertRaisesRegex(FileError, "too (much time or memory|large)"):
-            list(table_file.workbook_rows(io.BytesIO(large), megabytes=32))
-        self.assertEqual(len(list(table_file.workbook_rows(io.BytesIO(large)))), 1)
-        with self.assertRaisesRegex(FileError, "too much time or memory"):
-            list(table_file.workbook_rows(stream, patience=0))
+        with (
+            patch.object(table_file, "MEMORY_MEGABYTES", 32),
+            self.assertRaisesRegex(FileError, "too (much time or memory|large)"),
+        ):
+            rows(large)
+        self.assertEqual(len(rows(large)), 1)
+        with self.assertRaisesRegex(FileError, "workbook is too large"):
+            table_file.spooled_workbook(io.BytesIO(content), most=1_000_000)
+
+    def test_a_process_that_hangs_is_not_waited_for(self):
+        """Silent, or never through: whoever reads gives up, and kills it; left alone, it ends by itself."""
+        stuck = "import signal, sys, time; signal.alarm(int(sys.argv[3])); "
+        with tempfile.NamedTemporaryFile("w", suffix=".py") as script, patch.object(workbook, "__file__", script.name):
+            for program, limits in (
+                (stuck + "time.sleep(600)", {"patience": 0.3}),
+                (stuck + "print('[1, [], {}]', flush=True); time.sleep(600)", {"patience": 0.3}),
+                (stuck + "[(print('[1, [], {}]', flush=True), time.sleep(0.05)) for n in range(9999)]", {"seconds": 1}),
+            ):
+                script.seek(0)
+                script.truncate()
+                script.write(program)
+                script.flush()
+                started = time.monotonic()
+                with self.subTest(limits), self.assertRaisesRegex(FileError, "too much time or memory"):
+                    table_file.spooled_workbook(io.BytesIO(xlsx(["x"])), **limits)
+                self.assertLess(time.monotonic() - started, 10)
+        with tempfile.TemporaryFile() as empty:
+            left_alone = subprocess.run(
+                [
+                    sys.executable,
+                    "-c",
+                    "import sys, time; sys.path[0] = sys.argv[1]; import workbook; "
+                    "workbook.limit(9, 700, 1); time.sleep(600)",
+                    os.path.dirname(workbook.__file__),
+                ],
+                stdin=empty,
+                check=False,
+                timeout=60,
+            )
+        self.assertEqual(left_alone.returncode, -signal.SIGALRM)
 
     def test_nobody_stays_when_the_reader_goes_away(self):
         content = xlsx(*([str(number), "x" * 100] for number in range(20_000)))

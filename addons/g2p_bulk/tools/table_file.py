@@ -35,9 +35,12 @@ MAX_ROW = 32 << 20  # and all cells of one row
 MAX_LINE = 1 << 20  # of a file whose lines are read one by one: what is longer is an accident or an attack
 MAX_NAME = 255
 CPU_SECONDS = 300
+SECONDS = 600  # for a workbook as a whole, by the clock
 MEMORY_MEGABYTES = 700
-PATIENCE_SECONDS = 120  # between two signs of life
+PATIENCE_SECONDS = 60  # between two signs of life
 MAX_ANSWER = 64 << 20  # bytes of one row from the process that reads a workbook
+MAX_SPOOL = 4 << 30  # bytes of all its rows
+REPORT_ROWS = 20_000
 FORMULA_START = ("=", "+", "-", "@", "\t", "\r")
 ENCODINGS = [
     ("utf-8", "UTF-8"),
@@ -126,6 +129,7 @@ class BadLine(list):
 
 def sha256(stream):
     """The digest of a binary file, which is left at its start."""
+    stream.seek(0)
     digest = hashlib.sha256()
     while block := stream.read(1 << 20):
         digest.update(block)
@@ -134,19 +138,52 @@ def sha256(stream):
 
 
 def read_rows(stream, filename, encoding="auto", delimiter=None, lenient=False):
-    """Yield (row number, [cells as text]) of a CSV or XLSX file, the header first, one row in memory at a time. Rows
-    count from 1, as spreadsheets do; empty rows are left out.
+    """The rows of a file at once: see :meth:`Table.rows`."""
+    with Table(stream, filename) as table:
+        yield from table.rows(encoding, delimiter, lenient)
 
-    :param encoding: one of ENCODINGS, or `auto`. With `utf-8`, a byte that is no text becomes a lone surrogate, so that the row
-        that holds it can be refused alone.
-    :param lenient: yield a `BadLine` for a line that can't be read, and go on, where one can; else the file is refused.
+
+class Table:
+    """A file that is ready to be read: what needs a process of its own, which might hang, is over when this is made. So it is
+    made while no transaction is open, and its rows can be read, as often as need be, inside of one.
+
+    :param stream: the file, open for reading bytes; it stays open for as long as the table is used
+    :param report: called now and then with the number of rows that a workbook was found to have so far
+    :raise FileError: when the file is no table
     """
-    start = stream.read(4096)
-    stream.seek(0)
-    if _is_workbook(filename or "", start):
-        yield from workbook_rows(stream)
-    else:
-        yield from _csv_rows(stream, encoding, delimiter, start, lenient)
+
+    def __init__(self, stream, filename, report=None):
+        self._start = stream.read(4096)
+        stream.seek(0)
+        self.is_workbook = _is_workbook(filename or "", self._start)
+        self._file = self._stream = stream
+        if self.is_workbook:
+            limits = (CPU_SECONDS, MEMORY_MEGABYTES, SECONDS, PATIENCE_SECONDS)
+            self._stream = spooled_workbook(stream, *limits, report=report)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_error):
+        if self.is_workbook:
+            self._stream.close()
+
+    def sha256(self):
+        """The digest of the file as it was brought."""
+        return sha256(self._file)
+
+    def rows(self, encoding="auto", delimiter=None, lenient=False):
+        """Yield (row number, [cells as text]), the header first, one row in memory at a time. Rows count from 1, as
+        spreadsheets do; empty rows are left out.
+
+        :param encoding: one of ENCODINGS, or `auto`. With `utf-8`, a byte that is no text becomes a lone surrogate, so that the
+            row that holds it can be refused alone.
+        :param lenient: yield a `BadLine` for a line that can't be read, and go on, where one can; else the file is refused.
+        """
+        self._stream.seek(0)
+        if self.is_workbook:
+            return _workbook_rows(self._stream)
+        return _csv_rows(self._stream, encoding, delimiter, self._start, lenient)
 
 
 def _is_workbook(filename, start):
@@ -174,18 +211,27 @@ def _is_workbook(filename, start):
 # -- workbooks
 
 
-def workbook_rows(stream, seconds=CPU_SECONDS, megabytes=MEMORY_MEGABYTES, patience=PATIENCE_SECONDS):
-    """Rows of a workbook, read by `workbook` in a process of its own."""
+def spooled_workbook(
+    stream,
+    cpu_seconds=CPU_SECONDS,
+    megabytes=MEMORY_MEGABYTES,
+    seconds=SECONDS,
+    patience=PATIENCE_SECONDS,
+    most=MAX_SPOOL,
+    report=None,
+):
+    """A temporary file of the rows of a workbook as `workbook` writes them, in a process of its own: what takes longer, is
+    silent for longer, or more than this, is killed."""
     with contextlib.ExitStack() as stack:
         try:
             stream.fileno()
         except (AttributeError, OSError):
-            spooled = stack.enter_context(tempfile.TemporaryFile())
-            shutil.copyfileobj(stream, spooled)
-            stream = spooled
+            copied = stack.enter_context(tempfile.TemporaryFile())
+            shutil.copyfileobj(stream, copied)
+            stream = copied
         stream.seek(0)
         process = subprocess.Popen(
-            [sys.executable or "python3", "-I", "-S", workbook.__file__, str(seconds), str(megabytes)],
+            [sys.executable or "python3", "-I", "-S", workbook.__file__, *map(str, (cpu_seconds, megabytes, seconds))],
             stdin=stream,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # what it says may hold what the file holds
@@ -193,22 +239,32 @@ def workbook_rows(stream, seconds=CPU_SECONDS, megabytes=MEMORY_MEGABYTES, patie
             cwd="/",
         )
         stack.callback(_end, process)
-        for answer in map(_answer, _lines(process.stdout.fileno(), patience)):
-            if isinstance(answer, list):
-                number, cells, problems = answer
-                for place, problem in problems.items():
-                    cells[int(place)] = Cell(cells[int(place)], problem)
-                if any(map(str.strip, cells)) or problems:
-                    yield number, cells
-            elif answer.get("end"):
-                return
-            else:
-                raise FileError(WORKBOOK_ERRORS.get(answer.get("error"), WORKBOOK_ERRORS["workbook"]))
-    raise FileError(WORKBOOK_ERRORS["killed"])
+        failed = contextlib.ExitStack()
+        spool = failed.enter_context(tempfile.TemporaryFile())
+        with failed:
+            length = 0
+            for number, line in enumerate(_lines(process.stdout.fileno(), seconds, patience), 1):
+                if line.startswith(b"{"):
+                    answer = json.loads(line)
+                    if not answer.get("end"):
+                        raise FileError(WORKBOOK_ERRORS.get(answer.get("error"), WORKBOOK_ERRORS["workbook"]))
+                    failed.pop_all()
+                    return spool
+                length += len(line)
+                if length > most:
+                    raise FileError(WORKBOOK_ERRORS["large"])
+                spool.write(line + b"\n")
+                if report and number % REPORT_ROWS == 0:
+                    report(number)
+            raise FileError(WORKBOOK_ERRORS["killed"])
 
 
-def _answer(line):
-    return json.loads(line)
+def _workbook_rows(spool):
+    for number, cells, problems in map(json.loads, spool):
+        for place, problem in problems.items():
+            cells[int(place)] = Cell(cells[int(place)], problem)
+        if any(map(str.strip, cells)) or problems:
+            yield number, cells
 
 
 def _end(process):
@@ -217,23 +273,23 @@ def _end(process):
     process.wait()
 
 
-def _lines(descriptor, patience):
-    """Lines of a pipe; none any more when it is closed, or silent for too long. Time in which nobody asks doesn't count."""
+def _lines(descriptor, seconds, patience):
+    """Lines of a pipe; none any more when it is closed, silent for too long, or not through in time."""
     rest = b""
-    deadline = patience
+    end = time.monotonic() + seconds
+    silent = time.monotonic() + patience
     poll = select.poll()
     poll.register(descriptor, select.POLLIN | select.POLLHUP)
     while len(rest) <= MAX_ANSWER:
-        asked = time.monotonic()
-        if not poll.poll(deadline * 1000):
+        left = min(end, silent) - time.monotonic()
+        if left <= 0 or not poll.poll(left * 1000):
             return
-        deadline -= time.monotonic() - asked
         piece = os.read(descriptor, 1 << 18)
-        if not piece or deadline <= 0:
+        if not piece:
             return
         *lines, rest = (rest + piece).split(b"\n")
         if lines:
-            deadline = patience
+            silent = time.monotonic() + patience
         yield from lines
 
 

@@ -1,8 +1,8 @@
 """Reads one XLSX workbook in a process of its own: the file is standard input, rows are lines of JSON on standard output.
 
 Run by `table_file` as a script, with nothing but Python's own library: neither Odoo, nor the database, nor the environment of
-the server is within reach of a file that somebody uploaded. Time and memory are limited by the system before the first byte is
-read; what goes beyond is killed, and nothing else is.
+the server is within reach of a file that somebody uploaded. Time, of the processor and of the clock, and memory are limited by
+the system before the first byte is read; what goes beyond is killed, and nothing else is, even when nobody waits any more.
 
 A line is `[row number, [cells], {place: problem}]`, `{"error": name}` or, last of all, `{"end": true}`. Cells are text as a
 person would write it: numbers without exponent, dates in ISO form. A problem is one of
@@ -16,6 +16,7 @@ person would write it: numbers without exponent, dates in ISO form. A problem is
 import json
 import re
 import resource
+import signal
 import sys
 import zipfile
 from datetime import datetime, timedelta
@@ -329,10 +330,10 @@ def read(stream, packed, write):
         Sheet(write, strings, styles, book.since_1904, SMALL + 4 * unpacked).read(archive, name)
 
 
-def limit(seconds, megabytes):
+def limit(cpu_seconds, megabytes, seconds):
     """No more time, memory, files or children from here on, whatever the server itself may have."""
     for kind, most in (
-        (resource.RLIMIT_CPU, seconds),
+        (resource.RLIMIT_CPU, cpu_seconds),
         (resource.RLIMIT_AS, megabytes << 20),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
@@ -340,10 +341,11 @@ def limit(seconds, megabytes):
         hard = resource.getrlimit(kind)[1]
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(kind, (most, most))
+    signal.alarm(seconds)
 
 
-def main(seconds, megabytes):
-    limit(seconds, megabytes)
+def main(cpu_seconds, megabytes, seconds):
+    limit(cpu_seconds, megabytes, seconds)
     output = sys.stdout
     encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
@@ -380,4 +382,4 @@ def main(seconds, megabytes):
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    main(*map(int, sys.argv[1:]))

@@ -9,6 +9,7 @@ import re
 from odoo.exceptions import UserError
 from odoo.tests import HttpCase, new_test_user, tagged
 
+from odoo.addons.g2p_bulk.tools import table_file
 from odoo.addons.g2p_programs.tests.money import MoneyCase
 
 PASSWORD = "a long password of a test"
@@ -246,7 +247,8 @@ class TestLogRedaction(HttpCase, MoneyCase):
         record = self.env["g2p.registrant.import"].create(
             {"name": "people.csv", "file": base64.b64encode(f"Full name\n{NAME} {FAMILY}\n".encode())}
         )
-        record._stage()
+        with record._open_file() as stream, table_file.Table(stream, record.name) as table:
+            record._stage(table)
         operation = record._bulk_start("check", mode="queue")
         job = self.env["queue.job"].search([("model_name", "=", "g2p.bulk.chunk")], order="id desc", limit=1)
         self.assertTrue(job and operation)

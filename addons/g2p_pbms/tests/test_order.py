@@ -278,12 +278,19 @@ class TestOrder(OrderCase):
         )
         self.related = {"g2p.cycle": cycle, change._name: change}
         program.sudo().pmt_config = True
+        lists = self.env["g2p.program_membership.manager.list"].create({"name": "List", "program_id": program.id})
+        wizard = (
+            self.env["g2p.eligibility.list.load"]
+            .with_user(manager)
+            .create({"manager_id": lists.id, "file": base64.b64encode(b"Registrant\n1\n"), "file_name": "a.csv"})
+        )
         self.states_of = {
             "draft": ("action_activate",),
             "ended": ("reactivate_program", "close_applications"),
             "paused": ("resume_program",),
         }
         return program, {
+            "load_list": self.press(manager, wizard, "action_load"),
             "import_eligible": self.press(manager, program, "import_eligible_registrants"),
             "enroll": self.press(manager, program, "enroll_eligible_registrants"),
             "verify": self.press(manager, program, "verify_eligibility"),
@@ -327,8 +334,9 @@ class TestOrder(OrderCase):
             )
         )
         self.related = {"g2p.cycle": cycle}
-        self.states_of = {"draft": ("match",), "checked": ("reconcile",)}
+        self.states_of = {"draft": ("read", "match"), "checked": ("reconcile",)}
         return record, {
+            "read": self.start(record, "read"),
             "match": self.press(self.finance, record, "action_check"),
             "reconcile": self.press(self.finance, record, "action_apply"),
         }

@@ -25,7 +25,14 @@ class TestDeclaredOutcomes(OrderCase):
             known = set()
             for step in steps:
                 operation = self.unfinished(target, step, "cancelled").sudo()
-                operation.params = {"model": 0, "settings": "", "states": [], "state": "draft", "status": "paid"}
+                operation.params = {
+                    "model": 0,
+                    "manager": 0,
+                    "settings": "",
+                    "states": [],
+                    "state": "draft",
+                    "status": "paid",
+                }
                 for outcome in target._bulk_outcomes():
                     rows = operation._rows(outcome)
                     if rows:

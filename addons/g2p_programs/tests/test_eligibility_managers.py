@@ -1,11 +1,13 @@
 import base64
 import io
+from unittest.mock import patch
 
 import openpyxl
 
 from odoo import fields
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import tagged
+from odoo.tools import mute_logger
 
 from odoo.addons.g2p_bulk.tests.statements import counting_statements
 
@@ -195,6 +197,60 @@ class TestEligibilityManagers(ProgramsCase):
             with self.subTest(name), self.assertRaises(UserError), self.env.cr.savepoint():
                 self.load(manager, content, name)
         self.check(manager, self.b)
+
+    def test_a_long_list_is_read_in_the_background(self):
+        """A step of the program: the list of before counts until the new one is whole, and no step judges meanwhile."""
+        manager, program = self.make("list"), self.grant
+        self.load(manager, "Registrant\nREF-A\n")
+        self.env["ir.config_parameter"].set_param("g2p_bulk.inline_threshold", "1")
+        content = f"Registrant\n{self.c.id}\n999999999\n".encode()
+        with patch.object(self.env.registry["g2p.bulk.operation"], "_runner_is_alive", lambda self: True):
+            wizard = self.env["g2p.eligibility.list.load"].create(
+                {"manager_id": manager.id, "file": base64.b64encode(content), "file_name": "list.csv"}
+            )
+            action = wizard.with_user(self.manager).action_load()
+            self.assertIn("in the background", action["params"]["message"])
+            self.check(manager, self.a)
+            operation = program.operation_ids[0]
+            self.assertEqual((operation.step, operation.state, operation.mode), ("load_list", "running", "queue"))
+            with self.assertRaisesRegex(UserError, "Load a list"):
+                program.with_user(self.manager).import_eligible_registrants()
+            attachment = self.env["ir.attachment"].browse(operation.params["attachment"])
+            with self.assertRaises(AccessError):
+                attachment.with_user(self.users["admin"]).read(["raw"])
+            operation.chunk_ids._run_job()
+        operation.invalidate_recordset()
+        self.assertEqual((operation.state, operation.counts), ("done", {"found": 1, "not_found": 1}))
+        self.assertFalse(attachment.exists(), "the rows are kept, not the file")
+        manager.invalidate_recordset()
+        self.check(manager, self.c)
+        self.assertEqual((manager.file_name, manager.loaded_by), ("list.csv", self.manager))
+        self.assertIn("2 lines, 1 found", program.message_ids[0].body)
+        lines = self.env["g2p.eligibility.list.line"].with_user(self.manager)
+        for outcome, row in (("found", 2), ("not_found", 3)):
+            action = operation.with_user(self.manager).action_open_outcome(outcome)
+            self.assertEqual(lines.search(action["domain"]).mapped("row_number"), [row])
+        self.load(manager, "Registrant\nREF-A\n")
+        self.assertNotEqual(operation.action_open_outcome("found")["res_model"], "g2p.eligibility.list.line")
+
+    @mute_logger("odoo.addons.g2p_bulk.models.bulk_operation")
+    def test_a_long_list_that_can_not_be_read_leaves_the_one_before(self):
+        manager, program = self.make("list"), self.grant
+        self.load(manager, "Registrant\nREF-A\n")
+        self.env["ir.config_parameter"].set_param("g2p_bulk.inline_threshold", "1")
+        with patch.object(self.env.registry["g2p.bulk.operation"], "_runner_is_alive", lambda self: True):
+            self.load(manager, "Name\nA\n")
+            operation = program.operation_ids[0]
+            operation.chunk_ids._run_job()
+        operation.invalidate_recordset()
+        self.assertEqual(operation.state, "failed")
+        self.assertIn("must name the columns", operation.last_error)
+        self.check(manager, self.a)
+        with self.assertRaisesRegex(UserError, "Load a list"):
+            program.with_user(self.manager).import_eligible_registrants()
+        operation.action_cancel()
+        self.assertFalse(self.env["ir.attachment"].browse(operation.params["attachment"]).exists())
+        program.with_user(self.manager).import_eligible_registrants()
 
     def test_statements_of_a_list_do_not_grow_with_its_lines(self):
         counts = []

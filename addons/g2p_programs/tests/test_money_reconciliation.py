@@ -1,6 +1,7 @@
 import base64
 import io
 from datetime import date, datetime
+from unittest.mock import patch
 
 import openpyxl
 
@@ -159,6 +160,24 @@ class TestMoneyReconciliation(MoneyCase):
         record.action_apply()
         self.assertEqual((self.large_payment.status, self.empty_payment.status), ("paid", "paid"))
         self.assertFalse(self.small_payment.status)
+
+    def test_a_long_file_is_read_and_matched_in_the_background(self):
+        self.env["ir.config_parameter"].set_param("g2p_bulk.inline_threshold", "1")
+        with patch.object(self.env.registry["g2p.bulk.operation"], "_runner_is_alive", lambda self: True):
+            record = self.upload(self.line(self.large_payment), "no-such-reference,paid,10,2024-03-01,MT-1")
+            reading = self.operation(record, "read")
+            self.assertEqual(
+                (reading.mode, record.state, record.line_ids), ("queue", "draft", record.line_ids.browse())
+            )
+            for press in (record.action_check, lambda: record.write({"decimal_mark": ","})):
+                with self.assertRaisesRegex(UserError, "already running"):
+                    press()
+            reading.chunk_ids._run_job()
+            reading.invalidate_recordset()
+            self.assertEqual((reading.state, reading.counts), ("done", {"read": 2}))
+            self.operation(record, "match").chunk_ids._run_job()
+        record.invalidate_recordset()
+        self.assertEqual((record.state, self.outcomes(record)), ("checked", ["matched", "unmatched"]))
 
     def test_a_file_that_is_read_again_takes_the_place_of_the_first(self):
         record = self.upload(self.line(self.large_payment), self.line(self.small_payment))

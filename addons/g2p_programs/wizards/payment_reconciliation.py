@@ -161,7 +161,7 @@ class PaymentReconciliation(models.Model):
         if not self._attachment():
             raise UserError(self.env._("Choose a CSV or XLSX file first."))
         self._check_idle()
-        return self._bulk_start("match")._notification()
+        return self._bulk_step("read")._start_on(self)._notification()
 
     def action_confirm_apply(self):
         """Button: say how many payments become paid and failed, and ask."""

@@ -1,4 +1,4 @@
-"""The steps of a reconciliation: *Read the file* stages and matches its lines, *Apply* makes payments final."""
+"""The steps of a reconciliation after its file was staged: its lines are matched, *Apply* makes payments final."""
 
 import io
 
@@ -54,7 +54,7 @@ class PaymentReconciliation(models.Model):
 
     def _bulk_steps(self):
         _ = self.env._
-        return {**super()._bulk_steps(), "match": _("Read the file"), "reconcile": _("Reconcile payments")}
+        return {**super()._bulk_steps(), "match": _("Match the lines"), "reconcile": _("Reconcile payments")}
 
     def _bulk_outcomes(self):
         _ = self.env._
@@ -122,30 +122,33 @@ class PaymentReconciliation(models.Model):
 
     # Read: from the file to staged rows
 
-    def _bulk_before_match(self, operation):
-        """Read the file into the staging table, once; memory does not grow with the file."""
+    def _stage(self, table, counted=iter):
+        """Put the rows of the file into the staging table, once; memory does not grow with the file. How many there are.
+
+        :param table_file.Table table: the file
+        :param counted: a function that gives the rows it is given, and tells somebody how many they were
+        """
         execute = self.env.cr.execute
         execute(SQL("DELETE FROM g2p_payment_reconciliation_line WHERE reconciliation_id = %s", self.id))
         execute(SQL("DELETE FROM g2p_payment_reconciliation_staged WHERE reconciliation_id = %s", self.id))
-        with self._open_file() as stream:
-            checksum = table_file.sha256(stream)
-            chosen = {column: self[name] for column, name in COLUMN_CHOICES.items()}
-            payer_file = PayerFile(self.env, stream, self.filename, self.encoding, chosen)
-            count = table_file.copy_rows(
-                self.env,
-                """
-                COPY g2p_payment_reconciliation_staged
-                     (reconciliation_id, row_number, reference, status, amount, date, bank_reference, reason, error,
-                      amount_decimal, doubt)
-                FROM STDIN
-                """,
-                self._staged_rows(payer_file),
-            )
+        chosen = {column: self[name] for column, name in COLUMN_CHOICES.items()}
+        payer_file = PayerFile(self.env, table, self.encoding, chosen)
+        count = table_file.copy_rows(
+            self.env,
+            """
+            COPY g2p_payment_reconciliation_staged
+                 (reconciliation_id, row_number, reference, status, amount, date, bank_reference, reason, error,
+                  amount_decimal, doubt)
+            FROM STDIN
+            """,
+            counted(self._staged_rows(payer_file)),
+        )
         self._settle_amounts(payer_file.amounts)
         if count >= 1_000:
             execute("ANALYZE g2p_payment_reconciliation_staged")
         self._mark_repeated()
-        self.write({"checksum": checksum, "lines_count": count, "state": "draft"})
+        self.write({"checksum": table.sha256(), "lines_count": count, "state": "draft"})
+        return count
 
     def _open_file(self):
         """The file as a binary stream; it is never wholly in memory where attachments are files."""

@@ -87,16 +87,16 @@ class PayerFile:
     """The rows of a payer's file, one in memory at a time: dicts of row (number), reference, status, amount, date, bank_reference,
     reason, error; where the amount may be two numbers, also decimal (the other one) and doubt (the mark).
 
-    :param stream: the file, open for reading bytes.
+    :param table: the file, as a `table_file.Table`.
     :param chosen: {column: its name in the file}, where somebody said which it is.
     :raise UserError: when the file as a whole is no table, or without the columns needed, or with two that fit one of them: said
         before any row is asked for.
     """
 
-    def __init__(self, env, stream, filename="", encoding="auto", chosen=None):
+    def __init__(self, env, table, encoding="auto", chosen=None):
         self.env = env
         self.amounts = decimal_text.Column()
-        self._read = table_file.read_rows(stream, filename, encoding, lenient=True)
+        self._read = table.rows(encoding, lenient=True)
         try:
             header = next(self._read, (0, []))[1]
             self._places = table_file.find_columns(header, COLUMNS, chosen)

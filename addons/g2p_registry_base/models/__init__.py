@@ -47,6 +47,7 @@ from . import import_mapping
 from . import registrant_import
 from . import registrant_import_line
 from . import import_staging
+from . import import_read
 from . import import_apply
 from . import import_undo
 from . import registry_mixin

@@ -1,23 +1,16 @@
 import json
-import os
 import re
 
 from odoo import fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
-from odoo.addons.g2p_bulk.core import in_test_transaction
 from odoo.addons.g2p_bulk.tools import bounds, decimal_text, table_file
 from odoo.addons.g2p_bulk.tools.table_file import Cell, FileError, copy_text
 
 from .. import import_file
 from .properties import NUMBERS
 
-BACKGROUND_BYTES = 20 << 20  # a file of this size is not read while somebody waits
-WORKBOOK_BYTES = 8  # a workbook is packed: so many bytes of text for one
-ROW_BYTES = 80  # of a usual row, for the bar
-REPORT_ROWS = 20_000
-BAR_KEYS = 100_000
 NAME_TARGETS = ("full_name", "family_name", "given_name")  # the columns that hold a registrant's name
 DATES = ("birthdate", "registration_date")
 IDENTIFIERS = ("id", "group_id", "related_id", "household", "phone", "account_number", "wallet_number", "area_code")
@@ -45,86 +38,33 @@ class RegistrantImport(models.Model):
 
     # -- from the file to staged rows
 
-    # -- in the background, where the file is large
+    def _stage(self, table, counted=iter):
+        """Stream the file into the staging table, once; memory does not grow with the file. How many rows there are.
 
-    def _text_size(self):
-        """About how many bytes of text the file holds."""
-        with self._open_file() as stream:
-            size = stream.seek(0, os.SEEK_END)
-        return size * WORKBOOK_BYTES if self._file_name().lower().endswith(".xlsx") else size
-
-    def _reads_in_background(self):
-        """Whether reading the file takes longer than a person should wait, and somebody is there to do it."""
-        # sudo: whether a job runner lives
-        operations = self.env["g2p.bulk.operation"].sudo()
-        return self._text_size() >= BACKGROUND_BYTES and operations._runner_is_alive()
-
-    def _estimated_rows(self):
-        return max(self._text_size() // ROW_BYTES, 1)
-
-    def _bulk_source_read(self, operation):
-        """The bar goes by what the file may have of rows, until it is read: not more keys than a bar needs."""
-        return SQL("SELECT generate_series(1, %s) AS key", min(self._estimated_rows(), BAR_KEYS))
-
-    def _bulk_chunk_read(self, operation, low, high):
-        """The whole file, in one piece: it can't be read from the middle."""
-        estimated = self._estimated_rows()
-        scale = min(estimated, BAR_KEYS) / estimated
-        self._stage(lambda rows: operation._report(int(rows * scale)))
-        [[count]] = self.env.execute_query(
-            SQL("SELECT count(*) FROM g2p_registrant_import_line WHERE import_id = %s", self.id)
-        )
-        operation.chunk_ids.filtered(lambda chunk: chunk.low == low).planned = count
-        return {"read": count}
-
-    def _bulk_finish_read(self, operation):
-        if operation.state == "done":
-            self.with_delay(description=self.env._("Check file: %s", self.name))._check_what_was_read()
-
-    def _check_what_was_read(self):
-        """The job after the reading. Jobs may not commit on their own cursor: the check gets a cursor of its own."""
-        if in_test_transaction(self.env.cr):
-            self.sudo()._bulk_start("check")  # sudo: the button that began it checked role and ownership
-            return
-        with self.env.registry.cursor() as cr:
-            self.with_env(self.env(cr=cr)).sudo()._bulk_start("check", mode="queue")  # sudo: as above
-
-    def _reported(self, lines, report):
-        """The same lines; every now and then it is told how many they were."""
-        for number, line in enumerate(lines, 1):
-            yield line
-            if number % REPORT_ROWS == 0:
-                report(number)
-
-    def _stage(self, report=None):
-        """Stream the file into the staging table, once; memory does not grow with the file.
-
-        :param report: called with the number of rows read so far
+        :param table_file.Table table: the file
+        :param counted: a function that gives the rows it is given, and tells somebody how many they were
         """
         execute = self.env.cr.execute
         execute("DELETE FROM g2p_registrant_import_line WHERE import_id = %s", [self.id])
-        with self._open_file() as stream:
-            digest = table_file.sha256(stream)
-            rows = table_file.read_rows(stream, self._file_name(), self.encoding, self.mapping_id.delimiter)
-            try:
-                header = [cell.strip() for cell in next(rows, (0, []))[1]]
-            except FileError as error:
-                raise error.for_user(self.env) from error
-            layout = self._layout(header)
-            numbers = {column["position"]: decimal_text.Column() for column in layout if self._is_number(column)}
-            table_file.copy_rows(
-                self.env,
-                "COPY g2p_registrant_import_line (import_id, row_number, unit, state, problems, column_name, reason, raw, "
-                "data) FROM STDIN",
-                self._reported(self._copied_rows(rows, header, layout, numbers), report)
-                if report
-                else self._copied_rows(rows, header, layout, numbers),
-            )
+        rows = table.rows(self.encoding, self.mapping_id.delimiter)
+        try:
+            header = [cell.strip() for cell in next(rows, (0, []))[1]]
+        except FileError as error:
+            raise error.for_user(self.env) from error
+        layout = self._layout(header)
+        numbers = {column["position"]: decimal_text.Column() for column in layout if self._is_number(column)}
+        count = table_file.copy_rows(
+            self.env,
+            "COPY g2p_registrant_import_line (import_id, row_number, unit, state, problems, column_name, reason, raw, data) "
+            "FROM STDIN",
+            counted(self._copied_rows(rows, header, layout, numbers)),
+        )
         for column in layout:
             if found := numbers.get(column["position"]):
                 column["mark"] = self._decimal_mark(column, found)
         execute("ANALYZE g2p_registrant_import_line")
-        self.write({"state": "draft", "header": header, "layout": layout, "file_hash": digest})
+        self.write({"state": "draft", "header": header, "layout": layout, "file_hash": table.sha256()})
+        return count
 
     def _copied_rows(self, rows, header, layout, numbers):
         """Lines for COPY: the cells as they stand, and cleaned where that differs. What no column may hold is refused.

@@ -282,10 +282,7 @@ class RegistrantImport(models.Model):
             raise UserError(self.env._("This file was imported already. Upload the corrected rows as a new import."))
         if record.running_operation_id.state in ("pending", "running"):
             record.running_operation_id._refuse_twin()
-        if record._reads_in_background():
-            return self._bulk_start("read", chunk_size=1 << 30, mode="queue")._notification()
-        record._stage()
-        return self._bulk_start("check")._notification()
+        return self._bulk_step("read")._start_on(self)._notification()
 
     def action_submit(self):
         """Hand the checked file to another user for confirmation."""
@@ -435,7 +432,6 @@ class RegistrantImport(models.Model):
     @api.model
     def _bulk_steps(self):
         return super()._bulk_steps() | {
-            "read": self.env._("Read file"),
             "check": self.env._("Check file"),
             "import": self.env._("Import"),
             "undo": self.env._("Undo import"),
@@ -444,7 +440,6 @@ class RegistrantImport(models.Model):
     @api.model
     def _bulk_outcomes(self):
         return {
-            "read": (self.env._("Read"), "done"),
             "good": (self.env._("Good"), "done"),
             "created": (self.env._("Created"), "done"),
             "updated": (self.env._("Updated"), "done"),
@@ -456,7 +451,7 @@ class RegistrantImport(models.Model):
 
     @api.model
     def _bulk_tables(self, step):
-        if step in ("read", "check"):
+        if step == "check":
             return ["g2p_registrant_import_line"]
         return [
             "res_partner",
@@ -469,8 +464,6 @@ class RegistrantImport(models.Model):
 
     def _bulk_rows(self, operation, outcome):
         """The rows of the file. A check is told by what the rows were before the import changed them."""
-        if (operation.step, outcome) == ("read", "read"):
-            return "g2p.registrant.import.line", SQL("t.import_id = %s", self.id)
         states = {
             ("check", "good"): ("ok", "imported", "updated", "undone"),
             ("import", "created"): ("imported", "undone"),
@@ -492,7 +485,6 @@ class RegistrantImport(models.Model):
     def _bulk_relies_on(self):
         return {
             **super()._bulk_relies_on(),
-            "read": (),
             "check": (),
             "import": ("check",),
             "undo": ("import",),
@@ -503,7 +495,6 @@ class RegistrantImport(models.Model):
     def _bulk_from_states(self):
         return {
             **super()._bulk_from_states(),
-            "read": ("draft", "checked"),
             "check": ("draft", "checked"),
             "import": ("checked", "submitted", "importing"),
             "undo": ("done",),

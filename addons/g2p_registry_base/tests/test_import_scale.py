@@ -18,10 +18,11 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tests import HttpCase, TransactionCase, new_test_user, tagged
 from odoo.tools import SQL, mute_logger
 
+from odoo.addons.g2p_bulk.models import bulk_step_read
 from odoo.addons.g2p_bulk.tests.statements import counting_statements
+from odoo.addons.g2p_bulk.tools import table_file, workbook
 
 from .. import import_file
-from ..models import import_staging
 from .test_import import REPOSITORY, as_csv
 
 # Of a table's columns, those that tell rows or moments apart rather than what was entered.
@@ -675,8 +676,8 @@ class TestImportInBackground(ImportCase):
             report(operation, rows)  # nothing may be read from the database while COPY runs
             self.reported.append(rows)
 
-        self.patch(import_staging, "BACKGROUND_BYTES", 10_000)
-        self.patch(import_staging, "REPORT_ROWS", 100)
+        self.env["ir.config_parameter"].set_param("g2p_bulk.inline_threshold", "100")
+        self.patch(bulk_step_read, "REPORT_ROWS", 100)
         self.patch(operations, "_runner_is_alive", lambda self: True)
         self.patch(operations, "_report", noted)
 
@@ -714,9 +715,6 @@ class TestImportInBackground(ImportCase):
         self.assertEqual(operation.progress, 99, "and an estimate is never the end")
         operation.chunk_ids.write({"state": "done", "counts": {"read": 1_000}})
         operation.state = "done"
-        job = self.env["queue.job"].search([("method_name", "=", "_check_what_was_read")], order="id desc", limit=1)
-        self.assertEqual((job.records, list(job.args)), (record, []))
-        job.records.with_user(self.registrar)._check_what_was_read()
         self.assertEqual(self.jobs(record, "check").state, "done")
         self.assertEqual((record.state, record.ok_count), ("checked", 1_000))
 
@@ -747,6 +745,7 @@ class TestImportInBackground(ImportCase):
         record = self.new_import([["Full name"], ["Ann Sow"]])
         record.action_check()
         self.assertEqual(record.state, "checked")
+        self.assertEqual(set(record.operation_ids.mapped("mode")), {"inline"})
 
 
 @tagged("post_install", "-at_install")
@@ -799,11 +798,66 @@ class TestImportRace(TransactionCase):
             two.rollback()
             self.assertEqual(second.imported_count, 2)
 
+    def transactions(self):
+        """{session of this database that has a transaction open: what it does}"""
+        self.env.cr.execute(
+            "SELECT pid, state FROM pg_stat_activity WHERE datname = current_database() AND xact_start IS NOT NULL"
+        )
+        return dict(self.env.cr.fetchall())
+
+    def test_no_transaction_waits_for_a_reader_that_hangs(self):
+        """A workbook is read by a process of its own. While that keeps us waiting, the session of the import has no transaction
+        open, and when it is killed the person is told; the rows of the reading before stay."""
+        book = openpyxl.Workbook()
+        for row in (["Full name"], ["Racing Ann"], ["Racing Ben"]):
+            book.active.append(row)
+        stream = io.BytesIO()
+        book.save(stream)
+        with self.registry.cursor() as cr:
+            env = api.Environment(cr, self.env.ref("base.user_admin").id, {})
+            record = env["g2p.registrant.import"].create(
+                {"name": "race.xlsx", "file": base64.b64encode(stream.getvalue())}
+            )
+            record.action_check()
+            record_id = record.id
+        self.addCleanup(self._remove, record_id)
+
+        looked = []
+        popen = table_file.subprocess.Popen
+
+        def hanging(*args, **options):
+            process = popen(*args, **options)
+            looked.append((process, session, self.transactions()))
+            return process
+
+        with (
+            self.registry.cursor() as cr,
+            tempfile.NamedTemporaryFile("w", suffix=".py") as script,
+            patch.object(workbook, "__file__", script.name),
+            patch.object(table_file, "PATIENCE_SECONDS", 1),
+            patch.object(table_file.subprocess, "Popen", hanging),
+        ):
+            script.write("import time; time.sleep(600)")
+            script.flush()
+            session = cr.connection.info.backend_pid
+            record = api.Environment(cr, self.env.ref("base.user_admin").id, {})["g2p.registrant.import"].browse(
+                record_id
+            )
+            with self.assertRaisesRegex(UserError, "took too much time or memory"):
+                record.action_check()
+            [(process, session, open_then)] = looked
+            self.assertNotIn(session, open_then)
+            self.assertIsNotNone(process.returncode, "the reader is killed")
+            self.assertEqual(record.operation_ids[0].state, "cancelled")
+            self.assertEqual((record.state, len(record.line_ids)), ("checked", 2))
+            cr.rollback()
+
     def _remove(self, record_id):
         with self.registry.cursor() as cr:
             env = api.Environment(cr, self.env.ref("base.user_admin").id, {})
             record = env["g2p.registrant.import"].browse(record_id)
-            record.action_undo()
+            if record.state == "done":
+                record.action_undo()
             cr.execute(
                 SQL("DELETE FROM g2p_bulk_operation WHERE res_model = %s AND res_id = %s", record._name, record_id)
             )

@@ -137,6 +137,7 @@ class EligibilityListLine(models.Model):
     """A line of the file: whom it names, or why nobody was found. Written by the load only."""
 
     _name = "g2p.eligibility.list.line"
+    _inherit = ["g2p.bulk.row.mixin"]
     _personal_fields = {"value": "identity"}
     _description = "Line of an eligibility list"
     _order = "manager_id, row_number, id"

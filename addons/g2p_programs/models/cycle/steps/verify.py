@@ -19,7 +19,12 @@ class Verify(models.AbstractModel):
     _role = GROUP_VALIDATOR
     _from_states = ("draft",)
     _moves = ("g2p.cycle.membership",)
-    _relies_on = ("copy", "g2p.membership.change:apply", "g2p.membership.change:reverse")
+    _relies_on = (
+        "copy",
+        "g2p.program:load_list",
+        "g2p.membership.change:apply",
+        "g2p.membership.change:reverse",
+    )
     _completed_by = ("cancel_entitlements",)
 
     _button = "check_eligibility"

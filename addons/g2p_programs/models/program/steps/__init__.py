@@ -1,4 +1,5 @@
 from . import base
+from . import load_list
 from . import import_eligible
 from . import eligibility
 from . import deduplicate

@@ -14,6 +14,7 @@ class AutoEnrol(models.AbstractModel):
 
     _step = "auto_enrol"
     _place = 50
+    _relies_on = ("load_list",)
     #: whom a cancelled run did not look at stays noted: the next one does
     _given_up = True
 

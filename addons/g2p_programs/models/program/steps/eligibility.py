@@ -11,7 +11,13 @@ class Enroll(models.AbstractModel):
 
     _step = "enroll"
     _place = 20
-    _relies_on = ("import_eligible", "deduplicate", "g2p.membership.change:apply", "g2p.membership.change:reverse")
+    _relies_on = (
+        "load_list",
+        "import_eligible",
+        "deduplicate",
+        "g2p.membership.change:apply",
+        "g2p.membership.change:reverse",
+    )
 
     _button = "enroll_eligible_registrants"
     _groups = "g2p_programs.g2p_program_validator"

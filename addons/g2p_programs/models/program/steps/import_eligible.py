@@ -11,6 +11,7 @@ class ImportEligible(models.AbstractModel):
 
     _step = "import_eligible"
     _place = 10
+    _relies_on = ("load_list",)
 
     _button = "import_eligible_registrants"
     _asked_as = "import"
