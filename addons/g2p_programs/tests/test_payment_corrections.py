@@ -304,7 +304,7 @@ class TestPaymentCorrections(MoneyCase):
         record = self.file(self.line(large, "failed"))
         self.assertEqual((record.matched_count, record.contradiction_count), (0, 1))
         arch = etree.fromstring(record.get_view(view_type="form")["arch"])
-        (button,) = arch.iterfind(".//button[@name='action_apply']")
+        (button,) = arch.iterfind(".//button[@name='action_confirm_apply']")
         shown = {"state": "checked", "matched_count": 0, "contradiction_count": 1}
         self.assertFalse(safe_eval(button.get("invisible"), shown))
         self.assertTrue(safe_eval(button.get("invisible"), shown | {"contradiction_count": 0}))
