@@ -2,7 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.tools import SQL
 
-from odoo.addons.g2p_programs.models.constants import GROUP_MANAGER
+from odoo.addons.g2p_programs.tools.constants import GROUP_MANAGER
 
 # Beyond this nobody's weight or threshold lies; it keeps NaN and infinity out, which are numbers for PostgreSQL.
 LARGEST = 1e15

@@ -3,7 +3,7 @@
 from odoo import models
 from odoo.tools import SQL
 
-from odoo.addons.g2p_programs.models.money import decimal
+from odoo.addons.g2p_programs.tools.money import decimal
 
 # A score is kept with so many decimals. Logarithms and roots are cut off before they are weighted, so that whoever
 # calculates with the figures shown comes to the same score.

@@ -2,7 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
-from odoo.addons.g2p_programs.models.constants import GROUP_VALIDATOR
+from odoo.addons.g2p_programs.tools.constants import GROUP_VALIDATOR
 
 
 class Program(models.Model):

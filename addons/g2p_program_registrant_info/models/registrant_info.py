@@ -2,7 +2,7 @@ from odoo import Command, api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 
-from odoo.addons.g2p_programs.models.constants import GROUP_VALIDATOR
+from odoo.addons.g2p_programs.tools.constants import GROUP_VALIDATOR
 
 OPEN_STATES = ("active", "inprogress")
 GROUP_REGISTRAR = "g2p_registry_base.group_g2p_registrar"

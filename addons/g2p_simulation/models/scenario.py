@@ -4,7 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 from odoo.fields import Domain
 
-from odoo.addons.g2p_programs.models.constants import FUND_READERS, GROUP_MANAGER
+from odoo.addons.g2p_programs.tools.constants import FUND_READERS, GROUP_MANAGER
 
 # Kept on the program behind the scenario
 SETTINGS = ("eligibility_managers", "entitlement_managers", "pmt_config", "eligibility_mode")

@@ -5,7 +5,7 @@ import hashlib
 from odoo import fields, models
 from odoo.exceptions import UserError
 
-from odoo.addons.g2p_programs.models.constants import GROUP_MANAGER, MANAGER_ELIGIBILITY, MANAGER_ENTITLEMENT
+from odoo.addons.g2p_programs.tools.constants import GROUP_MANAGER, MANAGER_ELIGIBILITY, MANAGER_ENTITLEMENT
 
 # The kinds of managers that a scenario tries out; the others stay as they are.
 KINDS = (MANAGER_ELIGIBILITY, MANAGER_ENTITLEMENT)

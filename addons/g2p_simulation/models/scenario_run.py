@@ -5,7 +5,7 @@ from odoo.exceptions import AccessError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from odoo.addons.g2p_programs.models.constants import ENROLLMENT_CANDIDATES, GROUP_MANAGER
+from odoo.addons.g2p_programs.tools.constants import ENROLLMENT_CANDIDATES, GROUP_MANAGER
 
 from .scenario_result import AGE_BANDS, MEASURES
 

@@ -80,14 +80,17 @@ class CycleAuthor(models.Model):
     date = fields.Datetime("First", required=True, readonly=True)
 
     def init(self):
-        # The entitlement's table is made after this one where both are new.
-        self.env.cr.execute("SELECT to_regclass('g2p_entitlement') IS NOT NULL")
-        if self.env.cr.fetchone()[0]:
-            self._watch_entitlements()
+        self._watch_entitlements()
 
     @api.model
     def _watch_entitlements(self):
-        """Make the triggers; where cycles are older than this table, take their authors from what is known."""
+        """Make the triggers; where cycles are older than this table, take their authors from what is known.
+
+        Asked when either table is made: whichever comes last does it.
+        """
+        self.env.cr.execute("SELECT to_regclass('g2p_entitlement') IS NULL OR to_regclass('g2p_cycle_author') IS NULL")
+        if self.env.cr.fetchone()[0]:
+            return
         self.env.cr.execute(OBJECTS)
         self.env.cr.execute("SELECT EXISTS (SELECT FROM g2p_cycle_author)")
         if self.env.cr.fetchone()[0]:

@@ -1,7 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
-from ..tools.amount_words import AmountWords
+from ...tools.amount_words import AmountWords
 
 
 class CycleMembership(models.Model):
