@@ -290,25 +290,16 @@ class AutoEnrolQueue(models.Model):
             )
 
 
-class ResPartner(models.Model):
-    _inherit = "res.partner"
+class Registration(models.AbstractModel):
+    _inherit = "g2p.registration"
 
-    @api.model_create_multi
-    def create(self, vals_list):
-        partners = super().create(vals_list)
-        if any(partner.is_registrant for partner in partners):
-            self.env["g2p.program"]._auto_enrol_soon()
-        return partners
-
-
-class RegistrantImport(models.Model):
-    _inherit = "g2p.registrant.import"
-
-    def _bulk_finish_import(self, operation):
-        result = super()._bulk_finish_import(operation)
+    @api.model
+    def _registered(self, registrants):
+        result = super()._registered(registrants)
         self.env["g2p.program"]._auto_enrol_soon()
         return result
 
-    def _tables_of_registrants(self):
+    @api.model
+    def _own_tables(self):
         """Whom no program has looked at yet can be taken back."""
-        return super()._tables_of_registrants() | {("g2p_auto_enrol_queue", "partner_id")}
+        return super()._own_tables() | {("g2p_auto_enrol_queue", "partner_id")}

@@ -9,9 +9,9 @@ from odoo.tools import SQL
 from odoo.addons.g2p_bulk.core import in_test_transaction
 from odoo.addons.g2p_bulk.tools import bounds, decimal_text, table_file
 from odoo.addons.g2p_bulk.tools.table_file import Cell, FileError, copy_text
+from odoo.addons.g2p_registry_base.models.properties import NUMBERS
 
-from .. import import_file
-from .properties import NUMBERS
+from ..tools import import_file
 
 BACKGROUND_BYTES = 20 << 20  # a file of this size is not read while somebody waits
 WORKBOOK_BYTES = 8  # a workbook is packed: so many bytes of text for one

@@ -20,8 +20,8 @@ from odoo.tools import SQL, mute_logger
 
 from odoo.addons.g2p_bulk.tests.statements import counting_statements
 
-from .. import import_file
 from ..models import import_staging
+from ..tools import import_file
 from .test_import import REPOSITORY, as_csv
 
 # Of a table's columns, those that tell rows or moments apart rather than what was entered.
