@@ -10,6 +10,7 @@
         "base_import",
         "g2p_bulk",
         "g2p_registry_base",
+        "g2p_registry_import",
         "g2p_programs",
         "g2p_entitlement_cash",
         "g2p_payment_cash",

@@ -6,7 +6,7 @@
     "category": "G2P PBMS",
     "author": "G2P PBMS contributors",
     "license": "LGPL-3",
-    "depends": ["g2p_programs"],
+    "depends": ["g2p_registry_import", "g2p_programs"],
     "data": [
         "security/ir.model.access.csv",
         "security/g2p_program_registrant_info_rules.xml",

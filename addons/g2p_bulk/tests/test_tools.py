@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from odoo.tests import TransactionCase, tagged
 from odoo.tools import SQL
 
-from ..tools import decimal_text, table_file
+from ..tools import decimal_text, table_file, workbook
 from ..tools.table_file import FileError, read_rows
 
 SHEET = "xl/worksheets/sheet1.xml"

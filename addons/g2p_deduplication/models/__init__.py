@@ -3,6 +3,7 @@ from . import program
 from . import registry_deduplication
 from . import registry_duplicate
 from . import registrant_merge
+from . import registration
 from . import res_partner
 from . import res_config_settings
 from . import steps

@@ -7,18 +7,7 @@ from odoo.tools import SQL
 
 from odoo.addons.g2p_programs.models.entitlement import DEAD_STATES
 
-# Rows that stay with the merged registrant: they tell what happened to that record, or belong to the machinery.
-KEPT_TABLES = (
-    "res_partner",
-    "res_users",
-    "res_company",
-    "res_users_settings_volumes",
-    "g2p_registrant_import_line",
-    "g2p_registrant_merge",
-    "g2p_registry_duplicate",
-    "g2p_registry_duplicate_rel",
-    "g2p_registry_duplicate_pair",
-)
+# Rows of the machinery stay with the merged registrant.
 KEPT_PREFIXES = ("mail_", "discuss_", "base_", "bus_", "ir_")
 # First those that others hang on.
 FIRST_TABLES = ("g2p_program_membership", "g2p_entitlement")
@@ -58,8 +47,9 @@ def references(env):
         )
     )
     moved = []
+    kept = env["g2p.registration"]._record_tables()
     for table, column, keys, anchors in found:
-        if table in KEPT_TABLES or table in transient or table.startswith(KEPT_PREFIXES) or len(keys or ()) != 1:
+        if table in kept or table in transient or table.startswith(KEPT_PREFIXES) or len(keys or ()) != 1:
             continue
         moved.append((table, column, keys[0], [anchor.split(">") for anchor in anchors or ()]))
     order = {table: place for place, table in enumerate(FIRST_TABLES)}

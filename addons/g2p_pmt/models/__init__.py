@@ -7,7 +7,7 @@ from . import pmt_lines
 from . import pmt_score
 from . import program
 from . import program_membership
-from . import registrant_import
+from . import registration
 from . import registrant_info
 from . import res_partner
 from . import managers

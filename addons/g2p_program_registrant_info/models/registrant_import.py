@@ -4,7 +4,7 @@ from odoo import models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
-from odoo.addons.g2p_registry_base.models.import_staging import GOOD
+from odoo.addons.g2p_registry_import.models.import_staging import GOOD
 
 from ..tools.numbers import Numbering
 from .registrant_info import OPEN_STATES

@@ -205,10 +205,3 @@ class ResPartner(models.Model):
                 "default_program_id": programs.id if len(programs) == 1 else False,
             },
         }
-
-    @api.model_create_multi
-    def create(self, vals_list):
-        partners = super().create(vals_list)
-        if any(partner.is_registrant for partner in partners):
-            self.env["g2p.program"]._auto_enrol_soon()
-        return partners

@@ -14,6 +14,7 @@ from . import group_membership_kind
 
 # Registrants and what hangs on them.
 from . import search_mixin
+from . import registration
 from . import res_partner
 from . import res_partner_individual
 from . import res_partner_group
@@ -39,15 +40,8 @@ from . import res_users
 from . import ir_http
 from . import res_config_settings
 
-# Files of registrants.
+# Files that hold people.
 from . import area_file
 from . import ir_attachment
 from . import ir_binary
-from . import import_mapping
-from . import registrant_import
-from . import registrant_import_line
-from . import import_staging
-from . import import_read
-from . import import_apply
-from . import import_undo
 from . import registry_mixin

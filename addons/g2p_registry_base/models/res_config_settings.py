@@ -13,17 +13,6 @@ class ResConfigSettings(models.TransientModel):
         help="A regular expression that numbers must match to count as valid, as people write them.",
     )
 
-    import_maker_checker = fields.Boolean(
-        string="Imports are confirmed by somebody else",
-        config_parameter="g2p_registry_base.import_maker_checker",
-        help="Who uploaded a file of registrants can't confirm it.",
-    )
-    import_folder = fields.Char(
-        string="Folder for large files",
-        config_parameter="g2p_registry_base.import_folder",
-        help="Files in this folder of the server can be imported without being uploaded. Empty: none can.",
-    )
-
     least_told = fields.Integer(
         string="Smallest number told",
         config_parameter="g2p_registry_base.least_told",

@@ -141,8 +141,6 @@ class ResPartner(models.Model):
     related_1_ids = fields.One2many("g2p.reg.rel", "destination", string="Related from")
     related_2_ids = fields.One2many("g2p.reg.rel", "source", string="Related to")
 
-    import_line_ids = fields.One2many("g2p.registrant.import.line", "partner_id", string="Imported from")
-
     change_reason = fields.Char(
         "Reason for the change",
         compute="_compute_change_reason",
@@ -376,7 +374,10 @@ class ResPartner(models.Model):
             extra["_partners_skip_fields_sync"] = True
         if len(prepared) > 1:
             extra["tracking_disable"] = True
-        return super(ResPartner, self.with_context(**extra)).create(prepared).with_env(self.env)
+        partners = super(ResPartner, self.with_context(**extra)).create(prepared).with_env(self.env)
+        registrants = partners.filtered("is_registrant").ids
+        self.env["g2p.registration"]._registered(SQL("SELECT id FROM res_partner WHERE id = ANY(%s)", registrants))
+        return partners
 
     def write(self, vals):
         self._refuse_disable_fields([vals])

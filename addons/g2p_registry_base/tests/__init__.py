@@ -5,8 +5,6 @@ from . import test_configuration
 from . import test_group_indicator
 from . import test_group_membership
 from . import test_ids_and_phones
-from . import test_import
-from . import test_import_scale
 from . import test_odoo_import
 from . import test_registrant_attributes
 from . import test_registrants

@@ -62,15 +62,6 @@ class TestConfiguration(TransactionCase):
         with self.assertRaises(ValidationError):
             self.env["g2p.id.type"].create({"name": "Broken", "id_validation": "[0-9"})
 
-    def test_settings_of_imports_are_on_the_settings_page(self):
-        settings = self.env["res.config.settings"].create(
-            {"import_maker_checker": True, "import_folder": "/srv/imports"}
-        )
-        settings.execute()
-        self.assertTrue(self.env["g2p.registrant.import"]._maker_checker())
-        self.env["res.config.settings"].create({"import_maker_checker": False}).execute()
-        self.assertFalse(self.env["g2p.registrant.import"]._maker_checker())
-
     def test_a_gender_in_use_keeps_its_value(self):
         gender = self.env["gender.type"].create({"code": "Third", "value": "third"})
         person = self.env["res.partner"].create({"is_registrant": True, "given_name": "A", "gender": "third"})

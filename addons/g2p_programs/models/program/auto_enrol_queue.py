@@ -5,7 +5,7 @@ the channel (form, import, API). So registration never waits for eligibility and
 engine takes the rows away as it enrols; what it has not done yet stays noted.
 """
 
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.tools import SQL
 
 
@@ -71,14 +71,16 @@ class AutoEnrolQueue(models.Model):
             )
 
 
-class RegistrantImport(models.Model):
-    _inherit = "g2p.registrant.import"
+class Registration(models.AbstractModel):
+    _inherit = "g2p.registration"
 
-    def _bulk_finish_import(self, operation):
-        result = super()._bulk_finish_import(operation)
+    @api.model
+    def _registered(self, registrants):
+        result = super()._registered(registrants)
         self.env["g2p.program"]._auto_enrol_soon()
         return result
 
-    def _tables_of_registrants(self):
+    @api.model
+    def _own_tables(self):
         """Whom no program has looked at yet can be taken back."""
-        return super()._tables_of_registrants() | {("g2p_auto_enrol_queue", "partner_id")}
+        return super()._own_tables() | {("g2p_auto_enrol_queue", "partner_id")}

@@ -22,7 +22,7 @@ from odoo.addons.g2p_bulk.models import bulk_step_read
 from odoo.addons.g2p_bulk.tests.statements import counting_statements
 from odoo.addons.g2p_bulk.tools import table_file, workbook
 
-from .. import import_file
+from ..tools import import_file
 from .test_import import REPOSITORY, as_csv
 
 # Of a table's columns, those that tell rows or moments apart rather than what was entered.

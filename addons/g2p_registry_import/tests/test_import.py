@@ -15,7 +15,7 @@ from odoo.tools import mute_logger
 
 from odoo.addons.g2p_bulk.tests.statements import counting_statements
 
-from .. import import_file
+from ..tools import import_file
 
 REPOSITORY = Path(__file__).parents[3]
 SAMPLE = "registrants-openg2p-sample.csv"
@@ -85,7 +85,7 @@ class TestImport(TransactionCase):
         codes = sorted({row[column] for row in cls.rows[1:]})
         present = cls.env["g2p.area"].search([("code", "in", codes)]).mapped("code")
         cls.env["g2p.area"].create([{"name": code, "code": code} for code in codes if code not in present])
-        cls.mapping = cls.env.ref("g2p_registry_base.import_mapping_openg2p_sample")
+        cls.mapping = cls.env.ref("g2p_registry_import.import_mapping_openg2p_sample")
         cls.registrar = new_test_user(cls.env, "t_import", groups="g2p_registry_base.group_g2p_registrar")
 
     def new_import(self, content, name="registrants.csv", mapping=None, **values):

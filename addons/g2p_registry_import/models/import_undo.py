@@ -1,21 +1,6 @@
-from odoo import api, models
+from odoo import models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
-
-# What an import makes beside a registrant; it goes with the registrant and holds up nothing.
-OWN_TABLES = {
-    ("g2p_reg_id", "partner_id"),
-    ("g2p_phone_number", "partner_id"),
-    ("res_partner_bank", "partner_id"),
-    ("res_partner", "commercial_partner_id"),
-    ("g2p_registrant_tags_res_partner_rel", "res_partner_id"),
-    ("g2p_registrant_import_line", "partner_id"),
-    ("g2p_registrant_import_line", "group_id"),
-    ("g2p_group_membership", "group"),
-    ("g2p_group_membership", "individual"),
-    ("g2p_group_indicator", "group_id"),
-    ("g2p_reg_rel", "source"),
-}
 
 
 class RegistrantImport(models.Model):
@@ -150,7 +135,7 @@ class RegistrantImport(models.Model):
 
     def _references(self):
         """(table, column) of every foreign key to registrants, but those of rows that go with their registrant."""
-        own = self._tables_of_registrants()
+        own = self.env["g2p.registration"]._own_tables()
         return [
             reference
             for reference in self.env.execute_query(
@@ -167,12 +152,6 @@ class RegistrantImport(models.Model):
             )
             if tuple(reference) not in own
         ]
-
-    @api.model
-    def _tables_of_registrants(self):
-        """{(table, column)} of rows that go with their registrant: extended where a module keeps something worked out of
-        registrants, which nobody would miss."""
-        return OWN_TABLES
 
     def _refuse_undo_of_used(self, rows):
         """Raise if anything refers to what the rows made: every foreign key of the database is asked, in one

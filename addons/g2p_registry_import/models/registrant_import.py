@@ -11,9 +11,9 @@ from odoo.tools.misc import formatLang
 
 from odoo.addons.g2p_bulk.tools import table_file
 from odoo.addons.g2p_bulk.tools.question import question
+from odoo.addons.g2p_registry_base.models.area_file import PeopleFile
 
-from .. import import_file
-from .area_file import PeopleFile
+from ..tools import import_file
 
 KEEP_ROWS_DAYS = 30  # the rows hold personal data: the registry keeps it, the staging table forgets it
 RESULT_BATCH = 5000  # rows read at a time for a file of results

@@ -4,7 +4,7 @@ from odoo.exceptions import ValidationError
 from odoo.addons.g2p_bulk.tools import table_file
 from odoo.addons.g2p_bulk.tools.blanks import same_name
 
-from .. import import_file
+from ..tools import import_file
 
 # What a column of a file may become.
 TARGETS = [

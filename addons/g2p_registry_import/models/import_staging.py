@@ -7,9 +7,9 @@ from odoo.tools import SQL
 
 from odoo.addons.g2p_bulk.tools import bounds, decimal_text, table_file
 from odoo.addons.g2p_bulk.tools.table_file import Cell, FileError, copy_text
+from odoo.addons.g2p_registry_base.models.properties import NUMBERS
 
-from .. import import_file
-from .properties import NUMBERS
+from ..tools import import_file
 
 NAME_TARGETS = ("full_name", "family_name", "given_name")  # the columns that hold a registrant's name
 DATES = ("birthdate", "registration_date")

@@ -79,6 +79,17 @@ class RegistrantImport(models.Model):
     def _bulk_finish_import(self, operation):
         """A failed import may be resumed, so it is still being imported; a cancelled one can go on as a new one."""
         self._count({"done": "done", "cancelled": "checked"}.get(operation.state))
+        self.env["g2p.registration"]._registered(
+            SQL(
+                """
+                SELECT registrant.id
+                  FROM g2p_registrant_import_line AS line
+                 CROSS JOIN LATERAL (VALUES (line.partner_id), (line.group_id)) AS registrant (id)
+                 WHERE line.import_id = %s AND line.state IN ('imported', 'updated') AND registrant.id IS NOT NULL
+                """,
+                self.id,
+            )
+        )
 
     def _units(self, low, high):
         return SQL("line.import_id = %s AND line.unit > %s AND line.unit <= %s", self.id, low, high)

@@ -1,0 +1,21 @@
+{
+    "name": "G2P Registry Import",
+    "summary": "Files of registrants: mapped, checked, confirmed, imported row by row, and taken back",
+    "description": "Files of individuals and households become registrants.",
+    "version": "19.0.3.0.0",
+    "category": "G2P PBMS",
+    "author": "G2P PBMS contributors",
+    "license": "LGPL-3",
+    "depends": ["g2p_registry_base"],
+    "external_dependencies": {"python": ["phonenumbers"]},
+    "data": [
+        "security/ir.model.access.csv",
+        "security/g2p_registry_import_rules.xml",
+        "data/import_mapping_data.xml",
+        "data/import_parameters.xml",
+        "views/g2p_registrant_import_views.xml",
+        "views/g2p_registrant_import_mapping_views.xml",
+        "views/res_config_settings_views.xml",
+        "views/g2p_registry_import_menus.xml",
+    ],
+}

@@ -1,0 +1,4 @@
+from . import test_import
+from . import test_import_answers
+from . import test_import_scale
+from . import test_settings
