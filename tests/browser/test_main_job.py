@@ -196,7 +196,7 @@ class Worker:
         person.page.get_by_role("button", name="Save manually").click()
         person.shows_state("Draft")
         person.press("Post")
-        person.confirm("Post", "A deposit adds its amount")
+        person.confirm("Post", "come into the fund")
         person.shows_state("Posted")
         person.shows("available", DEPOSIT)
         account = self.account()
@@ -322,7 +322,7 @@ class Worker:
         person.shows_state("Checked")
         self.shows_outcomes(counts)
         person.press("Apply")
-        person.confirm("Apply", "become final")
+        person.confirm("Apply", "become final as paid")
         message = person.message()
         person.shows_state("Applied")
         return message

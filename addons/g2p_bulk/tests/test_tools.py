@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from odoo.tests import TransactionCase, tagged
 from odoo.tools import SQL
 
-from ..tools import decimal_text, redaction, table_file, workbook
+from ..tools import decimal_text, question, redaction, table_file, workbook
 from ..tools.table_file import FileError, read_rows
 
 SHEET = "xl/worksheets/sheet1.xml"
@@ -23,7 +23,7 @@ NAMESPACE = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
 
 
 def load_tests(loader, tests, ignore):
-    for module in (decimal_text, redaction, table_file, workbook):
+    for module in (decimal_text, question, redaction, table_file, workbook):
         tests.addTests(doctest.DocTestSuite(module))
     return tests
 

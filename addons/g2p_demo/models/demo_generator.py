@@ -68,6 +68,7 @@ class DemoGenerator(models.AbstractModel):
             raise UserError(self.env._("The demo country needs an empty registry: there are registrants already."))
         started = time.monotonic()
         self.env.cr.execute("DROP TABLE IF EXISTS demo_household, demo_person")
+        self._set_date_format()
         wards = self._create_areas()
         self.env.flush_all()
         self._draw_households(households, seed, wards)
@@ -83,6 +84,11 @@ class DemoGenerator(models.AbstractModel):
         counts["seconds"] = round(time.monotonic() - started, 1)
         _logger.info("demo country: %s", counts)
         return counts
+
+    def _set_date_format(self):
+        """The Demo Republic writes the day first: American English reads 3/4 as the 4th of March."""
+        american = self.env["res.lang"].search([("date_format", "=", "%m/%d/%Y")])
+        american.date_format = "%d/%m/%Y"
 
     # Places and types: few, through the ORM ---------------------------------------------------------------------------
 

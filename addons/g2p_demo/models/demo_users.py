@@ -1,4 +1,4 @@
-"""One user a role. Plain passwords: a demo database is for looking at, on this machine only."""
+"""One user a role, two of finance. Plain passwords: a demo database is for looking at, on this machine only."""
 
 from odoo import api, models
 from odoo.fields import Command
@@ -39,6 +39,18 @@ DEMO_USERS = (
         "name": "Fiona Finance",
         "groups": ("g2p_programs.g2p_finance_validator",),
         "may": "post funds, approve entitlements, reconcile payments",
+    },
+    {
+        "login": "finance2",
+        "name": "Farid Finance",
+        "groups": ("g2p_programs.g2p_finance_validator",),
+        "may": "second person of finance: decide on what Fiona prepared",
+    },
+    {
+        "login": "cashier",
+        "name": "Carla Cashier",
+        "groups": ("g2p_payment_cash.g2p_cashier",),
+        "may": "hand out cash at the desk",
     },
     {
         "login": "support",

@@ -28,6 +28,9 @@ class TestGenerator(TransactionCase):
         cls.households = cls.registrants.filtered("is_group")
         cls.people = cls.registrants - cls.households
 
+    def test_dates_are_written_day_first(self):
+        self.assertEqual(self.env["res.lang"]._get_data(code="en_US").date_format, "%d/%m/%Y")
+
     def row(self, record):
         """The record as it is stored, without what differs between any two rows."""
         record.flush_recordset()

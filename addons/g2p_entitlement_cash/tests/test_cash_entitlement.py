@@ -207,6 +207,32 @@ class TestCashEntitlement(ProgramsCase):
         self.assertEqual((manager.max_amount, manager.entitlement_item_ids.amount), (90, 40))
         self.assertEqual(len(program.entitlement_managers), 1)
 
+    def test_the_wizard_gives_items_benefit_codes_of_their_own(self):
+        currency = self.env.company.currency_id
+        codes = self.env["g2p.benefit.codes"].create(
+            [{"benefit_mnemonic": f"{currency.name}-{name}", "measurement_unit": currency.name} for name in ("A", "B")]
+        )
+        wizard = (
+            self.env["g2p.program.create.wizard"]
+            .with_user(self.manager)
+            .create(
+                {
+                    "name": "Two codes",
+                    "target_type": "individual",
+                    "entitlement_kind": "cash",
+                    "benefit_code_id": codes[0].id,
+                    "cash_item_ids": [
+                        Command.create({"name": "All", "amount": 40}),
+                        Command.create({"name": "Meals", "amount": 10, "benefit_code_id": codes[1].id}),
+                    ],
+                }
+            )
+        )
+        program = self.env["g2p.program"].browse(wizard.create_program()["res_id"])
+        self.assertEqual(program.benefit_code_line_ids.benefit_code_id, codes)
+        items = program.get_manager(program.MANAGER_ENTITLEMENT).entitlement_item_ids
+        self.assertEqual([item.benefit_code_id.id for item in items], [False, codes[1].id])
+
     def test_a_program_manager_opens_the_settings(self):
         """The list of numbers to choose from needs no right to read what fields there are."""
         manager = self.cash_manager({"amount": 3, "multiplier_field": self.number.id})

@@ -10,6 +10,10 @@ class ProgramCreateWizard(models.TransientModel):
     evaluate_one_item = fields.Boolean("First match only")
     max_amount = fields.Monetary("Maximum amount", help="Nobody gets more in a cycle. 0 means no maximum.")
 
+    def _chosen_benefit_codes(self):
+        codes = super()._chosen_benefit_codes()
+        return codes | self.cash_item_ids.benefit_code_id if self.entitlement_kind == "cash" else codes
+
     def _check_entitlement_settings(self):
         if self.entitlement_kind == "cash" and not self.cash_item_ids:
             raise UserError(self.env._("Say what a beneficiary gets: add at least one item."))
@@ -33,6 +37,7 @@ class ProgramCreateWizard(models.TransientModel):
                             "sequence": item.sequence,
                             "name": item.name,
                             "amount": item.amount,
+                            "benefit_code_id": item.benefit_code_id.id,
                             "condition": item.condition,
                             "multiplier": item.multiplier,
                             "max_multiplier": item.max_multiplier,
@@ -67,6 +72,13 @@ class ProgramCreateWizardCashItem(models.TransientModel):
     sequence = fields.Integer(default=10)
     name = fields.Char(required=True)
     amount = fields.Monetary(required=True)
+    benefit_code_id = fields.Many2one(
+        "g2p.benefit.codes",
+        "Benefit code",
+        domain="[('benefit_type', 'in', ('CASH_DIGITAL', 'CASH_PHYSICAL')), ('measurement_unit', '=', currency_name)]",
+        help="What has a code of its own is an entitlement of its own. Empty: the benefit code of the program.",
+    )
+    currency_name = fields.Char(related="currency_id.name")
     condition = fields.Char("Who gets it", default="[]")
     multiplier = fields.Selection(selection="_selection_figure", string="Multiplied by")
     max_multiplier = fields.Integer("Maximum of the number")

@@ -2,3 +2,4 @@ from . import cash_desk
 from . import payment_manager_cash
 from . import entitlement
 from . import payment_batch
+from . import res_users

@@ -76,3 +76,25 @@ class TestAsInOpenG2P(PMTCase):
         )
         program = self.env["g2p.program"].browse(wizard.create_program()["res_id"])
         self.assertTrue(program.pmt_config)
+
+    def test_the_wizard_enrols_nobody_before_somebody_is_scored(self):
+        household = self.applicant(children=1)
+        wizard = (
+            self.env["g2p.program.create.wizard"]
+            .with_user(self.manager)
+            .create(
+                {
+                    "name": "By wizard",
+                    "target_type": "group",
+                    "amount_per_cycle": 1,
+                    "pmt_config": True,
+                    "import_beneficiaries": "yes",
+                }
+            )
+        )
+        program = self.env["g2p.program"].browse(wizard.create_program()["res_id"])
+        self.assertFalse(program.program_membership_ids)
+        program.with_user(self.manager).import_eligible_registrants("enrolled")
+        self.assertNotIn(
+            household, program.program_membership_ids.filtered(lambda one: one.state == "enrolled").partner_id
+        )

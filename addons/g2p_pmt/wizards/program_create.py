@@ -5,8 +5,24 @@ class ProgramCreateWizard(models.TransientModel):
     _inherit = "g2p.program.create.wizard"
 
     pmt_config = fields.Boolean(
-        "Proxy means test", help="Score registrants by what can be observed of them; the model comes after the program."
+        "Proxy means test",
+        help="Score registrants by what can be observed of them. The program asks who is poor by the score, so nobody is "
+        "enrolled before its model is active and scores are computed.",
     )
 
     def _program_values(self):
         return {**super()._program_values(), "pmt_config": self.pmt_config}
+
+    def _create_managers(self, program):
+        result = super()._create_managers(program)
+        if self.pmt_config:
+            # The model comes after the program: until then nobody has a score, and nobody qualifies.
+            self.env["g2p.program_membership.manager.pmt"].create(
+                {"name": self.env._("Proxy means test"), "program_id": program.id}
+            )
+        return result
+
+    def create_program(self):
+        if self.pmt_config:
+            self.import_beneficiaries = "no"
+        return super().create_program()

@@ -42,5 +42,6 @@ from . import cycle_overview
 from . import entitlement_overview
 from . import fund_report
 from . import res_partner
+from . import res_users
 from . import program_explain
 from . import program_auto_enrol

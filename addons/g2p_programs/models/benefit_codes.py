@@ -20,7 +20,7 @@ class BenefitCodes(models.Model):
     _rec_names_search = ["benefit_mnemonic", "benefit_description"]
 
     _benefit_mnemonic_uniq = models.Constraint(
-        "UNIQUE (benefit_mnemonic)", "A benefit code with this mnemonic exists already: choose another mnemonic."
+        "UNIQUE (benefit_mnemonic)", "This benefit code exists already: choose another code."
     )
     _decimal_places_range = models.Constraint(
         "CHECK (decimal_places BETWEEN 0 AND 4)", "Decimal places go from 0 to 4."
@@ -30,7 +30,11 @@ class BenefitCodes(models.Model):
         "The unit of a cash benefit is a currency code of ISO 4217, such as ETB.",
     )
 
-    benefit_mnemonic = fields.Char("Mnemonic", required=True)
+    benefit_mnemonic = fields.Char(
+        "Code",
+        required=True,
+        help="A short code for what is given, such as CASH-ETB. It stands on entitlements and in files.",
+    )
     benefit_type = fields.Selection(
         [
             ("CASH_DIGITAL", "Cash, digital"),

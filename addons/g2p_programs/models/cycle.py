@@ -150,6 +150,7 @@ class Cycle(models.Model):
             cycle.can_approve = cycle.state == "to_approve" and not cycle._approval_refusal()
 
     @api.depends("state", "members_count")
+    @api.depends_context("uid")
     def _compute_next_step(self):
         for cycle in self:
             cycle.next_step = cycle._next_step()

@@ -4,7 +4,10 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools.misc import formatLang
 
-from .constants import FUND_READERS, GROUP_MANAGER
+from odoo.addons.g2p_bulk.tools.question import question
+
+from ..tools.roles import for_role
+from .constants import FUND_READERS, GROUP_FINANCE, GROUP_MANAGER
 
 # The step of the pipeline that each next action belongs to
 NEXT_ACTIONS = {
@@ -13,11 +16,18 @@ NEXT_ACTIONS = {
     "submit": 3,
     "approve": 3,
     "validate": 3,
+    "deposit": 3,
     "prepare_payments": 4,
     "send": 4,
     "reconcile": 5,
     "distribute": 5,
     "end": 6,
+}
+# Whose button the next action is; who approves depends on the cycle
+ACTION_ROLES = {
+    **dict.fromkeys(("copy", "prepare", "submit", "prepare_payments", "send", "distribute", "end"), GROUP_MANAGER),
+    "deposit": GROUP_FINANCE,
+    "reconcile": GROUP_FINANCE,
 }
 # Where a cycle stands that has something to resume or to repair, or is over
 STATE_STEPS = {"draft": 2, "to_approve": 3, "approved": 4, "distributed": 6, "ended": 6, "cancelled": 6}
@@ -68,6 +78,7 @@ class Cycle(models.Model):
                 cycle.state == "approved" and cycle.pending_count > 0 and not cycle._validation_refusal()
             )
 
+    @api.depends_context("uid")
     def _compute_next_action(self):
         for cycle in self:
             cycle.next_action = cycle._next_action()
@@ -86,7 +97,7 @@ class Cycle(models.Model):
             return "submit" if self.entitlements_count and not self.unprepared_count else "prepare"
         if self.state == "approved":
             if self.pending_count > self.left_out_count:
-                return "validate"
+                return "deposit" if self._fund_reaches_nobody() else "validate"
             for count, step in (
                 (self.unpaid_count, "prepare_payments"),
                 (self.unsent_count, "send"),
@@ -99,8 +110,38 @@ class Cycle(models.Model):
             return "distribute"
         return {"to_approve": "approve", "distributed": "end"}.get(self.state, False)
 
+    def _fund_reaches_nobody(self):
+        """Whether the fund can't pay one of those who wait, as far as the user may know. Under the policy of priority
+        whoever comes first may fit, so only an empty fund is certain."""
+        if not self._has_field_access(self._fields["fund_short"], "read") or not self.fund_short:
+            return False
+        # sudo: the manager's settings are the program's rule, whatever its user may see
+        return self.fund_available <= 0 or self.sudo()._entitlement_manager().shortage_policy != "priority"
+
+    def action_deposit(self):
+        """Button: a deposit for what the fund is short of, to be posted."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Deposit for %s", self.program_id.name),
+            "res_model": "g2p.program.fund",
+            "view_mode": "form",
+            "views": [(False, "form")],
+            "context": {
+                "default_program_id": self.program_id.id,
+                "default_currency_id": self.currency_id.id,
+                "default_amount": self.fund_short,
+            },
+        }
+
     def _next_step(self):
-        """One sentence on the next action, for who reads it: whoever may approve is asked to."""
+        """One sentence on the next action, for who reads it: whoever may approve is asked to, and who can't do it is told
+        whose button it is."""
+        text = self._next_step_text()
+        role = ACTION_ROLES.get(self._next_action())
+        return for_role(self.env, text, role) if role else text
+
+    def _next_step_text(self):
         _ = self.env._
         if operations := self._open_operations():
             return operations[-1]._why_wait()
@@ -113,12 +154,16 @@ class Cycle(models.Model):
             )
         if self.can_approve:
             return _("Look at the beneficiaries and the amounts, then approve the cycle or send it back.")
+        if self._next_action() == "deposit" or (
+            self.can_validate
+            and self.pending_count > self.left_out_count
+            and self._has_field_access(self._fields["fund_short"], "read")
+            and self.fund_short
+        ):
+            return _(
+                "The fund is short by %s: post a deposit, then approve the entitlements.", self._money(self.fund_short)
+            )
         if self.can_validate and self.pending_count > self.left_out_count:
-            if self._has_field_access(self._fields["fund_short"], "read") and self.fund_short:
-                return _(
-                    "The fund is short by %s: post a deposit, then approve the entitlements.",
-                    self._money(self.fund_short),
-                )
             return _("Approve the entitlements: their money is reserved in the fund.")
         sentences = {
             "submit": _("Send the cycle for approval."),
@@ -147,6 +192,7 @@ class Cycle(models.Model):
         for cycle in self:
             cycle.batches_count = counts.get(cycle, 0)
 
+    @api.depends_context("uid")
     def _compute_pipeline(self):
         for cycle in self:
             cycle.pipeline = cycle._pipeline()
@@ -253,26 +299,15 @@ class Cycle(models.Model):
             self._check_submission()
             seen = {"context": {"submission": self.submission}}
         title, message = self._confirmation(step)
-        return {
-            "type": "ir.actions.client",
-            "tag": "g2p_confirm",
-            "params": {
-                "title": title,
-                "message": message,
-                "confirm_label": title,
-                "model": self._name,
-                "id": self.id,
-                "method": CONFIRMED_STEPS[step],
-                **seen,
-            },
-        }
+        return question(self, CONFIRMED_STEPS[step], title, message, **seen)
 
     def _confirmation(self, step):
         """(title, what will happen) in words."""
         _ = self.env._
         waiting, amount = self.pending_count, self.pending_amount
+        held_back = {}
         if step == "prepare_payments":
-            waiting = self.unpaid_count
+            waiting, held_back = self._payments_forecast()
         elif step == "send":
             waiting, amount = self._count_and_sum("g2p.payment", "amount_issued", ("issued",))
         elif step in ("submit", "cancel"):
@@ -338,7 +373,9 @@ class Cycle(models.Model):
                 _(
                     "A payment is made for each of %(count)s approved entitlements that has none, and put in a batch. "
                     "Nothing is sent yet."
-                ),
+                )
+                if waiting
+                else _("No payment can be made now."),
             ),
             "send": (
                 _("Send payments"),
@@ -360,6 +397,14 @@ class Cycle(models.Model):
         if step == "repair":
             return _("Repair"), self._repair_text() or _("%s adds up: there is nothing to repair.", self.name)
         title, text = texts[step]
+        if held_back:
+            text += " " + _(
+                "%(count)s more are held back and get none: %(reasons)s. Settle that, then prepare payments again.",
+                count=self._number(sum(held_back.values())),
+                reasons="; ".join(f"{reason} ({self._number(count)})" for reason, count in held_back.items()),
+            ).replace("%", "%%")
+        if step == "copy" and (duplicates := self.program_id._waiting_duplicates_text()):
+            text += " " + duplicates.replace("%", "%%")
         if step == "approve" and self.auto_approve_entitlements:
             text = _(
                 "%(cycle)s and its %(count)s entitlements of %(amount)s are approved. The money is reserved for them."

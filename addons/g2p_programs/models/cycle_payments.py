@@ -268,6 +268,39 @@ class Cycle(models.Model):
             """
         )
 
+    def _payments_forecast(self):
+        """(how many payments the step would make now, {why not, in words: how many entitlements are held back})."""
+        today = fields.Date.context_today(self)
+        entitlement = self.env["g2p.entitlement"]
+        self.env.flush_all()
+        rows = dict(
+            self.env.execute_query(
+                SQL(
+                    """
+                    SELECT judged.code, COUNT(*)
+                      FROM (
+                            SELECT COALESCE(
+                                       %(block)s,
+                                       CASE WHEN t.valid_from > %(today)s OR t.valid_until < %(today)s
+                                            THEN 'not_in_validity' END
+                                   ) AS code
+                              FROM g2p_entitlement AS t
+                             WHERE t.cycle_id = %(cycle)s AND %(payable)s
+                           ) AS judged
+                     GROUP BY judged.code
+                     ORDER BY COUNT(*) DESC, judged.code
+                    """,
+                    block=entitlement._block_sql(blocks.PREPARE),
+                    today=today,
+                    cycle=self.id,
+                    payable=self._payable(),
+                )
+            )
+        )
+        words = {code: block.words for code, block in entitlement._blocks().items()}
+        words["not_in_validity"] = self.env._("Outside their validity")
+        return rows.pop(None, 0), {words[code]: count for code, count in rows.items()}
+
     def _bulk_source_prepare_payments(self, operation):
         return self._entitlement_keys(self._payable())
 

@@ -1,6 +1,9 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
+from odoo.tools.misc import formatLang
+
+from odoo.addons.g2p_bulk.tools.question import question
 
 from . import fund_account, fund_ledger  # noqa: F401
 
@@ -77,6 +80,32 @@ class ProgramFund(models.Model):
                 )
 
     # Buttons
+
+    def action_confirm_post(self):
+        """Button: say what the fund will have, and ask."""
+        self.ensure_one()
+        self._check_can_post()
+        values = {
+            "amount": formatLang(self.env, self.amount, currency_obj=self.currency_id),
+            "program": self.program_id.name,
+            "before": formatLang(self.env, self.available, currency_obj=self.currency_id),
+            "after": formatLang(
+                self.env,
+                self.available + (self.amount if self.kind == "deposit" else -self.amount),
+                currency_obj=self.currency_id,
+            ),
+        }
+        if self.kind == "deposit":
+            message = self.env._("%(amount)s come into the fund of %(program)s.", **values)
+        else:
+            message = self.env._("%(amount)s are taken out of the fund of %(program)s.", **values)
+        message += " " + self.env._(
+            "It has %(before)s available now, and %(after)s afterwards. What is posted can't be edited or deleted: to undo "
+            "it, post the opposite.",
+            **values,
+        )
+        title = self.env._("Post deposit") if self.kind == "deposit" else self.env._("Post withdrawal")
+        return question(self, "post_fund", title, message, self.env._("Post"))
 
     def post_fund(self):
         """draft → posted: the money is in the program's account, or taken back from what is available there."""

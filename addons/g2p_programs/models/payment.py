@@ -176,7 +176,12 @@ class Payment(models.Model):
             Domain(
                 "batch_id",
                 "any",
-                ["|", ("name", "=like", f"{number}%"), ("external_batch_ref", "=ilike", f"{number}%")],
+                [
+                    *(["|", ("reference", "=", number)] if number[:1] in ("B", "b") else []),
+                    "|",
+                    ("name", "=like", f"{number}%"),
+                    ("external_batch_ref", "=ilike", f"{number}%"),
+                ],
             ),
             Domain("account_id", "any", [("sanitized_acc_number", "=", account)]),
         ]

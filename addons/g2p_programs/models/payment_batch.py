@@ -1,3 +1,4 @@
+import re
 import uuid
 
 from odoo import api, fields, models
@@ -9,6 +10,9 @@ from ..tools import blocks
 from .constants import GROUP_MANAGER
 from .fund import FINANCE
 
+# As people type it: B00017, b17, 17. A number that no column can hold is none.
+REFERENCE = re.compile(r"[Bb]?([0-9]{1,9})")
+
 
 class PaymentBatch(models.Model):
     """Payments that leave together."""
@@ -17,11 +21,17 @@ class PaymentBatch(models.Model):
     _description = "Payment batch"
     _inherit = ["mail.thread", "mail.activity.mixin", "g2p.evidence.mixin"]
     _order = "id desc"
+    _rec_names_search = ["reference", "name", "external_batch_ref"]
 
     _name_uniq = models.Constraint("UNIQUE (name)", "This reference belongs to another batch.")
     _cycle_idx = models.Index("(cycle_id, first_partner_id)")
 
-    name = fields.Char("Reference", required=True, readonly=True, copy=False, default=lambda self: str(uuid.uuid4()))
+    name = fields.Char(
+        "Technical reference", required=True, readonly=True, copy=False, default=lambda self: str(uuid.uuid4())
+    )
+    reference = fields.Char(
+        compute="_compute_reference", search="_search_reference", help="What people call the batch: B and its number."
+    )
     external_batch_ref = fields.Char("External reference", tracking=True, help="What the payer calls this batch.")
     cycle_id = fields.Many2one("g2p.cycle", required=True, readonly=True, ondelete="restrict")
     program_id = fields.Many2one("g2p.program", required=True, readonly=True, index=True, ondelete="restrict")
@@ -73,6 +83,23 @@ class PaymentBatch(models.Model):
             managers = batch.program_id.get_managers(batch.program_id.MANAGER_PAYMENT) if batch.program_id else []
             batch.is_cash_desk = bool(managers) and managers[0]._is_cash_desk
 
+    def _compute_reference(self):
+        for batch in self:
+            batch.reference = f"B{batch.id:05d}" if batch.id else False
+
+    def _search_reference(self, operator, value):
+        """By the number, with or without what stands before it."""
+        if operator not in ("=", "in", "like", "ilike", "=like", "=ilike"):
+            return NotImplemented
+        texts = [value] if isinstance(value, str) else value or ()
+        found = [match for text in texts if (match := REFERENCE.fullmatch(str(text).strip("% ")))]
+        return [("id", "in", [int(match[1]) for match in found])]
+
+    @api.depends("cycle_id.display_name")
+    def _compute_display_name(self):
+        for batch in self:
+            batch.display_name = f"{batch.cycle_id.display_name} · {batch.reference or ''}"
+
     # CRUD
 
     def write(self, vals):
@@ -92,7 +119,7 @@ class PaymentBatch(models.Model):
                     self.env._(
                         "Batch %s was sent already: it can't be deleted. If the payer pays nothing of it, ask to cancel it; "
                         "somebody else confirms.",
-                        batch.name,
+                        batch.reference,
                     )
                 )
 
@@ -168,7 +195,7 @@ class PaymentBatch(models.Model):
         self.ensure_one()
         return {
             "type": "ir.actions.act_window",
-            "name": self.env._("Payments of %s", self.name),
+            "name": self.env._("Payments of %s", self.display_name),
             "res_model": "g2p.payment",
             "view_mode": "list,form",
             "domain": [("batch_id", "=", self.id)],

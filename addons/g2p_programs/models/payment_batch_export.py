@@ -39,7 +39,9 @@ class PaymentBatch(models.Model):
         if self.is_cash_desk:
             raise UserError(self.env._("Batch %s is paid at the cash desk: there is no file for a payer.", self.name))
         if not self.batch_has_started:
-            raise UserError(self.env._("Send batch %s first: what is in the file of a payer is on its way.", self.name))
+            raise UserError(
+                self.env._("Send batch %s first: what is in the file of a payer is on its way.", self.reference)
+            )
         [[count, amount]] = self.env.execute_query(
             SQL(
                 "SELECT COUNT(*), COALESCE(SUM(payment.amount_issued), 0) FROM g2p_payment AS payment WHERE %s",
@@ -47,7 +49,7 @@ class PaymentBatch(models.Model):
             )
         )
         if not count:
-            raise UserError(self.env._("Every payment of batch %s is final: there is nothing to pay.", self.name))
+            raise UserError(self.env._("Every payment of batch %s is final: there is nothing to pay.", self.reference))
         content = "".join(self._export_lines()).encode()
         digest = hashlib.sha256(content).hexdigest()
         # No field of the batch refers to the bytes: they are given out by the check of this button only.
@@ -92,7 +94,7 @@ class PaymentBatch(models.Model):
         if hashlib.sha256(content).hexdigest() != batch.export_sha256:
             raise UserError(
                 self.env._(
-                    "The stored file of batch %s is not the one that was made. Tell an administrator.", batch.name
+                    "The stored file of batch %s is not the one that was made. Tell an administrator.", batch.reference
                 )
             )
         self.env["g2p.export.log"]._note(self._name, batch.export_count, "file", self, personal=("account",))

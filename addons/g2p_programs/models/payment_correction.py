@@ -86,7 +86,7 @@ class PaymentCorrection(models.Model):
     moved_count = fields.Integer("Payments corrected", readonly=True, copy=False)
     can_confirm = fields.Boolean(compute="_compute_can_confirm")
 
-    @api.depends("kind", "batch_id.name", "payments_count")
+    @api.depends("kind", "batch_id", "payments_count")
     def _compute_name(self):
         labels = dict(self._fields["kind"]._description_selection(self.env))
         for correction in self:
@@ -184,7 +184,7 @@ class PaymentCorrection(models.Model):
         if self.kind == "cancel":
             if not self.batch_id.batch_has_started:
                 raise UserError(
-                    self.env._("Batch %s has not left: delete it, and prepare payments again.", self.batch_id.name)
+                    self.env._("Batch %s has not left: delete it, and prepare payments again.", self.batch_id.reference)
                 )
             if not self.file_fate:
                 raise UserError(
@@ -192,7 +192,9 @@ class PaymentCorrection(models.Model):
                 )
             if not self.payments_count:
                 raise UserError(
-                    self.env._("Every payment of batch %s is final: there is nothing to cancel.", self.batch_id.name)
+                    self.env._(
+                        "Every payment of batch %s is final: there is nothing to cancel.", self.batch_id.reference
+                    )
                 )
             return
         if len(self.payment_ids) > MAX_PAYMENTS:
@@ -316,7 +318,7 @@ class PaymentCorrection(models.Model):
         open_ids = [payment_id for [payment_id] in self.env.execute_query(payments)]
         if not open_ids:
             raise UserError(
-                self.env._("Every payment of batch %s is final meanwhile. Nothing was done.", self.batch_id.name)
+                self.env._("Every payment of batch %s is final meanwhile. Nothing was done.", self.batch_id.reference)
             )
         marked = payment._finalize_now(SQL("SELECT unnest(%s)", open_ids), "failed", reason)
         self.batch_id.write({"cancelled_on": fields.Datetime.now(), "cancelled_by": self.env.uid})

@@ -7,6 +7,7 @@ from odoo.tools import SQL
 
 from odoo.addons.g2p_bulk.models.bulk_operation import OPEN_STATES
 
+from ..tools.roles import for_role
 from . import constants
 
 
@@ -158,6 +159,7 @@ class Program(models.Model):
             program.open_cycle_id = latest.get(program, False)
 
     @api.depends("state", "beneficiaries_count", "eligible_beneficiaries_count", "draft_count", "open_cycle_id.state")
+    @api.depends_context("uid")
     def _compute_next_step(self):
         for program in self:
             program.next_step = program._next_step()
@@ -175,13 +177,17 @@ class Program(models.Model):
                 return _("This program is paused: nothing starts, and nothing is approved or paid. Resume it to go on.")
             return _("This program is paused: nothing new starts, cycles under way are finished. Resume it to go on.")
         if self.state == "draft":
-            return _("Activate the program to enrol people.")
+            return for_role(self.env, _("Activate the program to enrol people."), constants.GROUP_MANAGER)
         if not self.beneficiaries_count:
-            return _("Import the registrants who are eligible, or add some from the registry.")
+            return for_role(
+                self.env,
+                _("Import the registrants who are eligible, or add some from the registry."),
+                constants.GROUP_VALIDATOR,
+            )
         if not self.eligible_beneficiaries_count:
-            return _("Enrol the eligible members.")
+            return for_role(self.env, _("Enrol the eligible members."), constants.GROUP_VALIDATOR)
         if not self.open_cycle_id:
-            return _("Create a new cycle to pay the enrolled members.")
+            return for_role(self.env, _("Create a new cycle to pay the enrolled members."), constants.GROUP_MANAGER)
         return self.open_cycle_id.next_step
 
     # Constraints

@@ -6,6 +6,8 @@ from odoo.tools import SQL
 from odoo.tools.i18n import format_list
 from odoo.tools.misc import formatLang
 
+from odoo.addons.g2p_bulk.tools.question import question
+
 from .constants import FUND_READERS, GROUP_MANAGER
 
 # What the form may ask about, and the button's method that runs when the answer is yes
@@ -82,18 +84,7 @@ class Program(models.Model):
         if step not in CONFIRMED_STEPS:
             raise UserError(self.env._("There is no such step of a program."))
         title, message = self._confirmation(step)
-        return {
-            "type": "ir.actions.client",
-            "tag": "g2p_confirm",
-            "params": {
-                "title": title,
-                "message": message,
-                "confirm_label": title,
-                "model": self._name,
-                "id": self.id,
-                "method": CONFIRMED_STEPS[step],
-            },
-        }
+        return question(self, CONFIRMED_STEPS[step], title, message)
 
     def _confirmation(self, step):
         """(title, what will happen) in words."""
@@ -145,6 +136,8 @@ class Program(models.Model):
             ),
         }
         title, text = texts[step]
+        if step == "cycle" and (waiting := self._waiting_duplicates_text()):
+            text += " " + waiting.replace("%", "%%")
         return title, text % {
             "program": self.name,
             "eligible": self._number(self._count_eligible()) if step == "import" else "",
@@ -156,6 +149,18 @@ class Program(models.Model):
             "draft": self._number(self.draft_count),
             "not_eligible": self._number(self.not_eligible_count),
         }
+
+    def _waiting_duplicates_text(self):
+        """What the user should know before members are paid: sets of duplicates that nobody has decided on."""
+        count = self.duplicate_membership_count
+        if not count:
+            return ""
+        return self.env._(
+            "%(count)s sets of duplicates of %(program)s wait for a decision (stat button Duplicates): until then all of "
+            "their members who are enrolled stay in, and may be paid twice.",
+            count=self._number(count),
+            program=self.name,
+        )
 
     def _count_eligible(self):
         """How many registrants an import would bring in."""

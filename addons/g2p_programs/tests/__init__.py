@@ -18,6 +18,7 @@ from . import test_money_fund
 from . import test_money_payment
 from . import test_money_reconciliation
 from . import test_money_statements
+from . import test_questions
 from . import test_screens
 from . import test_search
 from . import test_kleene

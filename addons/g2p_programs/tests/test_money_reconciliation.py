@@ -51,6 +51,9 @@ class TestMoneyReconciliation(MoneyCase):
         self.assertEqual(self.outcomes(record), ["matched"] * 3)
         self.assertEqual(record.matched_amount, 254.8)
         self.assertFalse(self.large_payment.status)
+        question = record.action_confirm_apply()["params"]
+        self.assertRegex(question["message"], r"^2 payments of .*254\.80.* become final as paid, and 1 as failed")
+        self.assertEqual(question["method"], "action_apply")
         record.action_apply()
         self.assertEqual(record.state, "applied")
         self.assertEqual(self.counts(record, "reconcile"), {"paid": 2, "failed": 1})

@@ -80,7 +80,7 @@ class TestSearch(MoneyCase):
         ):
             with self.subTest(text):
                 self.assertEqual(payments.search([("search_text", "ilike", text)]), payment)
-        for text in (payment.batch_id.name, "payer 2026/17"):
+        for text in (payment.batch_id.name, payment.batch_id.reference, "payer 2026/17"):
             with self.subTest(text):
                 self.assertEqual(payments.search([("search_text", "ilike", text)]), payment.batch_id.payment_ids)
         self.assertFalse(payments.search([("search_text", "ilike", "BNK-%")]))

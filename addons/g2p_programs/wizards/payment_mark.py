@@ -1,5 +1,8 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
+from odoo.tools.misc import formatLang
+
+from odoo.addons.g2p_bulk.tools.question import question
 
 from ..models.fund import FINANCE
 
@@ -56,6 +59,24 @@ class PaymentMarkWizard(models.TransientModel):
             wizard.open_amount = amount
             source = wizard.cycle_id or wizard.batch_id or wizard.payment_ids[:1]
             wizard.currency_id = source.currency_id
+
+    def action_confirm_mark(self):
+        """Button: say how many payments become what, and ask."""
+        self.ensure_one()
+        if self.status == "failed" and not self.reason:
+            raise UserError(self.env._("Say why the payments failed."))
+        values = {
+            "count": formatLang(self.env, self.open_count, digits=0),
+            "amount": formatLang(self.env, self.open_amount, currency_obj=self.currency_id),
+        }
+        if self.status == "paid":
+            message = self.env._("%(count)s payments of %(amount)s are recorded as paid.", **values)
+        else:
+            message = self.env._(
+                "%(count)s payments of %(amount)s are recorded as failed, and can be prepared again.", **values
+            )
+        message += " " + self.env._("A final payment changes only by a correction that somebody else confirms.")
+        return question(self, "mark", self.env._("Mark payments"), message, self.env._("Mark"))
 
     def mark(self):
         """Button: make the payments final. A failed one can be prepared again."""

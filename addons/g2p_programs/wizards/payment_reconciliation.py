@@ -3,8 +3,10 @@ import base64
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
+from odoo.tools.misc import formatLang
 
 from odoo.addons.g2p_bulk.tools import table_file
+from odoo.addons.g2p_bulk.tools.question import question
 from odoo.addons.g2p_registry_base.models.area_file import PeopleFile
 
 from ..models import csv_text
@@ -160,6 +162,44 @@ class PaymentReconciliation(models.Model):
             raise UserError(self.env._("Choose a CSV or XLSX file first."))
         self._check_idle()
         return self._bulk_start("match")._notification()
+
+    def action_confirm_apply(self):
+        """Button: say how many payments become paid and failed, and ask."""
+        self.ensure_one()
+        self._check_can()
+        _ = self.env._
+
+        def number(value):
+            return formatLang(self.env, value, digits=0)
+
+        matched = dict(
+            self.env["g2p.payment.reconciliation.line"]._read_group(
+                [("reconciliation_id", "=", self.id), ("outcome", "=", "matched")], ["status"], ["__count"]
+            )
+        )
+        currency = self.cycle_id.currency_id
+        parts = [
+            _(
+                "%(count)s payments of %(amount)s become final as paid, and %(failed)s as failed, as the file says.",
+                count=number(matched.get("paid", 0)),
+                amount=formatLang(self.env, self.matched_amount, currency_obj=currency or None),
+                failed=number(matched.get("failed", 0)),
+            )
+        ]
+        if self.contradiction_count:
+            parts.append(
+                _(
+                    "%s lines contradict our records and change no payment: they are put on the list of contradictions, and "
+                    "finance is told.",
+                    number(self.contradiction_count),
+                )
+            )
+        others = self.lines_count - self.matched_count - self.contradiction_count
+        if others > 0:
+            parts.append(
+                _("%s other lines change nothing; they stay in the list, each with its reason.", number(others))
+            )
+        return question(self, "action_apply", _("Apply the file"), " ".join(parts), _("Apply"))
 
     def action_apply(self):
         """Button: make the matched payments final. Lines that don't match change nothing."""

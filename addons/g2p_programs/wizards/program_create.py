@@ -134,8 +134,9 @@ class ProgramCreateWizard(models.TransientModel):
     def _check_settings(self):
         if not (self.name or "").strip():
             raise UserError(self.env._("Give the program a name."))
-        code = self.benefit_code_id
-        if code.benefit_type in CASH_TYPES and code.measurement_unit != self.currency_id.name:
+        for code in self._chosen_benefit_codes():
+            if code.benefit_type not in CASH_TYPES or code.measurement_unit == self.currency_id.name:
+                continue
             raise UserError(
                 self.env._(
                     "%(code)s pays in %(unit)s, and the program in %(currency)s: choose another benefit code or currency.",
@@ -194,9 +195,14 @@ class ProgramCreateWizard(models.TransientModel):
             "currency_id": self.currency_id.id,
             "no_account_policy": self.no_account_policy,
         }
-        if self.benefit_code_id:
-            values["benefit_code_line_ids"] = [(0, 0, {"benefit_code_id": self.benefit_code_id.id})]
+        values["benefit_code_line_ids"] = [
+            (0, 0, {"benefit_code_id": code.id}) for code in self._chosen_benefit_codes()
+        ]
         return values
+
+    def _chosen_benefit_codes(self):
+        """What the program gives; the first is what a manager gives that names none."""
+        return self.benefit_code_id
 
     def _create_managers(self, program):
         """The managers whose settings the wizard holds; all other kinds get the default one."""

@@ -36,6 +36,7 @@ from . import condition_catalogue
 from . import condition_mixin
 
 from . import res_users
+from . import ir_http
 from . import res_config_settings
 
 # Files of registrants.

@@ -7,8 +7,10 @@ import stat
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tools import SQL
+from odoo.tools.misc import formatLang
 
 from odoo.addons.g2p_bulk.tools import table_file
+from odoo.addons.g2p_bulk.tools.question import question
 
 from .. import import_file
 from .area_file import PeopleFile
@@ -296,6 +298,28 @@ class RegistrantImport(models.Model):
         if self.sudo()._lock_state() != "checked":
             raise UserError(self.env._("Check the file first."))
         self.sudo().write({"state": "submitted", "submitted_by_id": self.env.uid})
+
+    def action_confirm_import(self):
+        """Button: say how many rows come in and how many stay out, and ask."""
+        self._check_may_import()
+        _ = self.env._
+
+        def number(value):
+            return formatLang(self.env, value, digits=0)
+
+        parts = [
+            _("%(good)s of %(rows)s rows are registered.", good=number(self.ok_count), rows=number(self.total_count))
+        ]
+        if self.refused_count:
+            parts.append(
+                _(
+                    "%s refused rows are left out: download them, correct them and import them as a new file.",
+                    number(self.refused_count),
+                )
+            )
+        if self.skipped_count:
+            parts.append(_("%s rows are skipped, as their people are registered already.", number(self.skipped_count)))
+        return question(self, "action_import", _("Import good rows"), " ".join(parts))
 
     def action_import(self):
         """Register the good rows; rows that turn out bad on the way are refused one by one."""

@@ -39,6 +39,11 @@ class ResUsers(models.Model):
                 [("id", "child_of", user.g2p_area_ids.ids)], order="id"
             )
 
+    def _g2p_home_action(self):
+        """The xml id of the screen on which the user's work begins; False for who holds no role of the suite."""
+        viewer = self.has_group("g2p_registry_base.group_g2p_registry_viewer")
+        return "g2p_registry_base.g2p_individual_action" if viewer else False
+
     # Counts
 
     @api.depends("g2p_area_ids")

@@ -118,6 +118,10 @@ class TestImport(TransactionCase):
         self.assertEqual((record.total_count, record.ok_count, record.refused_count), (200, 200, 0))
         self.assertFalse(record.line_ids.partner_id, "a check registers nobody")
 
+        question = record.action_confirm_import()["params"]
+        self.assertEqual(
+            (question["method"], question["message"]), ("action_import", "200 of 200 rows are registered.")
+        )
         with counting_statements(self.env.cr) as count:
             record.action_import()
         self.assertLess(count.statements, 120)

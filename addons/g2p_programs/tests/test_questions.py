@@ -1,0 +1,101 @@
+from odoo.exceptions import AccessError
+from odoo.tests import tagged
+
+from .money import MoneyCase
+
+
+@tagged("post_install", "-at_install")
+class TestQuestions(MoneyCase):
+    """What is asked before a step is what will happen."""
+
+    def question(self, record, method="action_confirm", **context):
+        return getattr(record.with_context(**context), method)()["params"]
+
+    def approved(self):
+        self.deposit(1000)
+        cycle = self.approved_cycle()
+        cycle.with_user(self.finance).validate_entitlement()
+        return cycle
+
+    def test_payments_are_promised_to_those_who_get_one_only(self):
+        self.small.bank_ids.active = False
+        cycle = self.approved()
+        message = self.question(cycle, cycle_step="prepare_payments")["message"]
+        self.assertIn("each of 2 approved entitlements", message)
+        self.assertIn("1 more are held back and get none: No account (1)", message)
+        cycle.prepare_payment()
+        self.assertEqual(len(self.payments(cycle)), 2)
+
+    def test_who_is_disabled_since_is_not_promised_a_payment(self):
+        self.small.bank_ids.active = False
+        cycle = self.approved()
+        (self.large + self.empty).write({"disabled": "2026-01-01", "disabled_reason": "gone"})
+        message = self.question(cycle, cycle_step="prepare_payments")["message"]
+        self.assertIn("No payment can be made now", message)
+        self.assertIn("The beneficiary is disabled or archived (2)", message)
+
+    def test_duplicates_that_wait_are_named_before_members_are_paid(self):
+        cycle = self.new_cycle()
+        self.assertNotIn("duplicates", self.question(cycle, cycle_step="copy")["message"])
+        members = self.grant.program_membership_ids
+        self.env["g2p.program.membership.duplicate"].create(
+            {"program_id": self.grant.id, "beneficiary_ids": [(6, 0, members[:2].ids)]}
+        )
+        self.grant.invalidate_recordset()
+        for record, step in (
+            (cycle, {"cycle_step": "copy"}),
+            (self.grant.with_user(self.manager), {"program_step": "cycle"}),
+        ):
+            with self.subTest(step):
+                self.assertIn("1 sets of duplicates of Family Grant wait", self.question(record, **step)["message"])
+
+    def test_a_fund_says_what_it_will_have(self):
+        self.deposit(1000)
+        fund = self.env["g2p.program.fund"].with_user(self.finance).create({"program_id": self.grant.id, "amount": 250})
+        question = self.question(fund, "action_confirm_post")
+        self.assertRegex(question["message"], r"250\.00.* come into the fund of Family Grant\..*1,000\.00.*1,250\.00")
+        self.assertEqual(question["method"], "post_fund")
+        fund.kind = "withdrawal"
+        self.assertRegex(self.question(fund, "action_confirm_post")["message"], r"taken out.*1,000\.00.*750\.00")
+        with self.assertRaises(AccessError):
+            fund.with_user(self.users["approver"]).action_confirm_post()
+
+    def test_marking_says_how_many_and_how_much(self):
+        cycle = self.paid_out()
+        wizard = self.env["g2p.payment.mark.wizard"].with_user(self.finance).create({"cycle_id": cycle.id})
+        self.assertRegex(self.question(wizard, "action_confirm_mark")["message"], r"3 payments of .*372\.40.* as paid")
+        wizard.write({"status": "failed", "reason": "Bank closed"})
+        question = self.question(wizard, "action_confirm_mark")
+        self.assertIn("as failed", question["message"])
+        getattr(wizard, question["method"])()
+        self.assertEqual(set(self.payments(cycle).mapped("status")), {"failed"})
+
+    def test_without_money_a_deposit_comes_before_the_approval(self):
+        cycle = self.approved_cycle()
+        finance = cycle.with_user(self.finance)
+        self.assertEqual(finance.next_action, "deposit")
+        self.assertRegex(finance.next_step, r"short by .*380\.00")
+        deposit = finance.action_deposit()["context"]
+        self.assertEqual((deposit["default_program_id"], deposit["default_amount"]), (self.grant.id, 380))
+        self.terms.sudo().shortage_policy = "priority"
+        self.deposit(120)
+        finance.invalidate_recordset()
+        self.assertEqual(finance.next_action, "validate")
+        self.deposit(500)
+        self.terms.sudo().shortage_policy = "all"
+        finance.invalidate_recordset()
+        self.assertEqual(finance.next_action, "validate")
+
+    def test_who_can_not_do_the_next_step_is_told_whose_it_is(self):
+        cycle = self.approved()
+        self.assertIn("role “Program Manager”", cycle.with_user(self.finance).next_step)
+        self.assertNotIn("role", cycle.next_step)
+        self.assertIn("role “Program Manager”", self.grant.with_user(self.finance).next_step)
+
+    def test_a_batch_has_a_name_that_people_can_say(self):
+        batch = self.payments(self.paid_out()).batch_id[:1].with_user(self.finance)
+        self.assertRegex(batch.reference, r"^B\d{5,}$")
+        self.assertEqual(batch.display_name, f"{batch.cycle_id.display_name} · {batch.reference}")
+        found = self.env["g2p.payment.batch"].with_user(self.finance).name_search(batch.reference.lower())
+        self.assertEqual([batch_id for batch_id, _name in found], batch.ids)
+        self.assertFalse(batch.search([("reference", "=", "B99999999999")]))
