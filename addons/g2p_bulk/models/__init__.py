@@ -9,6 +9,7 @@ from . import change_mixin
 from . import change_watched
 from . import evidence
 from . import export_log
+from . import bulk_event
 from . import state_history
 from . import bulk_row_mixin
 from . import state_mixin
@@ -18,4 +19,5 @@ from . import bulk_liveness
 from . import bulk_log
 from . import bulk_chunk
 from . import bulk_mixin
+from . import bulk_pipeline
 from . import res_config_settings

@@ -227,7 +227,9 @@ class BulkMixin(models.AbstractModel):
         Whatever is declared, only one step at a time works on a record, and nothing moves the record on while one does,
         or has failed and was neither resumed nor given up (:meth:`_bulk_harmless` names exceptions).
         """
-        return {step._step: step._relies_on for step in self._bulk_declared(transitions=True)}
+        return {
+            step._step: step._relies_on for step in self._bulk_declared(transitions=True) if step._relies_on is not None
+        }
 
     @api.model
     def _bulk_acts(self):

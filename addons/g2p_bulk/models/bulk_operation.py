@@ -587,6 +587,7 @@ class BulkOperation(models.Model):
             for table in step._analyzed(target):
                 self.env.cr.execute(SQL("ANALYZE %s", SQL.identifier(table)))
         step._finish(target, self.with_env(target.env))
+        target.env["g2p.bulk.event"]._tell_of_operation(self)
         self._note("ended", self._end_in_words())
         self._send_progress()
         if self.mode == "queue":

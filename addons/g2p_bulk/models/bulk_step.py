@@ -31,7 +31,8 @@ class BulkStep(models.AbstractModel):
     _moves = ()
     #: steps that have to be whole before it: ``step``, or ``model:step`` of the records that ``_bulk_related`` of the target
     #: names (``model:*``: all of them). Whole: the last operation of the step neither runs, nor waits, nor has failed, nor was
-    #: cancelled with a rest, and the set adds up (:meth:`_shortfall`). A step that never ran is whole.
+    #: cancelled with a rest, and the set adds up (:meth:`_shortfall`). A step that never ran is whole. None: the step has no
+    #: place in the order, it only says what is next.
     _relies_on = ()
     #: steps that may run at the same time; tests with two connections stand behind it
     _harmless = ()
@@ -40,12 +41,60 @@ class BulkStep(models.AbstractModel):
     #: *Cancel* is an end of it: nothing waits for its rest
     _given_up = False
 
+    # On screens of a `g2p.bulk.pipeline`
+    #: the public method of the target that the button calls; None: no button
+    _button = None
+    #: the name by which screens ask about it, by default its code
+    _asked_as = None
+    #: who sees the button: XML ids of groups, separated by commas
+    _groups = None
+    #: when it is shown: an expression over the fields of the form
+    _visible = "True"
+    #: {key: expression over the fields of the form}: what the button hands over beside its name
+    _button_context = {}
+    #: the part of the pipeline it belongs to
+    _stage = 0
+
     # What it says
 
     @api.model
     def _label(self):
         """What people call it, translated."""
         raise NotImplementedError
+
+    @api.model
+    def _title(self):
+        """What stands on the button and above the question."""
+        return self._label()
+
+    @api.model
+    def _help(self):
+        """One line on what the button does."""
+        return ""
+
+    @api.model
+    def _question(self, record):
+        """What happens when the answer is yes, with figures."""
+        raise NotImplementedError
+
+    @api.model
+    def _asked(self, record):
+        """Before the question: refuse what can't be done now. Returns the context that the answer is pressed with."""
+        return {}
+
+    @api.model
+    def _next(self, record):
+        """Whether it is what brings the record on: a rank, of which the lowest wins; False when it is not."""
+        return False
+
+    @api.model
+    def _next_text(self, record):
+        """One sentence on what is to be done next, for who reads it."""
+        return f"{self._title()}."
+
+    @api.model
+    def _screen_name(self):
+        return self._asked_as or self._step
 
     @api.model
     def _outcomes(self):

@@ -38,6 +38,12 @@ class StateHistory(models.Model):
                 operation_id integer,
                 date timestamp NOT NULL
             );
+            -- The transaction that wrote the row: what tells the moves of one act on single rows. Set first and its default
+            -- afterwards, so that rows of before keep none.
+            ALTER TABLE g2p_state_history ADD COLUMN IF NOT EXISTS act bigint;
+            ALTER TABLE g2p_state_history ALTER COLUMN act SET DEFAULT txid_current();
+            CREATE INDEX IF NOT EXISTS g2p_state_history_act_idx
+                ON g2p_state_history USING brin (act) WITH (autosummarize = on);
             CREATE INDEX IF NOT EXISTS g2p_state_history_record_idx ON g2p_state_history (res_model, res_id);
             -- Rows of one operation lie together, so a block range index costs next to nothing and finds them.
             CREATE INDEX IF NOT EXISTS g2p_state_history_when_who_idx
@@ -100,6 +106,8 @@ class StateHistory(models.Model):
     @api.model
     def _insert_sql(self, res_model, source, operation=None):
         """INSERT of history rows; ``source`` selects (res_id, from_state, to_state, reason) in this order."""
+        if not operation:
+            self.env["g2p.bulk.event"]._tell_of_act(res_model)
         return SQL(
             """
             INSERT INTO g2p_state_history (res_model, res_id, from_state, to_state, reason, user_id, operation_id, date)

@@ -6,3 +6,4 @@ from . import test_access
 from . import test_liveness
 from . import test_settings
 from . import test_order
+from . import test_events

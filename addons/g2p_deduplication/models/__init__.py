@@ -3,8 +3,6 @@ from . import program
 from . import registry_deduplication
 from . import registry_duplicate
 from . import registrant_merge
-from . import registrant_merge_obstacles
-from . import registrant_merge_rows
-from . import registrant_merge_undo
 from . import res_partner
 from . import res_config_settings
+from . import steps

@@ -2,12 +2,32 @@ from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
-from odoo.tools import format_date
+from odoo.tools import SQL, format_date
 
+from ..tools import merge_rows, row_mover
+from ..tools.merge_obstacles import Obstacles
+from ..tools.merge_undo import MergeUndo
 from .registry_deduplication import GROUP_ADMIN, GROUP_REGISTRAR
 
 GROUP_MANAGER = "g2p_programs.g2p_program_manager"
 UNDO_DAYS = 30
+MERGED_FIELDS = (
+    "family_name",
+    "given_name",
+    "addl_name",
+    "name",
+    "birthdate",
+    "birthdate_not_exact",
+    "birth_place",
+    "gender",
+    "kind",
+    "area_id",
+    "address",
+    "civil_status",
+    "occupation",
+    "income",
+    "email",
+)
 
 
 class RegistrantMerge(models.Model):
@@ -92,7 +112,7 @@ class RegistrantMerge(models.Model):
         for merge in self:
             open_merge = merge.state in ("draft", "proposed") and merge.survivor_id and merge.merged_id
             # sudo: an entitlement stands in the way whether or not the user may see it; only the sentence is shown
-            merge.obstacle = open_merge and merge.sudo()._obstacle()
+            merge.obstacle = open_merge and Obstacles(merge.sudo()).first()
 
     # Comparison
 
@@ -180,6 +200,15 @@ class RegistrantMerge(models.Model):
             ]
         )
 
+    def _merged_fields(self):
+        names = [name for name in MERGED_FIELDS if name in self.env["res.partner"]._fields]
+        # The name of an individual is made of its parts.
+        return [name for name in names if name != "name" or self.survivor_id.is_group]
+
+    def _references(self):
+        """The columns that refer to a registrant and are moved, see :func:`row_mover.references`."""
+        return row_mover.references(self.env)
+
     # Steps
 
     def action_swap(self):
@@ -231,16 +260,16 @@ class RegistrantMerge(models.Model):
         self._check_idle()
         self._lock()
         self._require_state("proposed")
-        if obstacle := self.sudo()._obstacle():  # sudo: see `_compute_obstacle`
+        if obstacle := Obstacles(self.sudo()).first():  # sudo: see `_compute_obstacle`
             raise UserError(obstacle)
         # sudo: role, access, state and maker-checker were checked above; the rows are of many models
         merge = self.sudo()
-        journal = merge._merge_rows()
+        journal = merge_rows.MergeRows(merge).move()
         days = merge._undo_days()
         merge.write(
             {
                 "journal": journal,
-                "outcome": merge._outcome(journal),
+                "outcome": merge_rows.outcome(self.env, journal),
                 "merged_by_id": self.env.uid,
                 "merged_on": fields.Datetime.now(),
                 "undo_until": fields.Datetime.now() + timedelta(days=days),
@@ -268,7 +297,7 @@ class RegistrantMerge(models.Model):
             )
         # sudo: role, access, state and time were checked above; the rows are of many models
         merge = self.sudo()
-        merge._undo_rows(merge.journal)
+        MergeUndo(merge).move_back()
         merge.write({"undone_by_id": self.env.uid, "undone_on": fields.Datetime.now()})
         self._transition("undone", self.env._("Undone"))
         merge._note_history(self.env._("Merge undone: %s", self.display_name))
@@ -277,6 +306,18 @@ class RegistrantMerge(models.Model):
             "duplicate", self.env._("Merge undone")
         )
         return True
+
+    def _lock(self):
+        """Lock the merge and both registrants, in the order of their ids: two merges of one of them take turns."""
+        self.env.flush_all()
+        self.env.cr.execute(SQL("SELECT FROM g2p_registrant_merge WHERE id = %s FOR UPDATE", self.id))
+        self.env.cr.execute(
+            SQL(
+                "SELECT FROM res_partner WHERE id = ANY(%s) ORDER BY id FOR UPDATE",
+                [self.survivor_id.id, self.merged_id.id],
+            )
+        )
+        self.env.invalidate_all()
 
     def _check_idle(self):
         """No step works on a program, or on one of its cycles, of which one of the two is a member."""

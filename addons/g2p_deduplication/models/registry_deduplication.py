@@ -71,51 +71,6 @@ class RegistryDeduplication(models.Model):
                 self.env._("Only members of the role “%s” may do this.", self.env.ref(group).sudo().display_name)
             )
 
-    # The step
-
-    def _bulk_steps(self):
-        return {**super()._bulk_steps(), "deduplicate": self.env._("Deduplicate the registry")}
-
-    def _bulk_outcomes(self):
-        _ = self.env._
-        return {
-            **super()._bulk_outcomes(),
-            "waiting": (_("In sets to decide on"), "done"),
-            "unique": (_("Unique"), "done"),
-        }
-
-    def _bulk_tables(self, step):
-        return [
-            *super()._bulk_tables(step),
-            "g2p_registry_duplicate",
-            "g2p_registry_duplicate_rel",
-            "g2p_registry_duplicate_pair",
-        ]
-
-    def _bulk_rows(self, operation, outcome):
-        if operation.step != "deduplicate" or outcome not in ("waiting", "unique"):
-            return super()._bulk_rows(operation, outcome)
-        in_set = SQL(
-            """
-            EXISTS (
-                SELECT FROM g2p_registry_duplicate_rel AS link
-                  JOIN g2p_registry_duplicate AS record ON record.id = link.duplicate_id
-                 WHERE link.partner_id = t.id AND record.settings_id = %s AND record.state = 'duplicate'
-            )
-            """,
-            self.id,
-        )
-        return "res.partner", SQL(
-            "t.id IN (SELECT registrant_id FROM (%s) AS registrant) AND %s %s",
-            self._registrants(),
-            SQL() if outcome == "waiting" else SQL("NOT"),
-            in_set,
-        )
-
-    @api.model
-    def _bulk_relies_on(self):
-        return {**super()._bulk_relies_on(), "deduplicate": ()}
-
     def action_deduplicate(self):
         """Button: find the sets of duplicates among all registrants of the type. It changes no registrant."""
         self.ensure_one()
@@ -124,16 +79,6 @@ class RegistryDeduplication(models.Model):
         if not self._managers():
             raise UserError(self.env._("Nothing is compared: choose at least one of the ways of comparing."))
         return self._bulk_start("deduplicate", chunk_size=ONE_CHUNK)._notification()
-
-    def _bulk_source_deduplicate(self, operation):
-        return SQL("SELECT registrant_id AS key FROM (%s) AS registrant", self._registrants())
-
-    def _bulk_chunk_deduplicate(self, operation, low, high):
-        return self.env["g2p.registry.duplicate"]._find(self)
-
-    def _bulk_finish_deduplicate(self, operation):
-        if operation.state == "done":
-            self.write({"last_run": fields.Datetime.now()})
 
     def _registrants(self):
         """Whom to compare; :return SQL: columns `registrant_id`, `member_id` (the same)."""

@@ -1,2 +1,2 @@
 from . import demo_generator, demo_users
-from . import demo_attributes, demo_targeting
+from . import demo_targeting

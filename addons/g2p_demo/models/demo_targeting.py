@@ -5,9 +5,9 @@ from odoo import api, models
 from odoo.fields import Command
 from odoo.tools import SQL
 
-from odoo.addons.g2p_program_registrant_info.models.registrant_info import SEQUENCE
+from odoo.addons.g2p_program_registrant_info.tools.numbers import Numbering
 
-from .demo_attributes import QUESTIONS
+from ..tools.questions import QUESTIONS
 
 PROGRAM = "Poor Households Grant"
 BENEFIT = "CASH-GRANT"
@@ -103,27 +103,24 @@ class DemoTargeting(models.AbstractModel):
                 **log,
             )
         )
-        # sudo: drawing numbers is part of making applications
-        sequence = self.env["ir.sequence"].sudo().search([("code", "=", SEQUENCE)], limit=1)
+        numbering = Numbering(self.env)
         self.env.cr.execute(
             SQL(
                 """
                 INSERT INTO g2p_program_registrant_info
                        (application_id, applied_date, program_membership_id, registrant_id, program_id, definition_id, state,
                         is_latest, several, program_registrant_info, create_uid, write_uid, create_date, write_date)
-                SELECT %(prefix)s || lpad(number::text, greatest(%(padding)s, length(number::text)), '0'),
-                       %(now)s, membership_id, partner_id, %(program)s, %(definition)s, 'active', TRUE, FALSE, answers,
+                SELECT %(number)s, %(now)s, membership_id, partner_id, %(program)s, %(definition)s, 'active', TRUE, FALSE, answers,
                        %(uid)s, %(uid)s, %(now)s, %(now)s
-                  FROM (SELECT membership.id AS membership_id, membership.partner_id, nextval(%(sequence)s) AS number,
+                  FROM (SELECT membership.id AS membership_id, membership.partner_id, %(drawn)s AS number,
                                household.registrant_attributes - 'known_poor' AS answers
                           FROM g2p_program_membership AS membership
                           JOIN res_partner AS household ON household.id = membership.partner_id
                          WHERE membership.program_id = %(program)s
                          ORDER BY membership.id) AS drawn
                 """,
-                prefix=sequence._get_prefix_suffix()[0],
-                padding=sequence.padding,
-                sequence=f"ir_sequence_{sequence.id:03}",
+                number=numbering.text(SQL("drawn.number")),
+                drawn=numbering.drawn,
                 definition=program.definition_id.id,
                 **log,
             )

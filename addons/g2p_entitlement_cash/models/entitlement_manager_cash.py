@@ -2,7 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.tools import SQL
 
-from odoo.addons.g2p_programs.models.money import decimal
+from odoo.addons.g2p_programs.tools.money import decimal
 
 
 class EntitlementManager(models.Model):

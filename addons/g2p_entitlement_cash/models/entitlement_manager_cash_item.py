@@ -4,7 +4,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 from odoo.addons.g2p_programs.models.explain import DomainExplanation
-from odoo.addons.g2p_programs.models.kleene import three_valued
+from odoo.addons.g2p_programs.tools.kleene import three_valued
 from odoo.addons.g2p_registry_base.models.res_partner_indicator import INDICATORS
 
 

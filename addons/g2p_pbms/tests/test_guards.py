@@ -11,7 +11,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tests import new_test_user, tagged
 from odoo.tools import mute_logger
 
-from odoo.addons.g2p_programs.models.constants import MANAGER_FIELDS, SINGLE_MANAGERS
+from odoo.addons.g2p_programs.tools.constants import MANAGER_FIELDS, SINGLE_MANAGERS
 
 from .test_attacks import REFUSED, AttackCase
 

@@ -4,13 +4,11 @@ from . import pmt_variable
 from . import pmt_model
 from . import pmt_params
 from . import pmt_lines
-from . import pmt_scoring
 from . import pmt_score
-from . import pmt_preview
-from . import pmt_accuracy
-from . import pmt_exchange
 from . import program
 from . import program_membership
+from . import registrant_import
 from . import registrant_info
 from . import res_partner
 from . import managers
+from . import steps

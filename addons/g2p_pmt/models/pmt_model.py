@@ -1,13 +1,50 @@
+import json
+
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.tools import SQL
 
-from odoo.addons.g2p_programs.models.constants import GROUP_MANAGER
+from odoo.addons.g2p_programs.tools.constants import GROUP_MANAGER
+
+from ..tools import accuracy, model_files, preview
+from ..tools.score_query import ScoreQuery
 
 # Beyond this nobody's weight or threshold lies; it keeps NaN and infinity out, which are numbers for PostgreSQL.
 LARGEST = 1e15
 # What may change in a version that scores: it doesn't touch a score.
 ALWAYS_EDITABLE = {"name", "known_poor_key", "known_poor_variable", "note"}
+# What a score depends on.
+TERMS = [
+    "program_id",
+    "constant",
+    "direction",
+    "has_cut_off",
+    "cut_off",
+    "cut_off_ids.area_id",
+    "cut_off_ids.residence",
+    "cut_off_ids.cut_off",
+    "band_ids.name",
+    "band_ids.bound",
+    "band_ids.is_rest",
+    "term_ids.sequence",
+    "term_ids.source",
+    "term_ids.pmt_field",
+    "term_ids.transform",
+    "term_ids.cap_min",
+    "term_ids.cap_max",
+    "term_ids.pmt_weightage",
+    "term_ids.missing",
+    "term_ids.missing_value",
+    "term_ids.only_where_key",
+    "term_ids.class_ids.bound",
+    "term_ids.class_ids.is_rest",
+    "term_ids.class_ids.points",
+    "term_ids.category_ids.value",
+    "term_ids.category_ids.points",
+    "term_ids.weight_ids.area_id",
+    "term_ids.weight_ids.residence",
+    "term_ids.weight_ids.weight",
+]
 
 
 class PMTModel(models.Model):
@@ -87,6 +124,9 @@ class PMTModel(models.Model):
     scores_count = fields.Integer("Scores", compute="_compute_scores_count")
     problem = fields.Char(compute="_compute_problem", help="Why this version can't score, in a sentence.")
     warning = fields.Char(compute="_compute_warning", help="Which terms make who does not answer them poor.")
+    preview_html = fields.Html("Preview", compute="_compute_preview_html", sanitize=False)
+    distribution_html = fields.Html("Distribution", compute="_compute_distribution_html", sanitize=False)
+    accuracy_html = fields.Html("Errors", compute="_compute_accuracy_html", sanitize=False)
 
     @api.depends("name", "version")
     def _compute_display_name(self):
@@ -168,6 +208,35 @@ class PMTModel(models.Model):
                 raise UserError(
                     self.env._("%(model)s can't score. %(problem)s", model=model.display_name, problem=problems[0])
                 )
+
+    # What it does, before anybody is scored with it
+
+    @api.depends(*TERMS)
+    def _compute_preview_html(self):
+        for model in self:
+            model.preview_html = preview.table(model) if model.program_id else False
+
+    @api.depends("state", *TERMS)
+    @api.depends_context("uid")
+    def _compute_distribution_html(self):
+        for model in self:
+            model.distribution_html = preview.distribution(model)
+
+    @api.depends("known_poor_key", "state", *TERMS)
+    @api.depends_context("uid")
+    def _compute_accuracy_html(self):
+        for model in self:
+            model.accuracy_html = accuracy.report(model)
+
+    def _accuracy(self):
+        """The table of verdict and truth, see :func:`accuracy.compared`."""
+        self.ensure_one()
+        return accuracy.compared(self)
+
+    def _rates(self):
+        """Coverage and errors, see :func:`accuracy.rates`; None when there is nothing to compare."""
+        table = self._accuracy()
+        return None if table is None else accuracy.rates(table)
 
     # CRUD
 
@@ -287,3 +356,76 @@ class PMTModel(models.Model):
         self.ensure_one()
         action = self.env["ir.actions.act_window"]._for_xml_id("g2p_pmt.g2p_pmt_score_action")
         return {**action, "domain": [("model_id", "=", self.id)], "context": {"search_default_latest": 1}}
+
+    def action_export_json(self):
+        return self._export("json")
+
+    def action_export_csv(self):
+        return self._export("csv")
+
+    def _export(self, kind):
+        self.ensure_one()
+        self.check_access("read")
+        return {"type": "ir.actions.act_url", "url": f"/g2p_pmt/model/{self.id}.{kind}", "target": "self"}
+
+    def _to_dict(self):
+        self.ensure_one()
+        return model_files.to_dict(self)
+
+    def _to_json(self):
+        return json.dumps(self._to_dict(), indent=2, ensure_ascii=False)
+
+    def _to_csv(self):
+        return model_files.to_csv(self._to_dict())
+
+    # Scores
+
+    def _uses_applications(self):
+        return any("application" in term._reads_from() for term in self.term_ids)
+
+    def _scored_registrants(self, low=None, high=None, ids=None, limit=None):
+        """Whom the model scores: the program's base set; if it asks the application, those who applied.
+
+        :return SQL: columns `registrant_id`, `application_id`, `answers`; the latest application counts.
+        """
+        base = SQL("SELECT base.registrant_id FROM (%s) AS base", self.program_id._base_registrants(low, high))
+        if ids is not None:
+            base = SQL("%s WHERE base.registrant_id = ANY(%s)", base, list(ids))
+        if not self._uses_applications():
+            query = SQL(
+                "SELECT base.registrant_id, NULL::integer AS application_id, NULL::jsonb AS answers FROM (%s) AS base",
+                base,
+            )
+        else:
+            query = SQL(
+                """
+                SELECT base.registrant_id, info.id AS application_id, info.program_registrant_info AS answers
+                  FROM (%(base)s) AS base
+                  JOIN g2p_program_registrant_info AS info ON info.registrant_id = base.registrant_id
+                 WHERE info.program_id = %(program)s AND info.is_latest AND %(low)s AND %(high)s
+                """,
+                base=base,
+                program=self.program_id._application_program().id,
+                low=SQL("info.registrant_id > %s", low) if low is not None else SQL("TRUE"),
+                high=SQL("info.registrant_id <= %s", high) if high is not None else SQL("TRUE"),
+            )
+        return SQL("SELECT * FROM (%s) AS scored ORDER BY registrant_id LIMIT %s", query, limit) if limit else query
+
+    def _scores_sql(self, low=None, high=None, ids=None, limit=None, means=None):
+        """The scores of registrants by this version; columns and parameters as of :meth:`ScoreQuery.scores`.
+
+        :param means: {term: mean}, by default those of the last computation for everybody
+        """
+        self.ensure_one()
+        return ScoreQuery(self, means).scores(low, high, ids, limit)
+
+    def _mean_terms(self):
+        return self.term_ids.filtered(lambda term: term.missing == "mean")
+
+    def _compute_means(self, limit=None):
+        """{term: mean of the known values where it counts, as text; None if nobody's is known}: one query."""
+        return ScoreQuery(self).computed_means(limit)
+
+    def _save_scores(self, low=None, high=None, ids=None):
+        """Score these registrants and keep what differs from what is kept: {outcome: rows}."""
+        return self.env["g2p.pmt.score"]._save(self, low, high, ids)

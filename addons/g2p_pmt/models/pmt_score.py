@@ -1,10 +1,7 @@
-from markupsafe import Markup
-
 from odoo import api, fields, models
 from odoo.tools import SQL
-from odoo.tools.misc import formatLang
 
-from .pmt_scoring import KEPT
+from ..tools import breakdown
 
 VERDICTS = [
     ("poor", "Poor"),
@@ -67,19 +64,99 @@ class PMTScore(models.Model):
     @api.depends("terms", "model_id.term_ids")
     def _compute_breakdown(self):
         for score in self:
-            score.breakdown = score.model_id._breakdown(score.terms)
+            score.breakdown = breakdown.lines(score.model_id, score.terms)
 
     @api.depends("breakdown")
     def _compute_breakdown_html(self):
         for score in self:
-            score.breakdown_html = score.model_id._breakdown_html(score.breakdown, score.score, score.verdict)
+            score.breakdown_html = breakdown.table(score.model_id, score.breakdown, score.score, score.verdict)
 
     def _in_words(self):
         """Such as “9.5, Poor · Extreme poor”."""
         verdict = dict(self._fields["verdict"]._description_selection(self.env))[self.verdict]
         band = self.band_id.name
         words = " · ".join([verdict] * (self.verdict != "scored") + [band] * (bool(band) and band != verdict))
-        return ", ".join(filter(None, (self.model_id._number(self.score), words)))
+        return ", ".join(filter(None, (breakdown.number(self.env, self.score), words)))
+
+    # Keeping scores
+
+    @api.model
+    def _save(self, model, low=None, high=None, ids=None):
+        """Score registrants by a model and keep what differs from what is kept.
+
+        :return: {"scored": new or changed, "unchanged": rows, "unscorable": rows}
+        """
+        model.ensure_one()
+        self.env.flush_all()
+        if model._uses_applications():
+            self._settle_latest(model, low, high, ids)
+        self.env.cr.execute(
+            SQL(
+                """
+                WITH result AS MATERIALIZED (%(scores)s),
+                saved AS (
+                    INSERT INTO g2p_pmt_score AS kept
+                           (model_id, program_id, partner_id, application_id, area_id, score, band_id, cut_off, is_poor,
+                            verdict, missing, terms, date, latest)
+                    SELECT %(model)s, %(program)s, registrant_id, application_id, area_id, score,
+                           (%(bands)s::integer[])[band], cut_off, is_poor,
+                           CASE WHEN score IS NULL THEN 'unscorable'
+                                WHEN is_poor THEN 'poor'
+                                WHEN NOT is_poor THEN 'not_poor'
+                                ELSE 'scored' END,
+                           to_jsonb(missing), terms, %(now)s, TRUE
+                      FROM result
+                     ORDER BY registrant_id
+                        ON CONFLICT (model_id, partner_id) WHERE latest DO UPDATE
+                       SET application_id = EXCLUDED.application_id,
+                           area_id = EXCLUDED.area_id,
+                           score = EXCLUDED.score,
+                           band_id = EXCLUDED.band_id,
+                           cut_off = EXCLUDED.cut_off,
+                           is_poor = EXCLUDED.is_poor,
+                           verdict = EXCLUDED.verdict,
+                           missing = EXCLUDED.missing,
+                           terms = EXCLUDED.terms,
+                           date = EXCLUDED.date
+                     WHERE (kept.application_id, kept.area_id, kept.score, kept.band_id, kept.cut_off, kept.missing, kept.terms)
+                           IS DISTINCT FROM
+                           (EXCLUDED.application_id, EXCLUDED.area_id, EXCLUDED.score, EXCLUDED.band_id, EXCLUDED.cut_off,
+                            EXCLUDED.missing, EXCLUDED.terms)
+                 RETURNING kept.score
+                )
+                SELECT (SELECT COUNT(*) FROM saved WHERE score IS NOT NULL),
+                       COUNT(score),
+                       COUNT(*) - COUNT(score)
+                  FROM result
+                """,
+                scores=model._scores_sql(low, high, ids),
+                model=model.id,
+                program=model.program_id.id,
+                bands=model.band_ids._poorest_first().ids,
+                now=self.env.cr.now(),
+            )
+        )
+        saved, scorable, unscorable = self.env.cr.fetchone()
+        self.invalidate_model(flush=False)
+        return {"scored": saved, "unchanged": scorable - saved, "unscorable": unscorable}
+
+    @api.model
+    def _settle_latest(self, model, low, high, ids):
+        """The score of a registrant's latest application is their latest score; those of earlier ones stay as history."""
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE g2p_pmt_score AS kept
+                   SET latest = NOT kept.latest
+                  FROM (%(scored)s) AS application
+                 WHERE kept.model_id = %(model)s
+                   AND kept.partner_id = application.registrant_id
+                   AND kept.latest <> (kept.application_id = application.application_id)
+                """,
+                scored=model._scored_registrants(low, high, ids),
+                model=model.id,
+            )
+        )
 
     # Out of date
 
@@ -139,103 +216,3 @@ class PMTScore(models.Model):
             return fields.Domain.FALSE if operator == "in" else fields.Domain.TRUE
         self.env.flush_all()
         return [("id", operator, SQL("(%s)", SQL(" UNION ALL ").join(queries)))]
-
-
-class PMTModel(models.Model):
-    _inherit = "g2p.pmt.model"
-
-    def _breakdown(self, kept):
-        """[{variable, source, value, missing, counts, policy, transform, transformed, weight, points}] from what a score keeps."""
-        if not kept:
-            return []
-        width = len(KEPT)
-        lines = []
-        for position, term in enumerate(self.term_ids):
-            figures = dict(zip(KEPT, kept[position * width : (position + 1) * width], strict=True))
-            counts = figures["weight"] is not None
-            missing = counts and figures["value"] is None
-            lines.append(
-                {
-                    "variable": term.label,
-                    "source": term.source,
-                    "field": term.pmt_field,
-                    "transform": term.transform,
-                    "answer": term._answer_label(figures["value"]),
-                    "missing": missing,
-                    "counts": counts,
-                    # Also where a value has no logarithm or root.
-                    "policy": term.missing if missing or (counts and self._was_undefined(term, figures)) else False,
-                    **figures,
-                }
-            )
-        return lines
-
-    @staticmethod
-    def _was_undefined(term, figures):
-        value = figures["value"]
-        if term.transform == "classes" and value is not None:
-            return not any(line.is_rest or value <= line.bound for line in term.class_ids)
-        if term.category_ids and isinstance(value, str):
-            return value not in term.category_ids.mapped("value")
-        return value is not None and (
-            (term.transform == "log" and value <= 0) or (term.transform == "sqrt" and value < 0)
-        )
-
-    def _breakdown_html(self, lines, score, verdict):
-        """A table that adds up: one row for each term, the constant first, the score last."""
-        if not lines:
-            return False
-        _ = self.env._
-        transforms = dict(self.env["g2p.proxy_means_test_params"]._fields["transform"]._description_selection(self.env))
-        policies = dict(self.env["g2p.proxy_means_test_params"]._fields["missing"]._description_selection(self.env))
-        cell = Markup('<td class="text-end text-nowrap">%s</td>')
-        rows = [Markup("<tr><td>%s</td><td/><td/><td/>%s</tr>") % (_("Constant"), cell % self._number(self.constant))]
-        for line in lines:
-            if line["missing"]:
-                value = Markup('<td class="text-end text-warning-emphasis">%s</td>') % _("missing")
-            else:
-                value = cell % (line["answer"] or self._number(line["value"]))
-            name = line["variable"]
-            if line["transform"] != "none":
-                name = Markup('%s <span class="text-muted">(%s)</span>') % (name, transforms[line["transform"]].lower())
-            if not line["counts"]:
-                name = Markup('%s <div class="small text-muted">%s</div>') % (name, _("does not count here"))
-            if line["policy"]:
-                name = Markup('%s <div class="small text-warning-emphasis">%s</div>') % (name, policies[line["policy"]])
-            rows.append(
-                Markup("<tr><td>%s</td>%s%s%s%s</tr>")
-                % (name, value, *(cell % self._number(line[key]) for key in ("transformed", "weight", "points")))
-            )
-        total = _("can't be scored") if verdict == "unscorable" else self._number(score)
-        rows.append(
-            Markup('<tr class="fw-bold"><td>%s</td><td/><td/><td/><td class="text-end">%s</td></tr>')
-            % (_("Score"), total)
-        )
-        head = Markup("<tr><th>%s</th>%s</tr>") % (
-            _("Term"),
-            Markup("").join(
-                Markup('<th class="text-end">%s</th>') % title
-                for title in (_("Value"), _("Counts as"), _("Weight"), _("Points"))
-            ),
-        )
-        return Markup(
-            '<table class="table table-sm o_g2p_pmt_breakdown"><thead>%s</thead><tbody>%s</tbody></table>'
-        ) % (
-            head,
-            Markup("").join(rows),
-        )
-
-    def _number(self, value, digits=6):
-        """With separators and no more decimals than the number has, at most `digits`."""
-        if value is None or value is False:
-            return "–"
-        text = f"{float(value):.{digits}f}".rstrip("0")
-        return formatLang(self.env, float(value), digits=len(text.partition(".")[2]))
-
-
-class RegistrantImport(models.Model):
-    _inherit = "g2p.registrant.import"
-
-    def _tables_of_registrants(self):
-        """A score is worked out of the registrant by itself."""
-        return super()._tables_of_registrants() | {("g2p_pmt_score", "partner_id")}

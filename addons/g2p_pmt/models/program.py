@@ -1,8 +1,6 @@
 from odoo import api, fields, models
-from odoo.exceptions import UserError
-from odoo.tools import SQL
 
-from odoo.addons.g2p_programs.models.constants import GROUP_VALIDATOR
+from odoo.addons.g2p_programs.tools.constants import GROUP_VALIDATOR
 
 
 class Program(models.Model):
@@ -84,71 +82,14 @@ class Program(models.Model):
         self.check_access("write")
         return self._bulk_start("score", params={"means": True})._notification()
 
-    # The engine's step
-
-    def _bulk_steps(self):
-        return {**super()._bulk_steps(), "score": self.env._("Compute scores")}
-
-    def _bulk_outcomes(self):
-        _ = self.env._
-        return {
-            **super()._bulk_outcomes(),
-            "scored": (_("Scored"), "done"),
-            "unchanged": (_("Same score as before"), "done"),
-            "unscorable": (_("Can't be scored, data is missing"), "skipped"),
-        }
-
-    def _bulk_tables(self, step):
-        return ["g2p_pmt_score"] if step == "score" else super()._bulk_tables(step)
-
     @api.model
     def _bulk_relies_on(self):
         """Who qualifies by a score is decided on when all scores are there."""
         relies = super()._bulk_relies_on()
-        decide = ("import_eligible", "enroll", "verify", "auto_enrol")
-        return {**relies, "score": (), **{name: (*relies[name], "score") for name in decide}}
-
-    def _bulk_rows(self, operation, outcome):
-        """Scores: those that were made or changed have the operation's date; who can't be scored has a score without a
-        number."""
-        conditions = {
-            "scored": SQL("t.score IS NOT NULL AND t.date >= %s", operation.create_date),
-            "unchanged": SQL("t.score IS NOT NULL AND t.date < %s", operation.create_date),
-            "unscorable": SQL("t.score IS NULL"),
+        return {
+            **relies,
+            **{name: (*relies[name], "score") for name in ("import_eligible", "enroll", "verify", "auto_enrol")},
         }
-        if operation.step != "score" or outcome not in conditions:
-            return super()._bulk_rows(operation, outcome)
-        return "g2p.pmt.score", SQL(
-            "t.model_id = %s AND t.latest AND %s AND %s",
-            operation.params["model"],
-            operation._in_chunks_with(outcome, SQL("t.partner_id")),
-            conditions[outcome],
-        )
-
-    def _bulk_before_score(self, operation):
-        """Settle which version scores, and what stands for missing values: the same for all chunks."""
-        if not self.pmt_config:
-            raise UserError(self.env._("%s has no proxy means test: switch it on first.", self.name))
-        model = self._active_pmt_model()
-        if not model:
-            raise UserError(
-                self.env._("%s has no active proxy means test: activate a version of the model first.", self.name)
-            )
-        model._check_scorable()
-        if operation.params.get("means") or any(
-            term._mean_key not in (model.means or {}) for term in model._mean_terms()
-        ):
-            model.means = model._compute_means()
-        operation.params = {**operation.params, "model": model.id}
-
-    def _bulk_source_score(self, operation):
-        model = self.env["g2p.pmt.model"].browse(operation.params["model"])
-        return SQL("SELECT scored.registrant_id AS key FROM (%s) AS scored", model._scored_registrants())
-
-    def _bulk_chunk_score(self, operation, low, high):
-        model = self.env["g2p.pmt.model"].browse(operation.params["model"])
-        model._check_scorable()
-        return model._save_scores(low, high)
 
     @api.model
     def _cron_refresh_pmt_scores(self):

@@ -1,5 +1,6 @@
 from . import test_openg2p
 from . import test_terms
+from . import test_tools
 from . import test_verdicts
 from . import test_scores
 from . import test_against_python

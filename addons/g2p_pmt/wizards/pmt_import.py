@@ -4,9 +4,9 @@ import binascii
 from odoo import fields, models
 from odoo.exceptions import UserError
 
-from odoo.addons.g2p_programs.models.constants import GROUP_MANAGER
+from odoo.addons.g2p_programs.tools.constants import GROUP_MANAGER
 
-from ..models.pmt_exchange import PMTReader
+from ..tools.model_files import PMTReader
 
 
 class PMTImport(models.TransientModel):

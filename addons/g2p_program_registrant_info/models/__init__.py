@@ -5,7 +5,6 @@ from . import program
 from . import document_tag
 from . import ir_attachment
 from . import registrant_info
-from . import registrant_info_steps
 from . import assessment
 from . import program_membership
 from . import cycle
@@ -14,3 +13,4 @@ from . import payment
 from . import res_partner
 from . import import_mapping
 from . import registrant_import
+from . import steps

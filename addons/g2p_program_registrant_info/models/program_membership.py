@@ -1,7 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
-from odoo.addons.g2p_programs.models.constants import GROUP_MANAGER, GROUP_VALIDATOR
+from odoo.addons.g2p_programs.tools.constants import GROUP_MANAGER, GROUP_VALIDATOR
 
 
 class ProgramMembership(models.Model):

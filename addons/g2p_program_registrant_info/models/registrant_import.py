@@ -6,7 +6,8 @@ from odoo.tools import SQL
 
 from odoo.addons.g2p_registry_base.models.import_staging import GOOD
 
-from .registrant_info import OPEN_STATES, SEQUENCE
+from ..tools.numbers import Numbering
+from .registrant_info import OPEN_STATES
 
 LEFT = ("exited", "graduated")
 
@@ -126,9 +127,7 @@ class RegistrantImport(models.Model):
                 **log,
             )
         )
-        # sudo: drawing numbers is part of making applications
-        sequence = self.env["ir.sequence"].sudo().search([("code", "=", SEQUENCE)], limit=1)
-        number = SQL("nextval(%s)::text", f"ir_sequence_{sequence.id:03}")
+        numbering = Numbering(self.env)
         definition = program.definition_id
         defaults = {
             question["name"]: question["default"]
@@ -141,13 +140,11 @@ class RegistrantImport(models.Model):
                 INSERT INTO g2p_program_registrant_info
                        (application_id, applied_date, program_membership_id, registrant_id, program_id, definition_id, state,
                         is_latest, several, program_registrant_info, create_uid, write_uid, create_date, write_date)
-                SELECT %(prefix)s || CASE WHEN length(drawn.number) < %(padding)s
-                                          THEN lpad(drawn.number, %(padding)s, '0') ELSE drawn.number END,
-                       %(now)s, drawn.membership_id, drawn.partner_id, %(program)s, %(definition)s, 'active', TRUE,
+                SELECT %(number)s, %(now)s, drawn.membership_id, drawn.partner_id, %(program)s, %(definition)s, 'active', TRUE,
                        %(several)s, %(defaults)s || drawn.answers, %(uid)s, %(uid)s, %(now)s, %(now)s
                   FROM (
                         SELECT membership.id AS membership_id, chunk.partner_id, chunk.data->'application' AS answers,
-                               %(number)s AS number
+                               %(drawn)s AS number
                           FROM g2p_import_chunk AS chunk
                           JOIN g2p_program_membership AS membership
                             ON membership.partner_id = chunk.partner_id AND membership.program_id = %(program)s
@@ -155,9 +152,8 @@ class RegistrantImport(models.Model):
                          ORDER BY chunk.row_number
                        ) AS drawn
                 """,
-                prefix=sequence._get_prefix_suffix()[0],
-                padding=sequence.padding,
-                number=number,
+                number=numbering.text(SQL("drawn.number")),
+                drawn=numbering.drawn,
                 definition=definition.id,
                 several=bool(program.multiple_form_submission),
                 defaults=SQL("%s::jsonb", json.dumps(defaults)),

@@ -1,12 +1,17 @@
+import uuid
+
 from odoo import Command, api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 
-from odoo.addons.g2p_programs.models.constants import GROUP_VALIDATOR
+from odoo.addons.g2p_programs.tools.constants import GROUP_VALIDATOR
+
+from ..tools import answers
+from ..tools.new_applications import NewApplications
+from ..tools.numbers import Numbering, Numbers
 
 OPEN_STATES = ("active", "inprogress")
 GROUP_REGISTRAR = "g2p_registry_base.group_g2p_registrar"
-SEQUENCE = "g2p.program.registrant_info"
 
 # Whoever leaves a program, on whichever way, has no open application in it.
 TRIGGERS = """
@@ -35,16 +40,6 @@ CREATE OR REPLACE TRIGGER g2p_application_member_left AFTER UPDATE OF state ON g
     FOR EACH ROW WHEN (NEW.state IN ('exited', 'graduated') AND OLD.state IS DISTINCT FROM NEW.state)
     EXECUTE FUNCTION g2p_application_member_left();
 """
-
-
-class _Numbers:
-    """Drawn numbers, handed from `create` to the field's default. Nothing that comes from outside is one."""
-
-    def __init__(self, numbers):
-        self.numbers = iter(numbers)
-
-    def __next__(self):
-        return next(self.numbers)
 
 
 class RegistrantInfo(models.Model):
@@ -146,29 +141,9 @@ class RegistrantInfo(models.Model):
     @api.depends("program_registrant_info")
     def _compute_answers_text(self):
         field = self._fields["program_registrant_info"]
-        for application, answers in zip(
-            self, field.convert_to_read_multi([a.program_registrant_info for a in self], self), strict=True
-        ):
-            lines = [
-                f"{answer.get('string') or answer['name']}: {self._answer_in_words(answer)}"
-                for answer in answers
-                if answer.get("value") not in (None, False) or (answer["type"] == "boolean" and "value" in answer)
-            ]
-            application.answers_text = "\n".join(lines)
-
-    @api.model
-    def _answer_in_words(self, answer):
-        value = answer["value"]
-        if answer["type"] == "boolean":
-            return self.env._("yes") if value else self.env._("no")
-        if answer["type"] == "selection":
-            return dict(answer.get("selection") or ()).get(value, value)
-        if answer["type"] == "tags":
-            labels = {tag[0]: tag[1] for tag in answer.get("tags") or ()}
-            return ", ".join(labels.get(tag, tag) for tag in value)
-        if answer["type"] == "many2one":
-            return value[1] or ""
-        return str(value)
+        read = field.convert_to_read_multi([application.program_registrant_info for application in self], self)
+        for application, given in zip(self, read, strict=True):
+            application.answers_text = answers.in_words(self.env, given)
 
     @api.depends("state")
     @api.depends_context("uid")
@@ -195,10 +170,7 @@ class RegistrantInfo(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         """An application of a membership, or of a registrant and a program: then a draft membership is made if need be."""
-        memberships = self._memberships_of(vals_list)
-        self._lock_memberships(memberships)
-        self._check_may_apply(memberships)
-        self._forget_latest(memberships)
+        memberships = NewApplications(self).memberships(vals_list)
         prepared = [
             {
                 **vals,
@@ -209,110 +181,13 @@ class RegistrantInfo(models.Model):
             }
             for vals, membership in zip(vals_list, memberships, strict=True)
         ]
-        numbered = self.with_context(g2p_application_numbers=_Numbers(self._next_numbers(len(prepared))))
+        numbered = self.with_context(g2p_application_numbers=Numbering(self.env).draw(len(prepared)))
         return super(RegistrantInfo, numbered).create(prepared).with_env(self.env)
-
-    def _memberships_of(self, vals_list):
-        """The membership of each, found or made in the rights of the user; a list."""
-        members = self.env["g2p.program_membership"]
-        result = []
-        for vals in vals_list:
-            membership = members.browse(vals.get("program_membership_id"))
-            if not membership:
-                pair = {"partner_id": vals.get("registrant_id"), "program_id": vals.get("program_id")}
-                if not all(pair.values()):
-                    raise UserError(self.env._("An application is of a registrant, to a program."))
-                membership = members.search([(name, "=", value) for name, value in pair.items()], limit=1)
-                membership = membership or self._new_member(pair)
-            membership.check_access("read")
-            result.append(membership)
-        return result
-
-    @api.model
-    def _new_member(self, vals):
-        members = self.env["g2p.program_membership"]
-        members.check_access("create")
-        self.env["res.partner"].browse(vals["partner_id"]).check_access("read")
-        self.env["g2p.program"].browse(vals["program_id"]).check_access("read")
-        # sudo: the user may make members, and sees this registrant and this program; a member's set of duplicates, which
-        # the ORM asks for too, is of no interest to registrars
-        return members.sudo().create(vals).with_env(self.env)
-
-    def _lock_memberships(self, memberships):
-        """Applications of one member are made one after the other."""
-        self.env.flush_all()
-        ids = sorted({membership.id for membership in memberships})
-        self.env.cr.execute(
-            SQL("SELECT id FROM g2p_program_membership WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE", ids)
-        )
-
-    def _forget_latest(self, memberships):
-        self.env.cr.execute(
-            SQL(
-                """
-                UPDATE g2p_program_registrant_info SET is_latest = FALSE
-                 WHERE is_latest AND program_membership_id = ANY(%s)
-                """,
-                [membership.id for membership in memberships],
-            )
-        )
-        self.invalidate_model(["is_latest"], flush=False)
-
-    def _check_may_apply(self, memberships):
-        """Refuse, in words, what the database would refuse, and what it can't know."""
-        if len({membership.id for membership in memberships}) < len(memberships):
-            raise UserError(self.env._("Applications of one registrant to a program are made one after the other."))
-        once = set()
-        for membership in memberships:
-            program = membership.program_id
-            if program.state != "active":
-                raise UserError(self.env._("%s is not active, so nobody can apply to it.", program.name))
-            if membership.state in ("exited", "graduated"):
-                raise UserError(
-                    self.env._(
-                        "%(registrant)s has left %(program)s and can't apply to it.",
-                        registrant=membership.partner_id.name,
-                        program=program.name,
-                    )
-                )
-            if not program.multiple_form_submission:
-                once.add(membership.id)
-        taken = dict(
-            # sudo: an application counts whether or not the user may see it; only the refusal is shown
-            self.sudo()._read_group(
-                [
-                    ("program_membership_id", "in", list(once)),
-                    ("state", "in", (*OPEN_STATES, "completed")),
-                ],
-                ["program_membership_id"],
-                ["__count"],
-            )
-        )
-        for membership in memberships:
-            if membership in taken:
-                raise UserError(
-                    self.env._(
-                        "%(registrant)s has an application to %(program)s already, which allows one.",
-                        registrant=membership.partner_id.name,
-                        program=membership.program_id.name,
-                    )
-                )
 
     @api.model
     def _numbered(self):
         numbers = self.env.context.get("g2p_application_numbers")
-        return next(numbers) if isinstance(numbers, _Numbers) else False
-
-    @api.model
-    def _next_numbers(self, count):
-        """Application numbers: the day as ddmmyy and five digits of a sequence, in one statement."""
-        # sudo: drawing a number is part of creating an application
-        sequence = self.env["ir.sequence"].sudo().search([("code", "=", SEQUENCE)], limit=1)
-        prefix = sequence._get_prefix_suffix()[0]
-        numbers = self.env.execute_query(
-            SQL("SELECT nextval(%s) FROM generate_series(1, %s)", f"ir_sequence_{sequence.id:03}", count)
-        )
-        return (f"{prefix}{number:0{sequence.padding}}" for (number,) in numbers)
+        return next(numbers) if isinstance(numbers, Numbers) else False
 
     def write(self, vals):
         if vals.keys() & {"program_membership_id", "registrant_id", "program_id", "definition_id"}:
@@ -411,3 +286,105 @@ class RegistrantInfo(models.Model):
                     name=unassessed[0].display_name,
                 )
             )
+
+    # As sets: they follow entitlements and payments, and take entitlements along when rejected
+
+    @api.model
+    def _link_entitlements(self, entitlements):
+        """The latest open application of a member, and their assessments, belong to the entitlement made for them.
+
+        :param SQL entitlements: condition over `g2p_entitlement AS entitlement`. Of several, the first counts. An
+            application keeps its entitlement as long as that one may still be paid.
+        """
+        self.env.flush_all()
+        first = SQL(
+            """
+            SELECT DISTINCT ON (entitlement.program_id, entitlement.partner_id)
+                   entitlement.id, entitlement.program_id, entitlement.partner_id
+              FROM g2p_entitlement AS entitlement
+             WHERE %s AND entitlement.state = 'draft'
+             ORDER BY entitlement.program_id, entitlement.partner_id, entitlement.id
+            """,
+            entitlements,
+        )
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE g2p_program_registrant_info AS application
+                   SET entitlement_id = first.id
+                  FROM (%s) AS first
+                 WHERE application.is_latest AND application.state IN ('active', 'inprogress')
+                   AND application.program_id = first.program_id AND application.registrant_id = first.partner_id
+                   AND NOT EXISTS (
+                       SELECT FROM g2p_entitlement AS alive
+                        WHERE alive.id = application.entitlement_id
+                          AND alive.state NOT IN ('cancelled', 'rejected1', 'rejected2', 'rejected3', 'expired')
+                   )
+                """,
+                first,
+            )
+        )
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE g2p_program_assessment AS assessment
+                   SET entitlement_id = first.id
+                  FROM (%s) AS first
+                  JOIN g2p_program_membership AS membership
+                    ON membership.program_id = first.program_id AND membership.partner_id = first.partner_id
+                 WHERE assessment.program_membership_id = membership.id AND assessment.entitlement_id IS NULL
+                """,
+                first,
+            )
+        )
+        self.invalidate_model(["entitlement_id"], flush=False)
+        self.env["g2p.program.assessment"].invalidate_model(["entitlement_id"], flush=False)
+
+    @api.model
+    def _complete_where(self, entitlements, operation=None):
+        """In progress → completed, where the application's entitlement meets a condition.
+
+        :param SQL entitlements: over `g2p_entitlement AS entitlement`.
+        """
+        return self._transition_where(
+            SQL(
+                """
+                t.entitlement_id IN (
+                    SELECT entitlement.id FROM g2p_entitlement AS entitlement WHERE %s
+                )
+                """,
+                entitlements,
+            ),
+            "completed",
+            operation=operation,
+            from_state="inprogress",
+        )
+
+    def _reject(self, reason):
+        """Open and assessed → rejected, with what was prepared for the applicant and is not approved yet."""
+        self._check_can_assess()
+        self._check_can_be_rejected()
+        entitlement = self.env["g2p.entitlement"].sudo()  # sudo: role and access were checked above
+        # cycles of which something is taken back count again
+        cycles = self.sudo().entitlement_id.cycle_id
+        key = str(uuid.uuid4())
+        entitlement._leave_where(
+            SQL(
+                """
+                EXISTS (
+                    SELECT FROM g2p_program_registrant_info AS application
+                      JOIN g2p_entitlement AS linked ON linked.id = application.entitlement_id
+                     WHERE application.id = ANY(%s) AND t.cycle_id = linked.cycle_id AND t.partner_id = linked.partner_id
+                )
+                """,
+                self.ids,
+            ),
+            ("draft", "pending_validation"),
+            "rejected3",
+            key,
+            reason=reason,
+        )
+        self.env["g2p.fund.hold"].sudo()._settle(key, reference=reason)
+        cycles._refresh_counters()
+        self._transition("rejected", reason)
+        return True

@@ -1,4 +1,3 @@
-from . import constants
 from . import condition_catalogue
 from . import figure_mixin
 from . import counters_mixin
@@ -16,9 +15,6 @@ from . import duplicate_set
 from . import program_duplicate
 from . import program_deduplication
 from . import cycle
-from . import cycle_author
-from . import cycle_beneficiaries
-from . import cycle_membership
 from . import fund
 from . import entitlement
 from . import payment_batch_tag
@@ -27,8 +23,6 @@ from . import payment_batch_export
 from . import payment
 from . import payment_correction
 from . import payment_contradiction
-from . import cycle_entitlements
-from . import cycle_payments
 from . import membership_change_reason
 from . import membership_change
 from . import membership_change_steps
@@ -38,7 +32,6 @@ from . import membership_change_due
 from . import program_overview
 from . import membership_overview
 from . import duplicate_overview
-from . import cycle_overview
 from . import entitlement_overview
 from . import fund_report
 from . import res_partner

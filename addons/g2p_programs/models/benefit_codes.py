@@ -4,7 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 from odoo.tools import SQL
 
-from .money import round_sql
+from ..tools.money import round_sql
 
 CASH_TYPES = ("CASH_DIGITAL", "CASH_PHYSICAL")
 

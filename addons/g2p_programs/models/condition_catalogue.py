@@ -1,6 +1,6 @@
 from odoo import api, models
 
-from .kleene import three_valued
+from ..tools.kleene import three_valued
 
 PROGRAMS = {
     "res.partner": {"program_membership_ids", "entitlement_ids"},

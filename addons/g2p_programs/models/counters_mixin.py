@@ -1,6 +1,6 @@
 from odoo import models
 
-from .constants import GROUP_VALIDATOR
+from ..tools.constants import GROUP_VALIDATOR
 
 
 class CountersMixin(models.AbstractModel):

@@ -20,7 +20,7 @@ from odoo.orm.utils import COLLECTION_TYPES, parse_field_expr
 from odoo.tools import SQL, Query
 from odoo.tools.misc import format_date, format_datetime, formatLang
 
-from .kleene import asks_yes_or_no, three_valued
+from ..tools.kleene import asks_yes_or_no, three_valued
 
 YES, NO, UNKNOWN = "yes", "no", "unknown"
 INVERSE = {YES: NO, NO: YES, UNKNOWN: UNKNOWN}

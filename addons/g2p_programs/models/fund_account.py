@@ -3,7 +3,7 @@ from odoo.exceptions import UserError
 from odoo.tools import SQL
 from odoo.tools.misc import formatLang
 
-from .money import decimal
+from ..tools.money import decimal
 
 
 class FundAccount(models.Model):

@@ -2,7 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError
 from odoo.tools import SQL
 
-from .money import decimal
+from ..tools.money import decimal
 
 APPEND_ONLY = """
 CREATE OR REPLACE FUNCTION g2p_fund_append_only() RETURNS trigger LANGUAGE plpgsql AS $$

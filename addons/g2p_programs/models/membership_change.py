@@ -9,7 +9,7 @@ from odoo.tools.misc import format_date
 
 from odoo.addons.g2p_bulk.models.evidence import OPEN
 
-from .constants import GROUP_MANAGER, GROUP_VALIDATOR
+from ..tools.constants import GROUP_MANAGER, GROUP_VALIDATOR
 
 
 class Kind(NamedTuple):

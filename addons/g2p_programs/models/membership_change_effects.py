@@ -165,16 +165,24 @@ class Program(models.Model):
         )
 
 
+class CopyStep(models.AbstractModel):
+    _inherit = "g2p.cycle.step.copy"
+
+    def _finish(self, cycle, operation):
+        cycle._catch_up_with_members(operation)
+        return super()._finish(cycle, operation)
+
+
+class PrepareStep(models.AbstractModel):
+    _inherit = "g2p.cycle.step.prepare"
+
+    def _finish(self, cycle, operation):
+        cycle._catch_up_with_members(operation)
+        return super()._finish(cycle, operation)
+
+
 class Cycle(models.Model):
     _inherit = "g2p.cycle"
-
-    def _bulk_finish_copy(self, operation):
-        self._catch_up_with_members(operation)
-        return super()._bulk_finish_copy(operation)
-
-    def _bulk_finish_prepare(self, operation):
-        self._catch_up_with_members(operation)
-        return super()._bulk_finish_prepare(operation)
 
     def _catch_up_with_members(self, operation):
         """Who was paused or left while the step ran, and whose change did not see what the step made.

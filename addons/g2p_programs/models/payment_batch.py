@@ -7,7 +7,7 @@ from odoo.orm.models import NO_ACCESS
 from odoo.tools import SQL
 
 from ..tools import blocks
-from .constants import GROUP_MANAGER
+from ..tools.constants import GROUP_MANAGER
 from .fund import FINANCE
 
 # As people type it: B00017, b17, 17. A number that no column can hold is none.

@@ -7,8 +7,8 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 from odoo.tools.misc import formatLang
 
-from . import csv_text
-from .constants import GROUP_MANAGER
+from ..tools import csv_text
+from ..tools.constants import GROUP_MANAGER
 from .fund import FINANCE
 
 

@@ -6,9 +6,9 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 
-from .constants import GROUP_MANAGER
+from ..tools.constants import GROUP_MANAGER
+from ..tools.money import decimal
 from .fund import FINANCE
-from .money import decimal
 
 MAX_PAYMENTS = 1000
 # How long an entitlement that is to be paid again stays valid, where its validity is over by then.

@@ -7,8 +7,8 @@ from odoo.tools import SQL
 
 from odoo.addons.g2p_bulk.models.bulk_operation import OPEN_STATES
 
+from ..tools import constants
 from ..tools.roles import for_role
-from . import constants
 
 
 class Program(models.Model):

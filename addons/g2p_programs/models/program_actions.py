@@ -5,7 +5,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 from odoo.tools.misc import format_datetime
 
-from .constants import ENROLLMENT_CANDIDATES, GROUP_MANAGER, GROUP_VALIDATOR
+from ..tools.constants import ENROLLMENT_CANDIDATES, GROUP_MANAGER, GROUP_VALIDATOR
 
 # As many members as one call from outside gets.
 MOST_AT_ONCE = 10_000

@@ -10,8 +10,8 @@ import logging
 from odoo import api, fields, models
 from odoo.tools import SQL
 
-from .constants import GROUP_VALIDATOR
-from .kleene import three_valued
+from ..tools.constants import GROUP_VALIDATOR
+from ..tools.kleene import three_valued
 from .program_eligibility import NOT_ELIGIBLE
 
 _logger = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from odoo.exceptions import UserError
 from odoo.tools import SQL
 from odoo.tools.i18n import format_list
 
-from .constants import DEDUPLICATION_CANDIDATES, GROUP_VALIDATOR
+from ..tools.constants import DEDUPLICATION_CANDIDATES, GROUP_VALIDATOR
 
 # Sets are found among all members at once: the step is one chunk, whole or not at all.
 ONE_CHUNK = 2**31 - 1

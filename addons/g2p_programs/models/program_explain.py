@@ -5,7 +5,7 @@ from markupsafe import Markup
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 
-from .constants import GROUP_VALIDATOR
+from ..tools.constants import GROUP_VALIDATOR
 from .explain import combined
 from .program_eligibility import ELIGIBLE, NOT_ELIGIBLE, UNKNOWN
 

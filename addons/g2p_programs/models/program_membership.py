@@ -1,7 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
-from .constants import ENROLLMENT_CANDIDATES, GROUP_VALIDATOR
+from ..tools.constants import ENROLLMENT_CANDIDATES, GROUP_VALIDATOR
 
 
 class ProgramMembership(models.Model):

@@ -8,7 +8,7 @@ from odoo.tools.misc import formatLang
 
 from odoo.addons.g2p_bulk.tools.question import question
 
-from .constants import FUND_READERS, GROUP_MANAGER
+from ..tools.constants import FUND_READERS, GROUP_MANAGER
 
 # What the form may ask about, and the button's method that runs when the answer is yes
 CONFIRMED_STEPS = {

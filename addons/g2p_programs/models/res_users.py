@@ -1,6 +1,6 @@
 from odoo import models
 
-from .constants import GROUP_APPROVER, GROUP_FINANCE, GROUP_MANAGER, GROUP_VALIDATOR
+from ..tools.constants import GROUP_APPROVER, GROUP_FINANCE, GROUP_MANAGER, GROUP_VALIDATOR
 
 
 class ResUsers(models.Model):

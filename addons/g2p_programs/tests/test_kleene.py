@@ -10,7 +10,7 @@ from odoo.tests import tagged
 from odoo.tools import SQL
 
 from ..models.explain import DomainExplanation
-from ..models.kleene import three_valued
+from ..tools.kleene import three_valued
 from .common import ProgramsCase
 
 PLACES = ["Adama", "Gondar", "Harar"]

@@ -9,7 +9,7 @@ from odoo.tools import SQL, mute_logger
 
 from odoo.addons.g2p_bulk.tests.statements import counting_statements
 
-from ..models.constants import MANAGER_FIELDS
+from ..tools.constants import MANAGER_FIELDS
 from .money import MoneyCase
 
 BOTH = "g2p_programs.g2p_program_manager,g2p_programs.g2p_program_cycle_approver,g2p_programs.g2p_finance_validator"

@@ -1,7 +1,7 @@
 from odoo.exceptions import UserError, ValidationError
 from odoo.tests import tagged
 
-from ..models.constants import MANAGER_FIELDS
+from ..tools.constants import MANAGER_FIELDS
 from .common import ProgramsCase
 
 

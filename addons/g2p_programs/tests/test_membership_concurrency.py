@@ -170,11 +170,11 @@ class TestMembershipConcurrency(money.TestMoneyConcurrency):
                     "user_id": money.PREPARER,
                 }
             )
-            counts = cycle._bulk_chunk_copy(operation, None, None)
+            counts = cycle._bulk_step("copy")._chunk(cycle, operation, None, None)
             self.assertEqual(counts, {"copied": 3})
         with self.connection(money.PREPARER) as late:
             cycle = late["g2p.cycle"].browse(self.cycle_ids[2])
-            cycle._bulk_finish_copy(operation.with_env(late))
+            cycle._bulk_step("copy")._finish(cycle, operation.with_env(late))
         self.check()
         with self.connection() as env:
             self.assertEqual(env["g2p.cycle"].browse(self.cycle_ids[2]).members_count, 1)

@@ -192,7 +192,8 @@ class TestMoneyApproval(MoneyCase):
         operation = self.operation(cycle, "prepare")
 
         def run(step):
-            return sum(getattr(cycle.sudo(), f"_bulk_chunk_{step}")(operation, 0, 2**31 - 1).values())
+            target = cycle.sudo()
+            return sum(target._bulk_step(step)._chunk(target, operation, 0, 2**31 - 1).values())
 
         self.assertEqual([run(step) for step in ("submit", "cancel_entitlements")], [0, 0])
         cycle.to_approve()
@@ -306,21 +307,21 @@ class TestMoneyApproval(MoneyCase):
         self.env["ir.config_parameter"].sudo().set_param("g2p_bulk.chunk_size", 1)
         self.deposit(380)
         cycle = self.approved_cycle()
-        model = self.env.registry["g2p.cycle"]
-        original = model._bulk_chunk_approve_entitlements
+        step = self.env.registry["g2p.cycle.step.approve_entitlements"]
+        original = step._chunk
         broken = self.small.id
 
-        def failing(self, operation, low, high):
+        def failing(self, cycle, operation, low, high):
             if low < broken <= high:
                 raise UserError("The disk is full")
-            return original(self, operation, low, high)
+            return original(self, cycle, operation, low, high)
 
-        self.patch(model, "_bulk_chunk_approve_entitlements", failing)
+        self.patch(step, "_chunk", failing)
         with mute_logger("odoo.addons.g2p_bulk.models.bulk_operation"):
             cycle.with_user(self.finance).validate_entitlement()
         self.assertEqual(self.states(cycle), ["approved", "pending_validation", "approved"])
         self.assertEqual(self.figures(), (380, 260, 0))
-        self.patch(model, "_bulk_chunk_approve_entitlements", original)
+        self.patch(step, "_chunk", original)
         self.operation(cycle, "approve_entitlements").with_user(self.finance).action_resume()
         self.assertEqual(self.states(cycle), ["approved"] * 3)
         self.assertEqual(self.figures(), (380, 380, 0))

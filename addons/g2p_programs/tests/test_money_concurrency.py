@@ -257,7 +257,8 @@ class TestMoneyConcurrency(TransactionCase):
                 prepare(early, 1)
             reject(late, 1)
         with self.connection() as env:
-            env["g2p.cycle"].browse(self.cycle_ids[1])._bulk_finish_prepare_payments(env["g2p.bulk.operation"])
+            cycle = env["g2p.cycle"].browse(self.cycle_ids[1])
+            cycle._bulk_step("prepare_payments")._finish(cycle, env["g2p.bulk.operation"])
         with self.connection() as env:
             payments = env["g2p.payment"].search([("program_id", "=", self.program_id)])
             self.assertEqual((len(payments), set(payments.mapped("status"))), (3, {"failed"}))

@@ -1,7 +1,7 @@
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import tagged
 
-from ..models.constants import MANAGER_FIELDS, SINGLE_MANAGERS
+from ..tools.constants import MANAGER_FIELDS, SINGLE_MANAGERS
 from .common import ProgramsCase
 
 

@@ -1,7 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 
-from ..models.constants import GROUP_MANAGER
+from ..tools.constants import GROUP_MANAGER
 
 
 class AssignPaymentsBatchWizard(models.TransientModel):

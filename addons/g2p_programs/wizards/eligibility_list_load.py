@@ -10,7 +10,7 @@ from odoo.tools import SQL
 from odoo.addons.g2p_bulk.tools import table_file
 from odoo.addons.g2p_bulk.tools.table_file import Cell, FileError, copy_text
 
-from ..models.constants import GROUP_MANAGER
+from ..tools.constants import GROUP_MANAGER
 
 # What a column may be called, in lower case without spaces and signs.
 COLUMNS = {

@@ -1,6 +1,6 @@
 from odoo import api, fields, models
 
-from ..models.constants import GROUP_MANAGER
+from ..tools.constants import GROUP_MANAGER
 
 
 class EligibilityManagerAdd(models.TransientModel):

@@ -5,8 +5,8 @@ import json
 from odoo import api, fields, models
 from odoo.tools import SQL
 
-from ..models.constants import ENROLLMENT_CANDIDATES, GROUP_VALIDATOR
 from ..models.program_eligibility import ELIGIBLE, NOT_ELIGIBLE, UNKNOWN
+from ..tools.constants import ENROLLMENT_CANDIDATES, GROUP_VALIDATOR
 
 SAMPLE = 20
 

@@ -1,8 +1,8 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
-from ..models.constants import GROUP_MANAGER
 from ..models.entitlement import DEAD_STATES
+from ..tools.constants import GROUP_MANAGER
 
 MAX_BY_HAND = 200
 

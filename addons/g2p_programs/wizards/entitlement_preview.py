@@ -6,8 +6,8 @@ from odoo import fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
-from ..models.constants import GROUP_MANAGER
 from ..tools.amount_words import AmountWords
+from ..tools.constants import GROUP_MANAGER
 
 SAMPLE = 10
 

@@ -1,7 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
-from ..models.cycle_entitlements import MAX_SELECTION
+from ..models.cycle.cycle import MAX_SELECTION
 
 
 class MultiEntitlementApprovalWizard(models.TransientModel):

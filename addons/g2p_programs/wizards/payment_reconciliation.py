@@ -9,8 +9,8 @@ from odoo.addons.g2p_bulk.tools import table_file
 from odoo.addons.g2p_bulk.tools.question import question
 from odoo.addons.g2p_registry_base.models.area_file import PeopleFile
 
-from ..models import csv_text
 from ..models.fund import FINANCE
+from ..tools import csv_text
 from .payment_reconciliation_line import OUTCOMES
 
 # {column of the payer's file: the field in which somebody says which it is}

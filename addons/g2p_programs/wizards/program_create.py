@@ -5,7 +5,7 @@ from odoo.fields import Domain
 from odoo.addons.g2p_registry_base.tools.domains import and_also
 
 from ..models.benefit_codes import CASH_TYPES
-from ..models.kleene import three_valued
+from ..tools.kleene import three_valued
 
 
 class ProgramCreateWizard(models.TransientModel):

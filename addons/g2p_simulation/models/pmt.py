@@ -5,25 +5,6 @@ from odoo.exceptions import UserError
 from odoo.tools import SQL
 
 
-class Program(models.Model):
-    _inherit = "g2p.program"
-
-    def _active_pmt_model(self):
-        """A scenario works with its version of the model, which stays a draft."""
-        if self.is_sandbox:
-            # sudo: as for any other program, nothing of the model is shown
-            return self.sudo().pmt_model_id if self.pmt_config else self.env["g2p.pmt.model"]
-        return super()._active_pmt_model()
-
-    def _application_program(self):
-        """People apply to the program, not to its scenarios."""
-        if self.is_sandbox:
-            # sudo: the program behind the settings; whose applications count is a rule of the program
-            scenario = self.env["g2p.program.scenario"].sudo().search([("sandbox_id", "=", self.id)], limit=1)
-            return scenario.program_id
-        return super()._application_program()
-
-
 class ConditionCatalogue(models.AbstractModel):
     _inherit = "g2p.condition.catalogue"
 
@@ -73,27 +54,3 @@ class PMTEligibilityManager(models.Model):
             scored=model._scores_sql(low, high),
             condition=condition,
         )
-
-
-class ProgramScenario(models.Model):
-    _inherit = "g2p.program.scenario"
-
-    def _bulk_before_simulate(self, operation):
-        model = self.sandbox_id._active_pmt_model()
-        if model:
-            model._check_scorable()
-            model.means = model._compute_means()
-        return super()._bulk_before_simulate(operation)
-
-    def _dimensions(self):
-        dimensions = super()._dimensions()
-        if self.sandbox_id._active_pmt_model().band_ids:
-            dimensions["band"] = SQL("COALESCE(scored.band::text, '')")
-        return dimensions
-
-    def _scored(self, low, high):
-        """Columns `registrant_id`, `band`: the position of each one's band, from the poorest on."""
-        model = self.sandbox_id._active_pmt_model()
-        if not model.band_ids:
-            return super()._scored(low, high)
-        return SQL("SELECT registrant_id, band FROM (%s) AS scored", model._scores_sql(low, high))

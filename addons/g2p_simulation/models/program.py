@@ -53,3 +53,20 @@ class Program(models.Model):
         )
         menu = self.env["ir.actions.act_window"]._for_xml_id("g2p_simulation.g2p_program_scenario_action")
         return {**action, "help": menu["help"]}
+
+    # How a scenario works
+
+    def _active_pmt_model(self):
+        """A scenario works with its version of the model, which stays a draft."""
+        if self.is_sandbox:
+            # sudo: as for any other program, nothing of the model is shown
+            return self.sudo().pmt_model_id if self.pmt_config else self.env["g2p.pmt.model"]
+        return super()._active_pmt_model()
+
+    def _application_program(self):
+        """People apply to the program, not to its scenarios."""
+        if self.is_sandbox:
+            # sudo: the program behind the settings; whose applications count is a rule of the program
+            scenario = self.env["g2p.program.scenario"].sudo().search([("sandbox_id", "=", self.id)], limit=1)
+            return scenario.program_id
+        return super()._application_program()

@@ -1,10 +1,12 @@
 from dateutil.relativedelta import relativedelta
 
 from odoo import api, fields, models
-from odoo.exceptions import ValidationError
+from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
 
-from odoo.addons.g2p_programs.models.constants import FUND_READERS, GROUP_MANAGER
+from odoo.addons.g2p_programs.tools.constants import FUND_READERS, GROUP_MANAGER
+
+from ..tools import settings
 
 # Kept on the program behind the scenario
 SETTINGS = ("eligibility_managers", "entitlement_managers", "pmt_config", "eligibility_mode")
@@ -237,6 +239,38 @@ class ProgramScenario(models.Model):
             vals["name"] = self.env._("%s (copy)", scenario.name)
         return vals_list
 
+    def unlink(self):
+        sandboxes = self.sandbox_id
+        result = super().unlink()
+        sandboxes.unlink()
+        return result
+
+    # Steps
+
+    def _bulk_parents(self):
+        return [*super()._bulk_parents(), self.program_id]
+
+    @api.model
+    def _bulk_relies_on(self):
+        return {**super()._bulk_relies_on(), "apply_to_program": ("simulate",)}
+
+    # Buttons
+
+    def action_simulate(self):
+        """Button: count who would get what under these settings, as of now. The program stays as it is."""
+        self.ensure_one()
+        self.program_id._check_can(GROUP_MANAGER)
+        self.check_access("write")
+        if self.env.user.g2p_area_ids:
+            raise AccessError(
+                self.env._(
+                    "A simulation counts everybody whom the program may reach, and you see some areas only. Ask a program "
+                    "manager who sees all areas to simulate “%s”, or preview eligibility, which counts your areas.",
+                    self.name,
+                )
+            )
+        return self._bulk_start("simulate", params={"settings": self._fingerprint()})._notification()
+
     def action_open_pmt_model(self):
         """Link: the scenario's own version of the proxy means test, made when there is none yet."""
         self.ensure_one()
@@ -265,8 +299,128 @@ class ProgramScenario(models.Model):
             "context": {"search_default_area": 1},
         }
 
-    def unlink(self):
-        sandboxes = self.sandbox_id
-        result = super().unlink()
-        sandboxes.unlink()
-        return result
+    def action_confirm_apply(self):
+        """Button: say what will change, and ask."""
+        self.ensure_one()
+        self._check_apply()
+        return {
+            "type": "ir.actions.client",
+            "tag": "g2p_confirm",
+            "params": {
+                "title": self.env._("Apply to %s", self.program_id.name),
+                "message": self.env._(
+                    "These settings of %(program)s change now: %(changes)s. Nobody is enrolled or leaves until you press "
+                    "Import eligible, Enroll or Verify: then about %(entering)s would enter and %(leaving)s would leave.",
+                    program=self.program_id.name,
+                    changes="; ".join(self._differences()),
+                    entering=self.entering,
+                    leaving=self.leaving,
+                ),
+                "confirm_label": self.env._("Apply to program"),
+                "model": self._name,
+                "id": self.id,
+                "method": "apply_to_program",
+            },
+        }
+
+    def _check_apply(self):
+        self.program_id._check_can(GROUP_MANAGER)
+        self.check_access("write")
+        self._require_state("simulated")
+        if self.outdated:
+            raise UserError(self.env._("The settings of %s changed since it was simulated: simulate again.", self.name))
+        if not self._differences():
+            raise UserError(
+                self.env._("%s has the settings of the program already: there is nothing to apply.", self.name)
+            )
+
+    def apply_to_program(self):
+        """The program takes the eligibility and entitlement settings of the scenario. Members stay as they are."""
+        self.ensure_one()
+        # Two people who apply at once do so one after the other.
+        self.env.cr.execute("SELECT id FROM g2p_program WHERE id = %s FOR UPDATE", [self.program_id.id])
+        self._check_apply()
+        self._bulk_check("apply_to_program")
+        # The program's own steps decide by one set of settings, from the first row to the last.
+        self.program_id._bulk_check("settings")
+        differences = self._differences()
+        rescore = settings.of_pmt(self.sandbox_id) and settings.of_pmt(self.sandbox_id) != settings.of_pmt(
+            self.program_id
+        )
+        self._take_settings(self.sandbox_id, self.program_id)
+        self.program_id.message_post(
+            body=self.env._(
+                "The scenario “%(scenario)s” was applied: %(changes)s",
+                scenario=self.name,
+                changes="; ".join(differences),
+            )
+        )
+        # sudo: role, access and state were checked above; these fields are protected
+        self.sudo().write({"applied_on": fields.Datetime.now(), "applied_by_id": self.env.uid})
+        self._transition("applied")
+        if rescore and self.program_id.state == "active":
+            return self.program_id.action_compute_pmt_scores()
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "type": "success",
+                "message": self.env._(
+                    "%(program)s works by the settings of this scenario now.", program=self.program_id.name
+                ),
+                "next": {"type": "ir.actions.client", "tag": "soft_reload"},
+            },
+        }
+
+    def _take_settings(self, source, target):
+        """`target` gets copies of the managers that `source` has, of the kinds that a scenario tries out, where they
+        differ; and its proxy means test as a new version, in force at once if `target` is a program at work."""
+        target.write({name: source[name] for name in self._program_fields()})
+        wanted = settings.of_pmt(source)
+        if wanted and wanted != settings.of_pmt(target):
+            if target.is_sandbox:
+                target.pmt_model_id.unlink()
+            version = source.pmt_model_id.copy({"program_id": target.id})
+            if not target.is_sandbox:
+                version.action_activate()
+            target.invalidate_recordset()
+        for kind in settings.KINDS:
+            if settings.of_managers(source, kind) == settings.of_managers(target, kind):
+                continue
+            for manager in target.get_managers(kind):
+                manager.unlink()
+            target.invalidate_recordset()
+            for manager in source.get_managers(kind):
+                manager.copy({"program_id": target.id})
+
+    # What differs
+
+    def _differences(self):
+        """The settings that differ from the program's, a sentence each, as they are now on both sides."""
+        self.ensure_one()
+        before, after = self._settings(self.program_id), self._settings(self.sandbox_id)
+        return [
+            sentence
+            for old, new in zip(before, after, strict=True)
+            for sentence in settings.sentences(self.env, old, new)
+        ]
+
+    def _fingerprint(self):
+        """A text that changes whenever a setting of the scenario does."""
+        self.ensure_one()
+        # sudo, and no language: the text is the same whoever asks, and shows nothing
+        scenario = self.sudo().with_context(lang=None)
+        *managers, means_test, program = scenario._settings(scenario.sandbox_id)
+        return settings.fingerprint(*managers, program, means_test, scenario.benchmark_domain or "")
+
+    def _settings(self, program):
+        """The settings of the program or of the sandbox that a scenario tries out: those of each kind of managers, of the
+        proxy means test, and of the program itself."""
+        return [
+            *(settings.of_managers(program, kind) for kind in settings.KINDS),
+            settings.of_pmt(program),
+            settings.of_program(program, self._program_fields(), self.program_id.name),
+        ]
+
+    def _program_fields(self):
+        return ("eligibility_mode", "pmt_config")

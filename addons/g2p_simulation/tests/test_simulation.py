@@ -290,10 +290,11 @@ class TestSimulation(ProgramsCase):
         scenario = self.scenario()
         scenario.action_simulate()
         operation = scenario.operation_ids.sudo()[:1]
+        target = scenario.sudo()
 
         def cost(high):
             with counting_statements(self.env.cr) as count:
-                scenario.sudo()._bulk_chunk_simulate(operation, 0, high)
+                target._bulk_step("simulate")._chunk(target, operation, 0, high)
             return count.statements
 
         cost(self.people[1].id)  # fills the caches

@@ -3,7 +3,7 @@ from odoo.exceptions import UserError, ValidationError
 from odoo.tools import SQL
 
 from odoo.addons.g2p_programs.models.explain import fact
-from odoo.addons.g2p_programs.models.money import decimal
+from odoo.addons.g2p_programs.tools.money import decimal
 
 
 class EligibilityManager(models.Model):

@@ -8,8 +8,8 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
+from ...tools.kleene import decided, three_valued
 from ..explain import DomainExplanation
-from ..kleene import decided, three_valued
 
 NOBODY = SQL("SELECT NULL::integer AS registrant_id WHERE FALSE")
 

@@ -1,8 +1,8 @@
 from odoo import api, fields, models
 from odoo.tools import SQL
 
+from ...tools.kleene import decided, three_valued
 from ..explain import DomainExplanation, combined, fact
-from ..kleene import decided, three_valued
 from .eligibility import NOBODY
 
 OPERATOR_WORDS = {"union": "UNION", "intersect": "INTERSECT", "except": "EXCEPT"}

@@ -4,8 +4,8 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.tools import SQL
 
+from ...tools.money import decimal, round_sql
 from ..benefit_codes import CASH_TYPES
-from ..money import decimal, round_sql
 
 # Who approves, and whom the money reaches when it is short.
 APPROVAL_TERMS = ("entitlement_validation_group_id", "shortage_policy", "priority_order", "priority_figure")

@@ -2,7 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.tools import SQL
 
-from ..money import decimal
+from ...tools.money import decimal
 
 
 class DefaultEntitlementManager(models.Model):

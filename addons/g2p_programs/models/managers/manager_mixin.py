@@ -8,7 +8,7 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tools import SQL
 
-from ..constants import GROUP_ADMIN, GROUP_APPROVER, GROUP_FINANCE
+from ...tools.constants import GROUP_ADMIN, GROUP_APPROVER, GROUP_FINANCE
 
 # Kinds whose managers decide who approves, and how what was approved is paid: a cycle under way keeps those that it was
 # submitted with.

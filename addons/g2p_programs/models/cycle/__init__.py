@@ -1,0 +1,4 @@
+from . import cycle
+from . import cycle_author
+from . import cycle_membership
+from . import steps
