@@ -177,6 +177,22 @@ class ApprovalMixin(models.AbstractModel):
                 request.sudo()._tell()
         return request._notification()
 
+    def _approval_notice(self, kind=None):
+        """What a button's question says about who has to agree; empty where the user's own word is enough."""
+        self.ensure_one()
+        code = kind or self._approval_kind()
+        if not self._approval_asks(code):
+            return ""
+        # sudo: who has to agree is told to whoever may press the button
+        record = self.sudo()
+        stages = record._approval_stages(code, *record._approval_amount(code))
+        names = ", ".join(dict.fromkeys(stage["name"] for stage in stages))
+        if self.env.user in record._approval_authors(code):
+            return self.env._("You prepared it, so it waits until somebody else agrees: %s.", names)
+        if len(stages) > 1 or stages[0].get("needed", 1) > 1:
+            return self.env._("It waits until all who have to agree did so: %s.", names)
+        return ""
+
     def _approval_asks(self, kind):
         """Whether somebody else has to agree to this kind of thing here."""
         if self.env.su:
@@ -227,6 +243,12 @@ class ApprovalMixin(models.AbstractModel):
             if record and record._approval_digest(request.kind_code) != request.digest:
                 request._end("void", self.env._("It was changed after it was asked for."))
 
+    def _approval_drop(self, reason):
+        """What waits is not asked for any more."""
+        # sudo: whoever moves the record on has passed the check of that
+        for request in self._approval_open().sudo():
+            request._end("withdrawn", reason)
+
     # CRUD
 
     def write(self, vals):
@@ -236,9 +258,10 @@ class ApprovalMixin(models.AbstractModel):
         return result
 
     def unlink(self):
-        requests = self._approval_open().sudo()
-        for request in requests:
-            request._end("withdrawn", self.env._("What it was about was deleted."))
+        self._approval_drop(self.env._("What it was about was deleted."))
+        # sudo: stages for what is not there any more
+        keys = [f"{self._name},{record.id}" for record in self]
+        self.env["g2p.approval.stage"].sudo().with_context(active_test=False).search([("scope", "in", keys)]).unlink()
         return super().unlink()
 
     # Screens
