@@ -6,7 +6,7 @@
     "category": "G2P PBMS",
     "author": "G2P PBMS contributors",
     "license": "LGPL-3",
-    "depends": ["g2p_bulk", "g2p_registry_base"],
+    "depends": ["g2p_bulk", "g2p_approval", "g2p_registry_base"],
     "data": [
         "security/g2p_programs_groups.xml",
         "security/ir.model.access.csv",
@@ -23,6 +23,7 @@
         "data/money_data.xml",
         "data/membership_change_data.xml",
         "data/eligibility_data.xml",
+        "data/approval_data.xml",
         "wizards/program_create_views.xml",
         "wizards/assign_program_views.xml",
         "wizards/program_pause_views.xml",

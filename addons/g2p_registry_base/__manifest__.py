@@ -6,7 +6,7 @@
     "category": "G2P PBMS",
     "author": "G2P PBMS contributors",
     "license": "LGPL-3",
-    "depends": ["base", "mail", "web", "contacts", "g2p_bulk"],
+    "depends": ["base", "mail", "web", "contacts", "g2p_bulk", "g2p_approval"],
     "external_dependencies": {"python": ["phonenumbers", "schwifty", "openpyxl"]},
     "data": [
         "security/g2p_registry_groups.xml",

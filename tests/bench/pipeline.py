@@ -307,8 +307,8 @@ class Pipeline:
         )
         self.cycle.with_env(self.approver).approve()
         if number == 1:
-            fund = self.finance["g2p.program.fund"].create({"program_id": self.program.id, "amount": 1_000_000_000})
-            fund.post_fund()
+            fund = self.manager["g2p.program.fund"].create({"program_id": self.program.id, "amount": 1_000_000_000})
+            fund.with_env(self.finance).post_fund()
             self.cr.execute(
                 "INSERT INTO plain_fund_account SELECT * FROM g2p_fund_account WHERE program_id = %s", [self.program.id]
             )

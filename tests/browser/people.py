@@ -73,6 +73,14 @@ class Screen:
         with self.new_action():
             self.page.locator(MENU).get_by_role("menuitem", name=item, exact=True).click()
 
+    def inbox(self, *texts):
+        """The one request that waits for this person and names these texts; the menu counts what waits."""
+        if self.page.locator(".o_menu_brand").inner_text() != APP:
+            self.open_app()
+        with self.new_action():
+            self.page.locator(".o_menu_sections").get_by_text(re.compile(r"^Approvals \(\d+\)$")).click()
+        self.open_row(*texts)
+
     def open_row(self, *texts):
         """The form of the one row of a list (or card of a kanban) that holds all texts."""
         rows = self.page.locator(".o_data_row, .o_kanban_record:not(.o_kanban_ghost)")
@@ -222,7 +230,7 @@ class Job:
         return self
 
     def deposit(self, amount):
-        fund = self.finance.call("g2p.program.fund", "create", {"program_id": self.program, "amount": amount})
+        fund = self.manager.call("g2p.program.fund", "create", {"program_id": self.program, "amount": amount})
         self.finance.call("g2p.program.fund", "post_fund", [fund])
 
     def approve(self):

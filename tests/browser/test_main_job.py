@@ -188,15 +188,26 @@ class Worker:
         assert self.due.amount < DEPOSIT
 
     def post_fund(self):
-        person = self.finance
+        """Who writes the deposit down asks; finance agrees in the inbox, and by that the money is there."""
+        person = self.manager
         person.menu("Payments", "Program funds")
         person.page.get_by_role("button", name="New", exact=True).click()
         person.choose("program_id", PROGRAM)
         person.fill("amount", DEPOSIT)
         person.page.get_by_role("button", name="Save manually").click()
         person.shows_state("Draft")
-        person.press("Post")
-        person.confirm("Post", "come into the fund")
+        person.press("Ask finance to post")
+        assert "waits for" in person.message()
+        person = self.finance
+        person.inbox(f"Deposit of $ {DEPOSIT:,.2f} for {PROGRAM}")
+        person.press("Approve")
+        dialog = person.page.get_by_role("dialog")
+        dialog.locator("[name=remark] textarea").fill("As in the treasury's letter")
+        person.confirm("Approve", f"{DEPOSIT:,.2f}")
+        assert "agreed to, and done" in person.message()
+        person.shows_state("Agreed and done")
+        with person.new_action():
+            person.page.get_by_role("button", name="Open it").click()
         person.shows_state("Posted")
         person.shows("available", DEPOSIT)
         account = self.account()

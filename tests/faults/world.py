@@ -233,7 +233,7 @@ class Program:
         return self.cycle
 
     def post(self, amount):
-        fund = self.world.finance.create("g2p.program.fund", program_id=self.id, amount=amount)
+        fund = self.world.manager.create("g2p.program.fund", program_id=self.id, amount=amount)
         self.world.finance.call("g2p.program.fund", "post_fund", [fund])
 
     def run(self, step):

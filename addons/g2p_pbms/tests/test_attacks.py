@@ -29,6 +29,10 @@ WATCHED = {
     "g2p_payment": "state, status, amount_issued, amount_paid, account_number, batch_id, partner_id",
     "g2p_payment_batch": "cycle_id, program_id, company_id, batch_has_started, batch_has_completed",
     "g2p_program_fund": "state, amount, kind, program_id, name",
+    "g2p_approval_request": "state, digest, requested_by",
+    "g2p_approval_decision": "user_id, decision",
+    "g2p_approval_stage": "group_id, needed, amount_from, active",
+    "g2p_approval_kind": "group_id, several_stages",
     "g2p_fund_account": "posted, reserved, disbursed",
     "g2p_fund_ledger": "amount, kind, account_id",
     "g2p_fund_hold": "amount, purpose, key",
@@ -151,7 +155,7 @@ class TestEveryMethod(AttackCase):
         cls.draft = cls.new_cycle(cls.families)
         cls.draft.prepare_entitlement()
         cls.draft_fund = (
-            cls.env["g2p.program.fund"].with_user(cls.finance).create({"program_id": cls.grant.id, "amount": 7})
+            cls.env["g2p.program.fund"].with_user(cls.manager).create({"program_id": cls.grant.id, "amount": 7})
         )
         cls.env["g2p.payment.reconciliation"].with_user(cls.finance).create(
             {"file": base64.b64encode(b"reference,status,amount\nx,paid,1\n"), "filename": "x.csv"}
@@ -548,7 +552,7 @@ class TestProtected(AttackCase):
 @tagged("post_install", "-at_install")
 class TestMoneyAttacks(AttackCase):
     def test_a_fund_is_posted_once_however_often_it_is_named(self):
-        fund = self.rpc(self.finance, "g2p.program.fund", "create", [{"program_id": self.grant.id, "amount": 100}])
+        fund = self.rpc(self.manager, "g2p.program.fund", "create", [{"program_id": self.grant.id, "amount": 100}])
         try:
             self.rpc(self.finance, self.env["g2p.program.fund"].browse(fund * 3), "post_fund")
         except REFUSED:

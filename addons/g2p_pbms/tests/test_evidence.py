@@ -183,6 +183,9 @@ class TestEvidence(MoneyCase):
         self.env["g2p.program.scenario"].with_user(self.manager).create(
             {"name": "What if", "program_id": self.grant.id}
         )
+        self.env["g2p.program.fund"].with_user(self.manager).create(
+            {"program_id": self.grant.id, "amount": 5}
+        ).ask_post()
         self.env.cr.execute(
             """
             INSERT INTO g2p_payment_correction (kind, program_id, company_id, reason, evidence, afterwards, state, requested_by, requested_on)

@@ -154,7 +154,20 @@ def place(world, number):
     return found
 
 
+def viewers(world):
+    return world.env.ref("g2p_registry_base.group_g2p_registry_viewer")
+
+
 FACTS = {
+    "g2p.approval.kind": lambda world, number: {
+        "right_ids": [(6, 0, viewers(world).ids)],
+        "group_id": viewers(world).id,
+    },
+    "g2p.approval.stage": lambda world, number: {"group_id": viewers(world).id, "company_id": world.company.id},
+    "g2p.approval.delegation": lambda world, number: {
+        "delegate_id": world.env.ref("base.user_admin").id,
+        "kind_ids": [(6, 0, world.record("g2p.approval.kind").ids)],
+    },
     "g2p.program.entitlement.manager.cash": lambda world, number: {
         "program_id": world.record("g2p.program", number).id,
         "entitlement_item_ids": [(0, 0, {"name": "Item", "amount": 5})],
@@ -175,6 +188,12 @@ FACTS = {
         "partner_id": world.record("res.partner", number).id,
         "acc_number": f"{world.name} {number}",
         "company_id": world.company.id,
+    },
+    "res.users": lambda world, number: {
+        "name": f"{world.name} User {number}",
+        "login": f"{world.name} user {number}",
+        "company_id": world.company.id,
+        "company_ids": [(6, 0, world.company.ids)],
     },
     "g2p.area": lambda world, number: {"name": f"{world.name} Area {number}", "code": f"{world.name}{number}"},
     "g2p.phone.number": lambda world, number: {"phone_no": f"+25471200{world.area.id:02}{number:02}"[:13]},

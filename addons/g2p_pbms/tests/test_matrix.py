@@ -30,6 +30,7 @@ ROLES = {
 
 # Configuration that all companies share: it names no person and no money, so there is no row to hide.
 SHARED = {
+    "g2p.approval.kind",
     "g2p.area",
     "g2p.area.kind",
     "g2p.benefit.codes",

@@ -37,6 +37,7 @@ NO_GUARD = {
 OTHER_ROWS = {
     "g2p.registrant.merge": "a merge of two people; the programs they are in are asked (_check_idle)",
     "g2p.program.fund": "money of the account, under its lock",
+    "g2p.approval.request": "requests, each decided on under its lock; what it does asks as its button did",
     "g2p.pmt.model": "settings: the program is asked",
     "g2p.program.registrant_info": "applications, each moved by its own button",
     "g2p.payment.contradiction": "what a person found out about a payment; the payment moves by a correction",

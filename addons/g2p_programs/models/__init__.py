@@ -1,4 +1,5 @@
 from . import condition_catalogue
+from . import approval_stage
 from . import figure_mixin
 from . import counters_mixin
 from . import benefit_codes

@@ -5,6 +5,7 @@ from odoo.tools.misc import formatLang
 
 from odoo.addons.g2p_bulk.tools.question import question
 
+from ..tools.money import decimal
 from . import fund_account, fund_ledger  # noqa: F401
 
 FINANCE = "g2p_programs.g2p_finance_validator"
@@ -15,13 +16,14 @@ class ProgramFund(models.Model):
 
     _name = "g2p.program.fund"
     _description = "Program fund"
-    _inherit = ["mail.thread", "mail.activity.mixin", "g2p.state.mixin", "g2p.change.mixin"]
+    _inherit = ["mail.thread", "mail.activity.mixin", "g2p.state.mixin", "g2p.change.mixin", "g2p.approval.mixin"]
     _order = "id desc"
     _check_company_auto = True
     _changes_on = "program_id"
 
     _fixed_fields = ("program_id",)
     _protected_fields = ("state", "name", "date_posted", "posted_by")
+    _approval_fields = ("program_id", "currency_id", "amount", "kind")
 
     _amount_positive = models.Constraint("CHECK (amount > 0)", "A fund has an amount above 0.")
     _name_uniq = models.UniqueIndex("(name) WHERE state = 'posted'", "This number is taken by another fund.")
@@ -105,38 +107,80 @@ class ProgramFund(models.Model):
             **values,
         )
         title = self.env._("Post deposit") if self.kind == "deposit" else self.env._("Post withdrawal")
-        return question(self, "post_fund", title, message, self.env._("Post"))
+        notice = self._approval_notice()
+        confirm = self.env._("Ask for approval") if notice else self.env._("Post")
+        return question(self, "post_fund", title, f"{message} {notice}".strip(), confirm)
 
     def post_fund(self):
-        """draft → posted: the money is in the program's account, or taken back from what is available there."""
+        """draft → posted, once somebody of finance agrees who did not prepare it: the money is in the program's account, or
+        taken back from what is available there. Whoever prepared it asks by this."""
         self = self.union()  # a caller may name a fund twice
         self._check_can_post()
         self._require_state("draft")
+        answers = [fund._approval_submit() for fund in self]
+        return next(filter(None, answers), True)
+
+    def ask_post(self):
+        """Button of who writes deposits down and may not post them: ask finance to."""
+        self.ensure_one()
+        self.check_access("write")
+        self._require_state("draft")
+        return self._approval_submit() or True
+
+    def _post(self):
+        """The number is given, and the account moves."""
         # sudo: numbers for all roles
-        numbers = {fund: self.env["ir.sequence"].sudo().next_by_code("program.fund.ref.num") for fund in self}
-        for fund, number in numbers.items():
-            # sudo: role, access and state were checked above; the fields are protected
-            fund.sudo().write(
-                {"name": number, "date_posted": fields.Date.context_today(fund), "posted_by": self.env.uid}
-            )
+        number = self.env["ir.sequence"].sudo().next_by_code("program.fund.ref.num")
+        self.write({"name": number, "date_posted": fields.Date.context_today(self), "posted_by": self.env.uid})
         self._move_state("draft", "posted")
-        for fund, number in numbers.items():
-            account = self.env["g2p.fund.account"]._of(fund.program_id, fund.currency_id)
-            move = account._deposit if fund.kind == "deposit" else account._withdraw
-            move(fund.amount, reference=number)
-        return True
+        account = self.env["g2p.fund.account"]._of(self.program_id, self.currency_id)
+        move = account._deposit if self.kind == "deposit" else account._withdraw
+        move(self.amount, reference=number)
+
+    # Approval
+
+    def _approval_kind(self):
+        return f"fund_{self.kind}"
+
+    def _approval_scope(self):
+        return self.program_id
+
+    def _approval_name(self, kind):
+        amount = formatLang(self.env, self.amount, currency_obj=self.currency_id)
+        if self.kind == "deposit":
+            return self.env._("Deposit of %(amount)s for %(program)s", amount=amount, program=self.program_id.name)
+        return self.env._("Withdrawal of %(amount)s from %(program)s", amount=amount, program=self.program_id.name)
+
+    def _approval_amount(self, kind):
+        return decimal(self.amount), self.currency_id
+
+    def _approval_figures(self, kind):
+        money = {"money": self.currency_id.id}
+        after = self.available + (self.amount if self.kind == "deposit" else -self.amount)
+        return [
+            {"label": self.env._("Amount"), "value": str(self.amount), **money},
+            {"label": self.env._("Available when it was asked for"), "value": str(self.available), **money},
+            {"label": self.env._("Available afterwards"), "value": str(after), **money},
+            *([{"label": self.env._("Remarks"), "value": self.remarks}] if self.remarks else []),
+        ]
+
+    def _approval_granted(self, request):
+        self._post()
 
     def cancel_fund(self):
         """draft → cancelled."""
         self = self.union()
         self._check_can_post()
+        self._require_state("draft")
         self._move_state("draft", "cancelled")
+        self._approval_drop(self.env._("It was cancelled."))
         return True
 
     def reset_draft(self):
         """cancelled → draft."""
         self = self.union()
         self._check_can_post()
+        self._require_state("cancelled")
         self._move_state("cancelled", "draft")
         return True
 
@@ -149,7 +193,6 @@ class ProgramFund(models.Model):
 
     def _move_state(self, from_state, to_state):
         """All of these funds, or none: one that is not in `from_state` any more refuses them all."""
-        self._require_state(from_state)
         # sudo: role and access were checked by the button
         moved = self.sudo()._transition_where(SQL("t.id = ANY(%s)", self.ids), to_state, from_state=from_state)
         self.modified(["state"])

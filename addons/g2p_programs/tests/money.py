@@ -69,8 +69,9 @@ class MoneyCase(ProgramsCase):
     def deposit(cls, amount, program=None, kind="deposit"):
         fund = (
             cls.env["g2p.program.fund"]
-            .with_user(cls.finance)
+            .with_user(cls.manager)
             .create({"program_id": (program or cls.grant).id, "amount": amount, "kind": kind})
+            .with_user(cls.finance)
         )
         fund.post_fund()
         return fund

@@ -3,7 +3,7 @@ from decimal import Decimal
 import psycopg2
 
 from odoo.exceptions import AccessError, UserError
-from odoo.tests import tagged
+from odoo.tests import new_test_user, tagged
 from odoo.tools import mute_logger
 
 from .money import MoneyCase
@@ -22,8 +22,9 @@ class TestMoneyFund(MoneyCase):
     def test_several_funds_are_posted_cancelled_and_reset_at_once(self):
         funds = (
             self.env["g2p.program.fund"]
-            .with_user(self.finance)
+            .with_user(self.manager)
             .create([{"program_id": self.grant.id, "amount": amount} for amount in (1, 2, 3)])
+            .with_user(self.finance)
         )
         funds.cancel_fund()
         self.assertEqual(set(funds.mapped("state")), {"cancelled"})
@@ -62,10 +63,94 @@ class TestMoneyFund(MoneyCase):
         fund.with_user(self.users["admin"]).post_fund()
         self.assertEqual(fund.state, "posted")
 
+    def test_who_prepared_a_deposit_does_not_post_it(self):
+        colleague = self.two_of_finance()
+        for kind in ("deposit", "withdrawal"):
+            if kind == "withdrawal":
+                self.deposit(100)
+            fund = (
+                self.env["g2p.program.fund"]
+                .with_user(self.finance)
+                .create({"program_id": self.grant.id, "amount": 100, "kind": kind})
+            )
+            posted = self.figures()[0]
+            notice = fund.action_confirm_post()["params"]
+            self.assertIn("somebody else agrees", notice["message"])
+            self.assertEqual(notice["confirm_label"], "Ask for approval")
+            self.assertEqual(fund.post_fund()["tag"], "display_notification")
+            self.assertEqual((fund.state, self.figures()[0]), ("draft", posted))
+            request = fund.approval_request_ids
+            self.assertIn("100.00", request.figures_text)
+            with self.assertRaisesRegex(UserError, "somebody else has to agree"), self.cr.savepoint():
+                fund.post_fund()
+            # Neither who prepares programs, nor who approves cycles.
+            for role in ("manager", "approver"):
+                with self.assertRaises(AccessError), self.cr.savepoint():
+                    request.with_user(self.users[role]).action_approve(None, request.digest)
+            request.with_user(colleague).action_approve("The bank's letter", request.digest)
+            self.assertEqual(fund.state, "posted")
+            self.assertEqual(self.figures()[0], posted + (100 if kind == "deposit" else -100))
+
+    def test_a_deposit_that_is_changed_is_asked_for_again(self):
+        fund = self.env["g2p.program.fund"].with_user(self.finance).create({"program_id": self.grant.id, "amount": 100})
+        self.two_of_finance()
+        fund.post_fund()
+        request = fund.approval_request_ids
+        fund.amount = 1000
+        self.assertEqual(request.state, "void")
+        fund.post_fund()
+        second = fund.approval_request_ids - request
+        fund.cancel_fund()
+        self.assertEqual(second.state, "withdrawn")
+
+    def two_of_finance(self):
+        return new_test_user(self.env, login="second finance", groups="g2p_programs.g2p_finance_validator")
+
+    def test_who_may_not_post_asks_finance(self):
+        fund = self.env["g2p.program.fund"].with_user(self.manager).create({"program_id": self.grant.id, "amount": 5})
+        for role in ("validator", "approver", "auditor"):
+            with self.assertRaises(AccessError), self.cr.savepoint():
+                fund.with_user(self.users[role]).ask_post()
+        fund.ask_post()
+        request = fund.approval_request_ids
+        self.assertEqual((request.state, request.requested_by), ("waiting", self.manager))
+        self.assertTrue(request.with_user(self.finance).can_decide)
+        fund.with_user(self.finance).post_fund()
+        self.assertEqual((fund.state, request.state), ("posted", "done"))
+
+    def test_a_small_department_does_without(self):
+        self.env.ref("g2p_programs.approval_kind_fund_deposit").off_company_ids = self.grant.company_id
+        fund = self.env["g2p.program.fund"].with_user(self.finance).create({"program_id": self.grant.id, "amount": 5})
+        self.assertTrue(fund.post_fund())
+        self.assertEqual(fund.state, "posted")
+        self.assertFalse(fund.approval_request_ids)
+
+    def test_much_money_takes_more_people(self):
+        self.env["g2p.approval.stage"].create(
+            [
+                {
+                    "name": name,
+                    "kind_id": self.env.ref("g2p_programs.approval_kind_fund_deposit").id,
+                    "scope": f"g2p.program,{self.grant.id}",
+                    "group_id": self.env.ref("g2p_programs.g2p_finance_validator").id,
+                    "amount_from": amount,
+                    "sequence": number,
+                }
+                for number, (name, amount) in enumerate((("Accountant", 0), ("Treasurer", 1000)))
+            ]
+        )
+        self.deposit(999.99)
+        self.assertEqual(self.figures()[0], Decimal("999.99"))
+        colleague = self.two_of_finance()
+        fund = self.deposit(1000)
+        self.assertEqual((fund.state, fund.approval_state), ("draft", "Treasurer"))
+        fund.with_user(colleague).post_fund()
+        self.assertEqual(fund.state, "posted")
+
     def test_all_of_some_funds_are_moved_or_none(self):
-        funds = self.env["g2p.program.fund"].with_user(self.finance)
-        first = funds.create({"program_id": self.grant.id, "amount": 10})
-        second = funds.create({"program_id": self.grant.id, "amount": 20})
+        funds = self.env["g2p.program.fund"].with_user(self.manager)
+        first = funds.create({"program_id": self.grant.id, "amount": 10}).with_user(self.finance)
+        second = funds.create({"program_id": self.grant.id, "amount": 20}).with_user(self.finance)
         (first + first + second).cancel_fund()
         (second + first + first).reset_draft()
         self.assertEqual((first + second).mapped("state"), ["draft"] * 2)

@@ -1,0 +1,25 @@
+{
+    "name": "G2P Approval",
+    "summary": "Who has to agree before something happens: stages, inbox, history",
+    "description": "Who has to agree before something happens: stages, inbox, history.",
+    "version": "19.0.1.0.0",
+    "category": "G2P PBMS",
+    "license": "LGPL-3",
+    "author": "G2P PBMS contributors",
+    "depends": ["mail", "web", "g2p_bulk"],
+    "data": [
+        "security/g2p_approval_groups.xml",
+        "security/ir.model.access.csv",
+        "security/g2p_approval_rules.xml",
+        "data/ir_cron.xml",
+        "wizards/approval_decide_views.xml",
+        "views/g2p_approval_delegation_views.xml",
+        "views/g2p_approval_stage_views.xml",
+        "views/g2p_approval_kind_views.xml",
+        "views/g2p_approval_request_views.xml",
+    ],
+    "assets": {
+        "web.assets_backend": ["g2p_approval/static/src/**/*"],
+    },
+    "installable": True,
+}

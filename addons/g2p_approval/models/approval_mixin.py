@@ -1,0 +1,353 @@
+from lxml import etree
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.tools import SQL
+
+from ..tools import digest
+from .approval_request import OPEN_STATES
+
+USERS = "g2p_approval.group_g2p_approval_user"
+
+
+class ApprovalMixin(models.AbstractModel):
+    """A record of which something has to be agreed to by others: the record itself, or a set that an operation will move.
+
+    The button that does it calls :meth:`_approval_submit`, and what it did before moves into :meth:`_approval_granted`. A kind
+    is a record of ``g2p.approval.kind``; where a record has several, the hooks are told which.
+
+    A record that is changed after somebody agreed has a void request: the digest is compared under the record's lock when a
+    decision is made, and again at the act.
+    """
+
+    _name = "g2p.approval.mixin"
+    _description = "Something to be agreed to"
+
+    # Stored fields that are exactly what is agreed to, where a record is; a set overrides `_approval_digest`.
+    _approval_fields = ()
+
+    approval_request_ids = fields.One2many(
+        "g2p.approval.request",
+        "res_id",
+        "Approvals",
+        domain=lambda self: [("res_model", "=", self._name)],
+        groups=USERS,
+        copy=False,
+        readonly=True,
+    )
+    approval_stage_ids = fields.Many2many(
+        "g2p.approval.request.stage", string="History of approvals", compute="_compute_approval", groups=USERS
+    )
+    approval_state = fields.Char("Stage of approval", compute="_compute_approval", groups=USERS)
+    approval_text = fields.Char("Approval", compute="_compute_approval", groups=USERS)
+    approval_can_decide = fields.Boolean(compute="_compute_approval", groups=USERS)
+
+    @api.depends_context("uid", "allowed_company_ids", "lang")
+    def _compute_approval(self):
+        requests = self.env["g2p.approval.request"].search([("res_model", "=", self._name), ("res_id", "in", self.ids)])
+        by_record = requests.grouped("res_id")
+        for record in self:
+            own = by_record.get(record._origin.id, requests.browse())
+            waiting = own.filtered(lambda request: request.state in OPEN_STATES)[:1]
+            record.approval_stage_ids = own.stage_ids
+            record.approval_state = waiting.stage_id.name
+            record.approval_can_decide = waiting.can_decide
+            record.approval_text = waiting._record_text() if waiting else False
+
+    # What a model says about what is to be agreed to
+
+    def _approval_kind(self):
+        """The code of what its button asks for."""
+        raise NotImplementedError(f"{self._name} declares no kind of approval")
+
+    def _approval_name(self, kind):
+        """What is asked for, in words, as it will be read later."""
+        return f"{self.env['g2p.approval.kind']._of(kind).name}: {self.display_name}"
+
+    def _approval_company(self):
+        return (self.company_id if "company_id" in self._fields else False) or self.env.company
+
+    def _approval_scope(self):
+        """The record that stages may be set for, such as the program."""
+        return
+
+    def _approval_lock(self, kind):
+        """Hold what is agreed to until the end of the transaction."""
+        self.env.flush_all()
+        self.env.cr.execute(
+            SQL("SELECT id FROM %s WHERE id = ANY(%s) FOR NO KEY UPDATE", SQL.identifier(self._table), self.ids)
+        )
+
+    def _approval_digest(self, kind):
+        """The digest of exactly what is agreed to, as the database holds it now: see `tools/digest.py`. Of a set: `of_rows`."""
+        self.ensure_one()
+        self.env.flush_all()
+        columns = SQL(", ").join(SQL("%s::text", SQL.identifier(name)) for name in sorted(self._approval_fields))
+        rows = self.env.execute_query(
+            SQL("SELECT %s FROM %s WHERE id = %s", columns, SQL.identifier(self._table), self.id)
+        )
+        return digest.of_values([self._name, self.id, kind, *rows])
+
+    def _approval_figures(self, kind):
+        """What whoever decides has to see: [{"label": words, "value": a number or text, "money": id of the currency}]."""
+        return []
+
+    def _approval_amount(self, kind):
+        """(amount, currency) by which stages are chosen; None: not known, so every stage applies."""
+        return None, None
+
+    def _approval_authors(self, kind):
+        """Who prepared or changed it, or set an amount: they don't agree to it. By default who made it, and who changed what is
+        agreed to, by the history of changes."""
+        self.ensure_one()
+        self.env.flush_all()
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT DISTINCT user_id FROM g2p_change_history
+                 WHERE res_model = %s AND res_id = %s AND field = ANY(%s) AND user_id IS NOT NULL
+                """,
+                self._name,
+                self.id,
+                list(self._approval_fields),
+            )
+        )
+        users = self.env["res.users"].browse(user_id for [user_id] in rows)
+        return (users.exists() | self.create_uid).sudo(False)
+
+    def _approval_stages(self, kind, amount, currency):
+        """The stages of a request that is made now, as values of `g2p.approval.request.stage`."""
+        return self.env["g2p.approval.stage"]._values_for(
+            self.env["g2p.approval.kind"]._of(kind), self._approval_company(), self._approval_scope(), amount, currency
+        )
+
+    def _approval_check(self, kind):
+        """Raise where it makes no sense to ask: what can't be done anyhow."""
+
+    def _approval_granted(self, request):
+        """Everybody has agreed: do it. As superuser with the last one who agreed as user, in the company.
+
+        :param request: empty where no approval is asked for
+        :return: False when it is done later, by :meth:`_approval_use`
+        """
+        raise NotImplementedError(f"{self._name} does nothing that is agreed to")
+
+    def _approval_refused(self, request):
+        """It was refused, taken back, or became void: `request.state` says which."""
+
+    # What buttons call
+
+    def _approval_submit(self, kind=None):
+        """Do it where nobody else has to agree; else ask, and agree as far as the user may.
+
+        Whoever presses the button and had no part in the record agrees to it by that; whoever prepared it asks.
+
+        :return: None when it is done, else the client action that says what it waits for
+        """
+        self.ensure_one()
+        code = kind or self._approval_kind()
+        if not self._approval_asks(code):
+            self._approval_check(code)
+            # sudo: role and access were checked by the button
+            self.sudo()._approval_granted(self.env["g2p.approval.request"])
+            return None
+        request = self._approval_open(code)
+        if asked := not request:
+            self._approval_check(code)
+            # sudo: whether the user has a part in it
+            record = self.sudo()
+            authors = record._approval_authors(code)
+            asker = record.create_uid if self.env.user not in authors else self.env.user
+            request = self.env["g2p.approval.request"]._ask(self, code, asker)
+        if request._voice():
+            seen = self.env.context.get("approval_digest")
+            if seen and seen != request.digest:
+                raise UserError(
+                    self.env._("“%s” is not what you saw: look at it again. Nothing was decided.", request.name)
+                )
+            request._decide("approved")
+            request.invalidate_recordset()
+            if request.state in ("done", "granted"):
+                return None
+        elif not asked:
+            raise UserError(request._refusal_text())
+        if asked and request.state == "waiting":
+            request._check_somebody_can()
+            if request.stage_id == request.stage_ids[:1]:
+                request.sudo()._tell()
+        return request._notification()
+
+    def _approval_notice(self, kind=None):
+        """What a button's question says about who has to agree; empty where the user's own word is enough."""
+        self.ensure_one()
+        code = kind or self._approval_kind()
+        if not self._approval_asks(code):
+            return ""
+        # sudo: who has to agree is told to whoever may press the button
+        record = self.sudo()
+        stages = record._approval_stages(code, *record._approval_amount(code))
+        names = ", ".join(dict.fromkeys(stage["name"] for stage in stages))
+        if self.env.user in record._approval_authors(code):
+            return self.env._("You prepared it, so it waits until somebody else agrees: %s.", names)
+        if len(stages) > 1 or stages[0].get("needed", 1) > 1:
+            return self.env._("It waits until all who have to agree did so: %s.", names)
+        return ""
+
+    def _approval_asks(self, kind):
+        """Whether somebody else has to agree to this kind of thing here."""
+        if self.env.su:
+            return False
+        return not self.env["g2p.approval.kind"]._of(kind)._is_off(self.sudo()._approval_company())
+
+    def _approval_open(self, kind=None):
+        """The requests that wait, or are agreed to and not done yet."""
+        # sudo: whether there is one; what the user may do with it is asked of the request
+        requests = (
+            self.env["g2p.approval.request"]
+            .sudo()
+            .search(
+                [
+                    ("res_model", "=", self._name),
+                    ("res_id", "in", self.ids),
+                    ("state", "in", OPEN_STATES),
+                    *([("kind_code", "=", kind)] if kind else []),
+                ]
+            )
+        )
+        return requests.with_env(self.env)
+
+    def _approval_use(self, kind):
+        """Do what was agreed to earlier, exactly that: for kinds whose `_approval_granted` returns False.
+
+        :raise UserError: when it was not agreed to, or is not what was agreed to any more
+        """
+        self.ensure_one()
+        if not self._approval_asks(kind):
+            return
+        # sudo: the act's button has checked role and access
+        request = self._approval_open(kind).sudo()
+        if not request or request.state != "granted":
+            raise UserError(self.env._("“%s” was not agreed to yet: ask for approval first.", self.display_name))
+        request._lock()
+        self.sudo()._approval_lock(kind)
+        if self.sudo()._approval_digest(kind) != request.digest:
+            raise UserError(
+                self.env._("“%s” was changed after it was agreed to: ask for approval again.", request.name)
+            )
+        request._end("done")
+
+    def _approval_recheck(self):
+        """What was changed is not what somebody was asked to agree to."""
+        for request in self._approval_open().sudo():
+            record = request._record()
+            if record and record._approval_digest(request.kind_code) != request.digest:
+                request._end("void", self.env._("It was changed after it was asked for."))
+
+    def _approval_drop(self, reason):
+        """What waits is not asked for any more."""
+        # sudo: whoever moves the record on has passed the check of that
+        for request in self._approval_open().sudo():
+            request._end("withdrawn", reason)
+
+    # CRUD
+
+    def write(self, vals):
+        result = super().write(vals)
+        if not vals.keys().isdisjoint(self._approval_fields):
+            self._approval_recheck()
+        return result
+
+    def unlink(self):
+        self._approval_drop(self.env._("What it was about was deleted."))
+        # sudo: stages for what is not there any more
+        keys = [f"{self._name},{record.id}" for record in self]
+        self.env["g2p.approval.stage"].sudo().with_context(active_test=False).search([("scope", "in", keys)]).unlink()
+        return super().unlink()
+
+    # Screens
+
+    @api.model
+    def _get_view(self, view_id=None, view_type="form", **options):
+        """Each form of something that is agreed to says what it waits for, and shows all stages; nobody has to think of it."""
+        arch, view = super()._get_view(view_id, view_type, **options)
+        if view_type == "form" and not self._transient and (sheet := arch.find(".//sheet")) is not None:
+            sheet.insert(0, self._approval_banner())
+            page = self._approval_page()
+            if (notebook := sheet.find(".//notebook")) is None:
+                notebook = etree.SubElement(sheet, "notebook")
+            notebook.append(page)
+        return arch, view
+
+    def _approval_banner(self):
+        banner = etree.Element(
+            "div",
+            {
+                "class": "alert alert-info d-flex gap-2 align-items-center",
+                "role": "status",
+                "groups": USERS,
+                "invisible": "not approval_text",
+            },
+        )
+        etree.SubElement(banner, "field", {"name": "approval_can_decide", "invisible": "1", "groups": USERS})
+        etree.SubElement(banner, "field", {"name": "approval_text", "class": "flex-grow-1", "groups": USERS})
+        etree.SubElement(
+            banner,
+            "button",
+            {
+                "name": "action_view_approval",
+                "type": "object",
+                "class": "btn-link",
+                "string": self.env._("Look at it, approve or reject"),
+                "groups": USERS,
+                "invisible": "not approval_can_decide",
+            },
+        )
+        etree.SubElement(
+            banner,
+            "button",
+            {
+                "name": "action_view_approval",
+                "type": "object",
+                "class": "btn-link",
+                "string": self.env._("Look at the request"),
+                "groups": USERS,
+                "invisible": "approval_can_decide",
+            },
+        )
+        return banner
+
+    def _approval_page(self):
+        page = etree.Element(
+            "page",
+            {
+                "name": "approvals",
+                "string": self.env._("Approvals"),
+                "groups": USERS,
+                "invisible": "not approval_stage_ids",
+            },
+        )
+        listed = etree.SubElement(
+            etree.SubElement(
+                page, "field", {"name": "approval_stage_ids", "readonly": "1", "nolabel": "1", "groups": USERS}
+            ),
+            "list",
+            {"create": "0", "delete": "0", "edit": "0"},
+        )
+        for name in ("request_name", "request_state", "name", "who", "state", "opened_on", "said"):
+            etree.SubElement(listed, "field", {"name": name})
+        return page
+
+    def action_view_approval(self):
+        """Button: the request that waits, else all of them."""
+        self.ensure_one()
+        self.check_access("read")
+        action = {"type": "ir.actions.act_window", "name": self.env._("Approvals"), "res_model": "g2p.approval.request"}
+        if waiting := self.env["g2p.approval.request"].search(
+            [("res_model", "=", self._name), ("res_id", "=", self.id), ("state", "in", OPEN_STATES)], limit=1
+        ):
+            return {**action, "res_id": waiting.id, "view_mode": "form"}
+        return {
+            **action,
+            "view_mode": "list,form",
+            "domain": [("res_model", "=", self._name), ("res_id", "=", self.id)],
+        }
