@@ -13,6 +13,9 @@ SCRIPT = ROOT / "scripts/database.sh"
 
 # Menus that show nothing after the main job, and why.
 EMPTY = {
+    "g2p_outbox.menu_g2p_outbox_channel": "channels come with the modules that tell something to the outside world",
+    "g2p_outbox.menu_g2p_outbox_batch": "see channels",
+    "g2p_outbox.menu_g2p_outbox_message": "see channels",
     "g2p_payment_cash.menu_g2p_cash_desk": "everything was handed out",
     "g2p_payment_cash.menu_g2p_cash_desk_root": "everything was handed out",
     "g2p_programs.menu_g2p_payment_contradiction": "nobody is paid twice in the demo",

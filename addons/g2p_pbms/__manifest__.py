@@ -9,6 +9,7 @@
     "depends": [
         "base_import",
         "g2p_bulk",
+        "g2p_outbox",
         "g2p_registry_base",
         "g2p_registry_import",
         "g2p_programs",
@@ -19,5 +20,6 @@
         "g2p_deduplication",
         "g2p_simulation",
     ],
+    "data": ["views/g2p_outbox_menus.xml"],
     "application": True,
 }

@@ -1,0 +1,3 @@
+from . import answer
+from . import patience
+from . import transport

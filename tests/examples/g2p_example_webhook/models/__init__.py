@@ -1,0 +1,3 @@
+from . import outbox_channel
+from . import outbox_kind_webhook
+from . import webhook_receipt
