@@ -56,7 +56,7 @@ class ReadStep(models.AbstractModel):
         return self.env._("Read the file")
 
     def _outcomes(self):
-        return {"read": (self.env._("Read"), "done")}
+        return {**super()._outcomes(), "read": (self.env._("Read"), "done")}
 
     # What it does
 
