@@ -3,7 +3,7 @@ import json
 from odoo import SUPERUSER_ID, api, models, tools
 from odoo.http import request
 
-from ..tools import blanks, bounds, guards
+from ..tools import blanks, bounds, guards, migration
 
 
 class Base(models.AbstractModel):
@@ -41,6 +41,13 @@ class Base(models.AbstractModel):
         bounds.add(self)
         blanks.refuse(self.env.cr, self)
         return result
+
+    @api.model
+    def _load_records(self, data_list, update=False):
+        """What an addon has taken over from another one stays as people have left it, although it is installed just now."""
+        names = [data["xml_id"] for data in data_list if data.get("xml_id")]
+        update = update or migration.is_taken_over(self.env.cr, self.env.context.get("install_module"), names)
+        return super()._load_records(data_list, update)
 
     @api.model
     def _sql_error_to_message(self, exc):

@@ -15,8 +15,8 @@ the addon was loaded, so the records change hands before Odoo would delete what 
 
 Tables, columns, rows and constraints stay as they are: what moves is who owns them, by which Odoo decides what an update or a
 removal of an addon deletes. The taker declares the same names as before (of models, fields, XML ids); what it declares no more is
-deleted with the upgrade, and what it declares under another name is made anew. Records of data files that the user has changed
-(noupdate) stay changed.
+deleted with the upgrade, and what it declares under another name is made anew. Records that people may change (noupdate) stay as
+they are: `is_taken_over` is asked when the taker is installed.
 
 `tests/test_upgrade.py` upgrades a database of the version before and compares everything with what was there.
 """
@@ -71,6 +71,22 @@ def move_fields(cr, giver, taker, model, *names):
 def install(cr, *modules):
     """Have new addons installed by the same upgrade, also where nothing that is installed depends on them."""
     cr.execute("UPDATE ir_module_module SET state = 'to install' WHERE name IN %s AND state = 'uninstalled'", [modules])
+
+
+def is_taken_over(cr, module, xmlids):
+    """Whether one of these records of a module that is being installed is one that people may change and was there before."""
+    names = [name for owner, _point, name in (xmlid.partition(".") for xmlid in xmlids) if owner == module]
+    if not names:
+        return False
+    cr.execute(
+        """
+        SELECT FROM ir_model_data AS data
+          JOIN ir_module_module AS module ON module.name = data.module AND module.state = 'to install'
+         WHERE data.module = %s AND data.name = ANY(%s) AND data.noupdate AND data.create_date < now() AT TIME ZONE 'UTC'
+        """,
+        [module, names],
+    )
+    return bool(cr.rowcount)
 
 
 def _belonging(models):
