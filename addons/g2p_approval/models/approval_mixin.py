@@ -24,7 +24,7 @@ class ApprovalMixin(models.AbstractModel):
     _description = "Something to be agreed to"
 
     # Stored fields that are exactly what is agreed to, where a record is; a set overrides `_approval_digest`.
-    _approval_fields = ()
+    _agreed_fields = ()
 
     approval_request_ids = fields.One2many(
         "g2p.approval.request",
@@ -82,7 +82,7 @@ class ApprovalMixin(models.AbstractModel):
         """The digest of exactly what is agreed to, as the database holds it now: see `tools/digest.py`. Of a set: `of_rows`."""
         self.ensure_one()
         self.env.flush_all()
-        columns = SQL(", ").join(SQL("%s::text", SQL.identifier(name)) for name in sorted(self._approval_fields))
+        columns = SQL(", ").join(SQL("%s::text", SQL.identifier(name)) for name in sorted(self._agreed_fields))
         rows = self.env.execute_query(
             SQL("SELECT %s FROM %s WHERE id = %s", columns, SQL.identifier(self._table), self.id)
         )
@@ -109,7 +109,7 @@ class ApprovalMixin(models.AbstractModel):
                 """,
                 self._name,
                 self.id,
-                list(self._approval_fields),
+                list(self._agreed_fields),
             )
         )
         users = self.env["res.users"].browse(user_id for [user_id] in rows)
@@ -253,7 +253,7 @@ class ApprovalMixin(models.AbstractModel):
 
     def write(self, vals):
         result = super().write(vals)
-        if not vals.keys().isdisjoint(self._approval_fields):
+        if not vals.keys().isdisjoint(self._agreed_fields):
             self._approval_recheck()
         return result
 

@@ -154,9 +154,7 @@ class OutboxChannel(models.Model):
         "Dead letters", compute="_compute_figures", help="Tried often enough: a person tries again, or gives up."
     )
     failed_count = fields.Integer("Refused", compute="_compute_figures", help="The other side will not have them.")
-    oldest = fields.Datetime(
-        "Oldest", compute="_compute_figures", help="Since when the oldest that is not over is there."
-    )
+    oldest = fields.Datetime(compute="_compute_figures", help="Since when the oldest that is not over is there.")
 
     # Computed
 

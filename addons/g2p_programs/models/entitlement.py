@@ -644,9 +644,12 @@ class Entitlement(models.Model):
     def create(self, vals_list):
         if not self.env.su and not all(map(self._reason_of, vals_list)):
             raise UserError(self.env._("Say why these beneficiaries get it: the approver reads the reason."))
+        # Said before the database refuses it.
+        self.env["g2p.cycle"].browse({vals["cycle_id"] for vals in vals_list if vals.get("cycle_id")})._require_state(
+            "draft"
+        )
         entitlements = super().create(vals_list)
-        for cycle in entitlements.cycle_id:
-            cycle._require_state("draft")
+        entitlements.cycle_id._require_state("draft")
         entitlements.cycle_id._bulk_check("edit_entitlements")
         members = set(
             self.env["g2p.cycle.membership"]._read_group(

@@ -23,7 +23,7 @@ class ProgramFund(models.Model):
 
     _fixed_fields = ("program_id",)
     _protected_fields = ("state", "name", "date_posted", "posted_by")
-    _approval_fields = ("program_id", "currency_id", "amount", "kind")
+    _agreed_fields = ("program_id", "currency_id", "amount", "kind")
 
     _amount_positive = models.Constraint("CHECK (amount > 0)", "A fund has an amount above 0.")
     _name_uniq = models.UniqueIndex("(name) WHERE state = 'posted'", "This number is taken by another fund.")

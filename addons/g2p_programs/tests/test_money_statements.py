@@ -39,7 +39,9 @@ class TestMoneyStatements(MoneyCase):
             SQL(
                 """
                 INSERT INTO g2p_program_membership (partner_id, program_id, state, enrollment_date)
-                SELECT id, %s, 'enrolled', now() AT TIME ZONE 'UTC' FROM res_partner WHERE id BETWEEN %s AND %s
+                SELECT id, %s, 'enrolled', now() AT TIME ZONE 'UTC' FROM res_partner WHERE id BETWEEN %s AND %s;
+                -- as the step would that makes members
+                ANALYZE g2p_program_membership;
                 """,
                 program.id,
                 low,

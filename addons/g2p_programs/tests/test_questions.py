@@ -1,4 +1,4 @@
-from odoo.exceptions import AccessError
+from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 
 from .money import MoneyCase
@@ -64,11 +64,16 @@ class TestQuestions(MoneyCase):
         cycle = self.paid_out()
         wizard = self.env["g2p.payment.mark.wizard"].with_user(self.finance).create({"cycle_id": cycle.id})
         self.assertRegex(self.question(wizard, "action_confirm_mark")["message"], r"3 payments of .*372\.40.* as paid")
+        getattr(wizard, self.question(wizard, "action_confirm_mark")["method"])()
+        self.assertEqual(set(self.payments(cycle).mapped("status")), {"paid"})
+
+    def test_what_the_payer_may_still_pay_is_not_said_to_have_failed(self):
+        cycle = self.paid_out()
+        wizard = self.env["g2p.payment.mark.wizard"].with_user(self.finance).create({"cycle_id": cycle.id})
         wizard.write({"status": "failed", "reason": "Bank closed"})
-        question = self.question(wizard, "action_confirm_mark")
-        self.assertIn("as failed", question["message"])
-        getattr(wizard, question["method"])()
-        self.assertEqual(set(self.payments(cycle).mapped("status")), {"failed"})
+        with self.assertRaisesRegex(UserError, "the payer may pay them"):
+            wizard.action_confirm_mark()
+        self.assertEqual(set(self.payments(cycle).mapped("status")), {False})
 
     def test_without_money_a_deposit_comes_before_the_approval(self):
         cycle = self.approved_cycle()
