@@ -89,12 +89,7 @@ class TestApproveWhatWasSeen(MoneyCase):
         )
         first = self.entitlements(cycle)[0]
         code = self.env["g2p.benefit.codes"].create(
-            {
-                "benefit_mnemonic": "X-SEEN",
-                "benefit_description": "Other",
-                "benefit_type": "COMMODITY",
-                "measurement_unit": "KGM",
-            }
+            {"benefit_mnemonic": "X-SEEN", "benefit_description": "Other", "measurement_unit": cycle.currency_id.name}
         )
         for approved in (False, True):
             if approved:
