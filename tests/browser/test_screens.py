@@ -56,6 +56,8 @@ def open_form(person, where):
     if not rows.count():
         return False
     person.mark()
+    # What the pointer rests on shows a hint, which may lie over the first row.
+    page.mouse.move(0, 0)
     rows.first.click()
     opened = page.locator(f"{NEW_ACTION}, .o_selected_row")
     expect(opened.first, f"{where}: a click on the first record").to_be_visible(timeout=20_000)

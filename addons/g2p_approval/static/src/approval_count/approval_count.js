@@ -8,8 +8,8 @@ import { debounce } from "@web/core/utils/timing";
 import { NavBar } from "@web/webclient/navbar/navbar";
 
 const MENU = "menu_g2p_approval";
-// How long a count is believed while nobody presses a button.
-const FRESH = 60000;
+// How long a count is believed while pages are opened and nobody presses a button.
+const FRESH = 5000;
 // Calls after which nothing else waits than before.
 const READS = /^(web_|read|search|name_|onchange|get_|formatted_|default_get|has_group|fields_get|load_|action_ask_)/;
 
