@@ -281,7 +281,7 @@ class OutboxBatch(models.Model):
             if place is None:
                 return None
             for _round in range(MOST_ROUNDS):
-                due = retrying(self.env, lambda attempt: self._claim(), turn_key=channel.id)
+                due = retrying(self.env, lambda: self._claim(), turn_key=channel.id)
                 if due is None:
                     break
                 if due.what == FINISH:
@@ -290,10 +290,10 @@ class OutboxBatch(models.Model):
                 answer, response, seconds = self._call(due)
                 retrying(
                     self.env,
-                    lambda attempt, due=due, said=(answer, response, seconds): self._record(due, *said),
+                    lambda due=due, said=(answer, response, seconds): self._record(due, *said),
                     turn_key=channel.id,
                 )
-            retrying(self.env, lambda attempt: self._schedule(), turn_key=channel.id)
+            retrying(self.env, lambda: self._schedule(), turn_key=channel.id)
         return True
 
     @contextmanager
@@ -455,13 +455,13 @@ class OutboxBatch(models.Model):
     def _finish(self):
         """What came of the messages is written down where they come from."""
         try:
-            retrying(self.env, lambda attempt: self._finish_once(), turn_key=self.channel_id.id)
+            retrying(self.env, lambda: self._finish_once(), turn_key=self.channel_id.id)
         except (InterfaceError, OperationalError):
             raise
         except Exception as error:
             _logger.exception("What came of batch %s could not be written down", self.id)
             words = self._words(readable_error(error))
-            retrying(self.env, lambda attempt: self._note_unfinished(words), turn_key=self.channel_id.id)
+            retrying(self.env, lambda: self._note_unfinished(words), turn_key=self.channel_id.id)
 
     def _finish_once(self):
         self.env.invalidate_all()

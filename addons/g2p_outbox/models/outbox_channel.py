@@ -363,7 +363,7 @@ class OutboxChannel(models.Model):
     def _gather(self):
         """Put messages that were queued into batches, each with a key for good. Returns how many messages."""
         gathered = 0
-        while count := retrying(self.env, lambda attempt: self._gather_some(), turn_key=self.id):
+        while count := retrying(self.env, lambda: self._gather_some(), turn_key=self.id):
             gathered += count
         return gathered
 
