@@ -10,6 +10,7 @@ import { NavBar } from "@web/webclient/navbar/navbar";
 const MENU = "menu_g2p_approval";
 // How long a count is believed while pages are opened and nobody presses a button.
 const FRESH = 5000;
+const MINUTE = 60000;
 // Calls after which nothing else waits than before.
 const READS = /^(web_|read|search|name_|onchange|get_|formatted_|default_get|has_group|fields_get|load_|action_ask_)/;
 
@@ -37,6 +38,8 @@ const approvalCountService = {
                 refresh();
             }
         });
+        // Who stays on a page is told within a minute.
+        setInterval(refresh, MINUTE);
         return { state, refresh };
     },
 };
