@@ -85,13 +85,14 @@ class Deduplicate(models.AbstractModel):
         )
 
     def _check_may(self, program):
-        super()._check_may(program)
+        result = super()._check_may(program)
         managers = program.get_managers(program.MANAGER_DEDUPLICATION)
         if not managers:
             raise UserError(self.env._("%s has no deduplication manager: add one on the Managers tab.", program.name))
         refusals = [manager._cannot_match() for manager in managers]
         if all(refusals):
             raise UserError(refusals[0])
+        return result
 
     def _before(self, program, operation):
         """By what it looks is part of the answer: "no duplicates" alone says nothing."""

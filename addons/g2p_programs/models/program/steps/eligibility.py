@@ -66,8 +66,9 @@ class Enroll(models.AbstractModel):
         return (model, rows[outcome]) if outcome in rows else super()._rows(program, operation, outcome)
 
     def _check_may(self, program):
-        super()._check_may(program)
+        result = super()._check_may(program)
         program._check_has_members()
+        return result
 
     def _source(self, program, operation):
         return SQL(
