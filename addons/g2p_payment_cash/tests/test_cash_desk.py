@@ -17,7 +17,7 @@ class TestCashDesk(MoneyCase):
         cls.deposit(1000)
         cls.grant.payment_managers.unlink()
         cls.env["g2p.program.payment.manager.cash"].create({"name": "Desk", "program_id": cls.grant.id})
-        cls.cashier = new_test_user(cls.env, login="cashier", groups="g2p_payment_cash.g2p_cashier")
+        cls.cashier = new_test_user(cls.env, login="cashier_of_the_desk", groups="g2p_payment_cash.g2p_cashier")
         kinds = {
             name: cls.env.ref(f"g2p_registry_base.group_membership_kind_{name}")
             for name in ("head", "principal", "alternate")
