@@ -217,6 +217,8 @@ class Worker:
 
     def prepare_cycle(self):
         person, due = self.manager, self.due
+        person.menu("Programs", "Programs")
+        person.open_row(PROGRAM)
         person.press("Create new cycle")
         person.confirm("Create new cycle", f"{due.count:,} enrolled members")
         person.shows_state("Draft")
