@@ -27,7 +27,14 @@ LOOK = {
     "indexes": "SELECT concat_ws(' ', tablename, indexname) FROM pg_indexes WHERE schemaname = 'public'",
     "triggers": "SELECT concat_ws(' ', tgrelid::regclass, tgname) FROM pg_trigger WHERE NOT tgisinternal",
     "functions": "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace",
-    "xml ids": "SELECT concat_ws(' ', module, name) FROM ir_model_data WHERE NOT (module = 'base' AND model = 'ir.module.module')",
+    # Without what Odoo notes of an addon that extends an abstract model of an example's model: it is dropped with the addon's
+    # next update.
+    "xml ids": """
+        SELECT concat_ws(' ', module, name) FROM ir_model_data
+         WHERE NOT (module = 'base' AND model = 'ir.module.module')
+           AND NOT (module NOT LIKE 'g2p_example_%' AND model IN ('ir.model', 'ir.model.fields', 'ir.model.inherit',
+                                                                  'ir.model.fields.selection', 'ir.model.constraint'))
+    """,
     "models": "SELECT model FROM ir_model",
     "parts of models": "SELECT concat_ws(' ', model.model, parent.model) FROM ir_model_inherit JOIN ir_model model ON model.id = model_id JOIN ir_model parent ON parent.id = parent_id",
     "fields": "SELECT concat_ws(' ', model, name) FROM ir_model_fields",

@@ -117,9 +117,10 @@ class ChangeHistory(models.Model):
 
     @api.model
     def _install_triggers(self):
-        """Make, renew and drop triggers until they are those of the declarations. Two queries where they are already."""
+        """Make, renew and drop triggers until they are those of the declarations. Three queries where they are already."""
         if self._ending:
             return
+        self._drop_idle_functions()
         models_ = [self.env[name] for name in self._watched_models()]
         # A table or column that the code knows may not be there yet: the module is updated later.
         columns = set(
@@ -160,6 +161,22 @@ class ChangeHistory(models.Model):
                 self.env.cr.execute(
                     SQL("COMMENT ON TRIGGER %s ON %s IS %s", SQL.identifier(name), SQL.identifier(table), digest)
                 )
+
+    @api.model
+    def _drop_idle_functions(self):
+        """Triggers go with their table, when a module does; their functions would stay."""
+        query = SQL(
+            """
+            SELECT proc.oid::regprocedure::text FROM pg_proc AS proc
+             WHERE proc.proname LIKE %s AND proc.prorettype = 'trigger'::regtype
+               AND proc.pronamespace = current_schema::regnamespace
+               AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgfoid = proc.oid)
+            """,
+            changes.PREFIX.replace("_", r"\_") + "%",
+        )
+        for [function] in self.env.execute_query(query):
+            # The name of a function comes quoted from PostgreSQL.
+            self.env.cr.execute(SQL("DROP FUNCTION " + function))  # pylint: disable=sql-injection
 
     @api.model
     def _drop_triggers(self):
