@@ -117,10 +117,9 @@ class ChangeHistory(models.Model):
 
     @api.model
     def _install_triggers(self):
-        """Make, renew and drop triggers until they are those of the declarations. Three queries where they are already."""
+        """Make, renew and drop triggers until they are those of the declarations. Two queries where they are already."""
         if self._ending:
             return
-        self._drop_idle_functions()
         models_ = [self.env[name] for name in self._watched_models()]
         # A table or column that the code knows may not be there yet: the module is updated later.
         columns = set(
@@ -139,20 +138,31 @@ class ChangeHistory(models.Model):
             (trigger.table, trigger.name): trigger for model in models_ for trigger in changes.triggers(model, columns)
         }
         digests = {key: hashlib.sha256(trigger.statements.encode()).hexdigest()[:32] for key, trigger in wanted.items()}
+        # Triggers go with their table, when a module does; their functions would stay.
         query = SQL(
             """
             SELECT class.relname, tgname, obj_description(pg_trigger.oid, 'pg_trigger')
               FROM pg_trigger JOIN pg_class AS class ON class.oid = tgrelid
-             WHERE tgname LIKE %s AND class.relnamespace = current_schema::regnamespace
+             WHERE tgname LIKE %(mine)s AND class.relnamespace = current_schema::regnamespace
+             UNION ALL
+            SELECT NULL, proc.oid::regprocedure::text, NULL
+              FROM pg_proc AS proc
+             WHERE proc.proname LIKE %(mine)s AND proc.prorettype = 'trigger'::regtype
+               AND proc.pronamespace = current_schema::regnamespace
+               AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgfoid = proc.oid)
             """,
-            changes.PREFIX.replace("_", r"\_") + "%",
+            mine=changes.PREFIX.replace("_", r"\_") + "%",
         )
         if {(table, name): digest for table, name, digest in self.env.execute_query(query)} == digests:
             return
         self.env.cr.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
         installed = {(table, name): digest for table, name, digest in self.env.execute_query(query)}
         for table, name in installed.keys() - digests.keys():
-            self.env.cr.execute(SQL("DROP TRIGGER %s ON %s", SQL.identifier(name), SQL.identifier(table)))
+            if table:
+                self.env.cr.execute(SQL("DROP TRIGGER %s ON %s", SQL.identifier(name), SQL.identifier(table)))
+            else:
+                # The name of a function comes quoted from PostgreSQL.
+                self.env.cr.execute(SQL("DROP FUNCTION " + name))  # pylint: disable=sql-injection
         for key, digest in digests.items():
             if installed.get(key) != digest:
                 table, name = key
@@ -161,22 +171,6 @@ class ChangeHistory(models.Model):
                 self.env.cr.execute(
                     SQL("COMMENT ON TRIGGER %s ON %s IS %s", SQL.identifier(name), SQL.identifier(table), digest)
                 )
-
-    @api.model
-    def _drop_idle_functions(self):
-        """Triggers go with their table, when a module does; their functions would stay."""
-        query = SQL(
-            """
-            SELECT proc.oid::regprocedure::text FROM pg_proc AS proc
-             WHERE proc.proname LIKE %s AND proc.prorettype = 'trigger'::regtype
-               AND proc.pronamespace = current_schema::regnamespace
-               AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgfoid = proc.oid)
-            """,
-            changes.PREFIX.replace("_", r"\_") + "%",
-        )
-        for [function] in self.env.execute_query(query):
-            # The name of a function comes quoted from PostgreSQL.
-            self.env.cr.execute(SQL("DROP FUNCTION " + function))  # pylint: disable=sql-injection
 
     @api.model
     def _drop_triggers(self):
