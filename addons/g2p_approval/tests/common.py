@@ -21,7 +21,7 @@ class Paper(models.Model):
     _description = "Paper"
     _module = "g2p_approval"
 
-    _approval_fields = ("name", "amount", "currency_id")
+    _agreed_fields = ("name", "amount", "currency_id")
     _protected_fields = ("filed",)
 
     name = fields.Char(required=True)
