@@ -125,6 +125,9 @@ class ProgramFund(models.Model):
         self.ensure_one()
         self.check_access("write")
         self._require_state("draft")
+        if not self._approval_asks(self._approval_kind()):
+            # Where nobody else has to agree, this would be the posting itself.
+            self._check_can_post()
         return self._approval_submit() or True
 
     def _post(self):

@@ -118,6 +118,15 @@ class TestMoneyFund(MoneyCase):
         fund.with_user(self.finance).post_fund()
         self.assertEqual((fund.state, request.state), ("posted", "done"))
 
+    def test_who_may_not_post_does_not_by_asking_where_nobody_has_to_agree(self):
+        self.env.ref("g2p_programs.approval_kind_fund_deposit").off_company_ids = self.grant.company_id
+        fund = self.env["g2p.program.fund"].with_user(self.manager).create({"program_id": self.grant.id, "amount": 5})
+        with self.assertRaises(AccessError), self.cr.savepoint():
+            fund.ask_post()
+        self.assertEqual((fund.state, self.figures()), ("draft", (0, 0, 0)))
+        fund.with_user(self.finance).ask_post()
+        self.assertEqual(fund.state, "posted")
+
     def test_a_small_department_does_without(self):
         self.env.ref("g2p_programs.approval_kind_fund_deposit").off_company_ids = self.grant.company_id
         fund = self.env["g2p.program.fund"].with_user(self.finance).create({"program_id": self.grant.id, "amount": 5})
