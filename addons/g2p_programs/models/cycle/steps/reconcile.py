@@ -27,7 +27,7 @@ class Reconcile(models.AbstractModel):
         return cycle.state == "approved" and cycle.sent_count and 40
 
     def _next_words(self, cycle):
-        return self.env._("Payments are on their way: reconcile them with the payer's file, or mark them by hand.")
+        return self.env._("Payments are on their way: mark them as paid or failed when you know what came of them.")
 
     def _outcomes(self):
         _ = self.env._
