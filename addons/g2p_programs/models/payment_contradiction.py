@@ -205,9 +205,9 @@ class PaymentContradiction(models.Model):
         users = self._finance_users(cycle.company_id)
         summary = self.env._("%s answers of the payer contradict our records", count)
         note = self.env._(
-            "“%(source)s” says paid what failed, ended or never left here, or failed what is recorded as paid. Find out with the "
+            "“%(told_by)s” says paid what failed, ended or never left here, or failed what is recorded as paid. Find out with the "
             "payer whether money moved: Payments → Contradictions.",
-            source=told_by,
+            told_by=told_by,
         )
         cycle.message_post(subject=summary, body=note, partner_ids=users.partner_id.ids)
         for user in users:
