@@ -16,6 +16,7 @@
         "views/g2p_approval_delegation_views.xml",
         "views/g2p_approval_stage_views.xml",
         "views/g2p_approval_kind_views.xml",
+        "views/g2p_approval_proposal_views.xml",
         "views/g2p_approval_request_views.xml",
     ],
     "assets": {

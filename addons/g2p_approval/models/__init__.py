@@ -6,4 +6,6 @@ from . import approval_request
 from . import approval_request_stage
 from . import approval_decision
 from . import approval_mixin
+from . import approval_proposal
+from . import approval_proposal_mixin
 from . import res_users

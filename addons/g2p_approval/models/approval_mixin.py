@@ -177,6 +177,7 @@ class ApprovalMixin(models.AbstractModel):
         if asked and request.state == "waiting":
             request._check_somebody_can()
             if request.stage_id == request.stage_ids[:1]:
+                # sudo: the request was just asked for by this user, above; messages to others are written
                 request.sudo()._tell()
         return request._notification()
 
@@ -200,6 +201,7 @@ class ApprovalMixin(models.AbstractModel):
         """Whether somebody else has to agree to this kind of thing here."""
         if self.env.su:
             return False
+        # sudo: only the company of the record is asked, which the button's caller may act on
         return not self.env["g2p.approval.kind"]._of(kind)._is_off(self.sudo()._approval_company())
 
     def _approval_open(self, kind=None):
@@ -241,6 +243,7 @@ class ApprovalMixin(models.AbstractModel):
 
     def _approval_recheck(self):
         """What was changed is not what somebody was asked to agree to."""
+        # sudo: whoever wrote the record has passed its access check in `write`
         for request in self._approval_open().sudo():
             record = request._record()
             if record and record._approval_digest(request.kind_code) != request.digest:

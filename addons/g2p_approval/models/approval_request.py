@@ -166,6 +166,7 @@ class ApprovalRequest(models.Model):
     def _compute_is_changed(self):
         for request in self:
             record = request._record() if request.state in OPEN_STATES else None
+            # sudo: `_record` compares digests only; what the record holds is not shown
             request.is_changed = record is not None and (
                 not record or record.sudo()._approval_digest(request.kind_code) != request.digest
             )
@@ -545,6 +546,7 @@ class ApprovalRequest(models.Model):
             return
         request._say(self.env._("Agreed in stage “%s”.", stage.name), remark)
         self.env.flush_all()
+        # sudo: how many agreed, counted; the decision itself was checked above
         agreed = (
             self.env["g2p.approval.decision"]
             .sudo()
@@ -568,6 +570,7 @@ class ApprovalRequest(models.Model):
         self.ensure_one()
         if self.res_model not in self.env or not hasattr(self.env[self.res_model], "_approval_digest"):
             return None
+        # sudo: whoever sees the request may read the record (its record rule); decisions ask the user's own rights
         return (
             self.env[self.res_model]
             .sudo()
@@ -673,6 +676,7 @@ class ApprovalRequest(models.Model):
         amount, currency = record._approval_amount(code)
         stages = record._approval_stages(code, amount, currency)
         scope = record._approval_scope()
+        # sudo: role and access were checked by the button that asks; nobody else makes a request
         request = self.sudo().create(
             {
                 "name": record._approval_name(code),
@@ -702,8 +706,8 @@ class ApprovalRequest(models.Model):
     def _check_somebody_can(self):
         """Refuse to ask what nobody could agree to."""
         for request in self:
+            # sudo: stages of a request that this user just asked for; told is how many can decide, not who
             for stage in request.sudo().stage_ids:
-                # sudo: how many can decide, not who
                 count = (
                     self.env["res.users"].sudo().search_count(self._deciders(stage, request.sudo()), limit=stage.needed)
                 )

@@ -12,10 +12,11 @@ class CashEntitlementItem(models.Model):
     """An amount for beneficiaries who meet a condition, times a number of theirs (such as the number of children)."""
 
     _name = "g2p.program.entitlement.manager.cash.item"
-    _inherit = ["g2p.condition.mixin", "g2p.figure.mixin", "g2p.change.mixin"]
+    _inherit = ["g2p.condition.mixin", "g2p.figure.mixin", "g2p.change.mixin", "g2p.approval.proposal.mixin"]
     _description = "Item of a cash entitlement"
     _order = "sequence, id"
     _changes_on = "entitlement_id.program_id"
+    _proposal_through = "entitlement_id"
 
     _amount_not_negative = models.Constraint("CHECK (amount >= 0)", "The amount of an item can't be negative.")
     _max_multiplier_not_negative = models.Constraint(

@@ -304,3 +304,34 @@ class TestCashEntitlement(ProgramsCase):
         uninstall_hook(self.env)
         self.grant.invalidate_recordset()
         self.assertFalse(self.grant.entitlement_managers)
+
+    def test_items_of_a_running_program_are_changed_by_a_proposal(self):
+        manager = self.cash_manager({"amount": 10})
+        self.prepared()
+        self.cycle.to_approve()
+        self.env["g2p.approval.kind"].search([("code", "=", "program_amounts")]).off_company_ids = False
+        item = manager.entitlement_item_ids
+        for act in (
+            lambda: item.write({"amount": 90}),
+            lambda: item.unlink(),
+            lambda: item.copy({"entitlement_id": manager.id}),
+            lambda: manager.write({"entitlement_item_ids": [Command.update(item.id, {"amount": 90})]}),
+        ):
+            with self.assertRaisesRegex(UserError, "in use"), self.cr.savepoint():
+                act()
+        lines = [Command.update(item.id, {"amount": 90}), [0, "virtual_1", {"name": "Extra", "amount": 5}]]
+        manager.web_save({"entitlement_item_ids": lines, "max_amount": 95}, {"entitlement_item_ids": {}})
+        self.assertEqual((manager.entitlement_item_ids, item.amount), (item, 10))
+        proposal = self.env["g2p.approval.proposal"].search([("res_id", "=", manager.id)])
+        self.assertEqual([line["label"] for line in proposal.lines], ["Items", "Maximum amount"])
+        self.assertIn("Amount 90", proposal.lines[0]["after"])
+        self.assertIn("Extra", proposal.lines[0]["after"])
+        request = proposal.sudo().approval_request_ids.with_user(self.users["approver"])
+        request.action_approve(None, request.digest)
+        self.assertEqual(manager.entitlement_item_ids.mapped("amount"), [90, 5])
+        self.assertEqual(manager.max_amount, 95)
+        item.sudo().amount = 20
+        manager.action_propose({"max_amount": 100})
+        item.sudo().amount = 30
+        request = self.env["g2p.approval.proposal"].search([("state", "=", "proposed")]).sudo().approval_request_ids
+        self.assertTrue(request.is_changed, "its items are part of what is agreed to")

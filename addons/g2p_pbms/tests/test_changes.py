@@ -10,6 +10,7 @@ from odoo.addons.g2p_programs.tests.money import MoneyCase
 # What is no configuration: tables of people, of their money and of what was done, each with the history it has.
 NOT_CONFIGURED = {
     "g2p.approval.decision": "append-only itself",
+    "g2p.approval.proposal": "a request with states: what it proposes never changes",
     "g2p.approval.request": "a request with states: what it asks for never changes",
     "g2p.approval.request.stage": "part of a request",
     "g2p.auto.enrol.queue": "work that waits, deleted when done",

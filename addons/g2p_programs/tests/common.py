@@ -26,6 +26,10 @@ class ProgramsCase(TransactionCase):
         cls.outsider = new_test_user(cls.env, login="test_outsider", groups="base.group_user")
         cls.portal = new_test_user(cls.env, login="test_portal", groups="base.group_portal")
         cls.manager = cls.users["manager"]
+        # Settings of running programs are changed at once here, as in a department that is too small: test_proposals.py is
+        # about the rest.
+        kinds = cls.env["g2p.approval.kind"].search([("res_model", "=", "g2p.approval.proposal")])
+        kinds.off_company_ids = cls.env.company
 
     @classmethod
     def individual(cls, family, given="Test", **values):

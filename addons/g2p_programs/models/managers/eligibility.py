@@ -45,6 +45,7 @@ class BaseEligibilityManager(models.AbstractModel):
     _description = "Eligibility manager"
     _inherit = ["g2p.manager.source.mixin", "g2p.condition.mixin"]
     _manager_reference = "g2p.eligibility.manager"
+    _proposal_kind = "program_rules"
 
     _reason_code = "not_eligible"
 

@@ -110,11 +110,12 @@ class EligibilityRuleDefinition(models.Model):
     """A set of registrants: those of whom, in a registry, the conditions are true."""
 
     _name = "g2p.eligibility.rule.definition"
-    _inherit = ["g2p.condition.mixin", "g2p.change.mixin"]
+    _inherit = ["g2p.condition.mixin", "g2p.change.mixin", "g2p.approval.proposal.mixin"]
     _description = "Eligibility rule"
     _order = "manager_id, rule_number, id"
     _rec_name = "mnemonic"
     _changes_on = "manager_id.program_id"
+    _proposal_through = "manager_id"
 
     _mnemonic_uniq = models.Constraint("UNIQUE (mnemonic)", "A rule has this mnemonic already: choose another one.")
     # Deferrable: rules that change places do so in one statement.

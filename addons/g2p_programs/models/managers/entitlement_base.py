@@ -29,6 +29,7 @@ class BaseEntitlementManager(models.AbstractModel):
     _description = "Entitlement manager"
     _inherit = ["g2p.manager.source.mixin", "g2p.figure.mixin"]
     _manager_reference = "g2p.program.entitlement.manager"
+    _proposal_kind = "program_amounts"
     _approval_fields = ("entitlement_validation_group_id",)
 
     _one_fee = models.Constraint(

@@ -53,7 +53,23 @@ class ManagerMixin(models.AbstractModel):
         wanted = {vals["manager_ref_id"] for vals in vals_list if vals.get("manager_ref_id")}
         if wanted:
             self.search([("manager_ref_id", "in", list(wanted))]).with_context(g2p_keep_manager=True).unlink()
-        return super().create(vals_list)
+        references = super().create(vals_list)
+        references.with_env(self.env)._check_proposed()
+        return references
+
+    def _check_proposed(self):
+        """In a running program a manager begins to serve when somebody else agreed."""
+        for reference in self:
+            manager = reference.manager_ref_id
+            if manager._proposal_asks() and reference.sudo().program_id._in_use():
+                raise UserError(
+                    self.env._(
+                        "%(program)s runs, so somebody else has to agree before %(manager)s serves it: a manager that is added on "
+                        "its own form asks for that by itself.",
+                        program=reference.program_id.display_name,
+                        manager=manager.display_name,
+                    )
+                )
 
     @api.constrains("program_id", "manager_ref_id")
     def _check_same_program(self):
@@ -81,12 +97,22 @@ class ManagerMixin(models.AbstractModel):
             if any(vals[name] != value for name, value in known.items() if name in vals):
                 reference._check_not_under_way()
                 reference._check_approval_stays()
-        return super().write(vals)
+                reference._check_removal_agreed()
+        result = super().write(vals)
+        if not {"program_id", "manager_ref_id"}.isdisjoint(vals):
+            self._check_proposed()
+        return result
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_under_way(self):
         self._check_not_under_way()
         self._check_approval_stays()
+        self._check_removal_agreed()
+
+    def _check_removal_agreed(self):
+        for reference in self:
+            if manager := reference.manager_ref_id.exists():
+                manager._unlink_except_proposed()
 
     def _check_approval_stays(self):
         """Refuse to take the managers away under these references, where that would change who approves."""
@@ -135,7 +161,7 @@ class ManagerSourceMixin(models.AbstractModel):
     """The concrete record. Its reference is made with it and deleted with it."""
 
     _name = "g2p.manager.source.mixin"
-    _inherit = ["g2p.change.mixin"]
+    _inherit = ["g2p.change.mixin", "g2p.approval.proposal.mixin"]
     _description = "Manager"
     _order = "id"
     _changes_on = "program_id"
@@ -246,13 +272,42 @@ class ManagerSourceMixin(models.AbstractModel):
         known = {
             ref.manager_ref_id.id for ref in references.search([("manager_ref_id", "in", self._reference_values())])
         }
+        # In a running program it serves when somebody else agreed.
+        held = self._proposal_asks().filtered(
+            # sudo: whether the program runs; only that it waits is told
+            lambda manager: manager.id not in known and manager.sudo().program_id._in_use()
+        )
         references.create(
             [
                 {"program_id": manager.program_id.id, "manager_ref_id": f"{manager._name},{manager.id}"}
-                for manager in self
+                for manager in self - held
                 if manager.id not in known
             ]
         )
+        for manager in held:
+            manager._propose_addition()
+
+    # Changes in a running program
+
+    def _proposal_terms(self):
+        return [name for name in super()._proposal_terms() if name not in ("program_id", *self._approval_fields)]
+
+    def _proposal_scope(self):
+        return self.program_id
+
+    def _proposal_in_use(self):
+        """Those that serve a running program: what is not agreed to yet is changed freely, and makes its request void."""
+        running = self.filtered("program_id").program_id._in_use()
+        managers = self.filtered(lambda manager: manager.program_id in running)
+        references = self.env[self._manager_reference].search([("manager_ref_id", "in", managers._reference_values())])
+        served = {reference.manager_ref_id.id for reference in references}
+        return managers.filtered(lambda manager: manager.id in served)
+
+    def _proposal_add(self):
+        self._create_references()
+
+    def _proposal_dismiss(self):
+        self.with_context(g2p_keep_reference=True).unlink()
 
     def _reference_values(self):
         return [f"{manager._name},{manager.id}" for manager in self]

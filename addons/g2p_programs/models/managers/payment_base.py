@@ -26,6 +26,7 @@ class BasePaymentManager(models.AbstractModel):
     _description = "Payment manager"
     _inherit = "g2p.manager.source.mixin"
     _manager_reference = "g2p.program.payment.manager"
+    _proposal_kind = "program_payment"
 
     # Whether somebody pays by hand and records it (a cash desk), without an account.
     _is_cash_desk = False

@@ -583,6 +583,14 @@ class Program(models.Model):
                 self.env._("Only members of the role “%s” may do this.", self.env.ref(group).sudo().display_name)
             )
 
+    def _in_use(self):
+        """Those of these programs that run: of which a cycle was sent for approval, or went further."""
+        running = self.env["g2p.cycle"]._read_group(
+            [("program_id", "in", self.ids), ("state", "not in", ("draft", "cancelled"))], ["program_id"]
+        )
+        programs = self.browse().union(*(program for [program] in running))
+        return programs.filtered(lambda program: program.state in ("active", "paused"))
+
     def _check_active(self):
         """Nothing new starts in a program that is not at work: every button that starts something asks this."""
         for program in self:

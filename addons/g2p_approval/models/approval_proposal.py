@@ -1,0 +1,174 @@
+from markupsafe import Markup
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError
+from odoo.fields import Domain
+from odoo.tools import SQL
+
+from ..tools import digest
+
+# In the context: what is written was agreed to, or is only tried. A request carries JSON, in which there is no such object.
+OPEN = {"g2p_proposal": object()}
+
+
+def is_open(env):
+    return env.context.get("g2p_proposal") is OPEN["g2p_proposal"]
+
+
+class ApprovalProposal(models.Model):
+    """A change that somebody else has to agree to before it is made: what it is now, what it becomes. A change of the record
+    meanwhile makes it void."""
+
+    _name = "g2p.approval.proposal"
+    _description = "Proposed change"
+    _inherit = ["g2p.state.mixin", "g2p.approval.mixin"]
+    _order = "id desc"
+
+    _one_open = models.UniqueIndex(
+        "(res_model, res_id) WHERE state = 'proposed'",
+        "A change of this waits for approval already: take it back first, or wait.",
+    )
+    _record_idx = models.Index("(res_model, res_id)")
+
+    name = fields.Char("What", required=True, readonly=True)
+    kind_code = fields.Char(required=True, readonly=True)
+    res_model = fields.Char("Model", required=True, readonly=True)
+    res_id = fields.Many2oneReference("Record number", model_field="res_model", required=True, readonly=True)
+    company_id = fields.Many2one("res.company", required=True, readonly=True, index=True, ondelete="restrict")
+    act = fields.Selection(
+        [("write", "Change"), ("add", "Put into force"), ("remove", "Remove")],
+        required=True,
+        readonly=True,
+        default="write",
+    )
+    values = fields.Json(readonly=True, help="What is written when everybody agreed.")
+    lines = fields.Json("Stored lines", readonly=True, help="[{label, before, after}], as it was proposed.")
+    lines_table = fields.Html("Before and after", compute="_compute_lines_table")
+    state = fields.Selection(
+        [("proposed", "Waits for approval"), ("done", "Made"), ("refused", "Not made")],
+        required=True,
+        readonly=True,
+        default="proposed",
+        index=True,
+    )
+    record_readable = fields.Boolean(compute="_compute_record_readable", search="_search_record_readable")
+
+    @api.depends("lines")
+    @api.depends_context("lang")
+    def _compute_lines_table(self):
+        head = Markup("<tr><th></th><th>%s</th><th>%s</th></tr>") % (self.env._("Before"), self.env._("After"))
+        for proposal in self:
+            rows = Markup("").join(
+                Markup("<tr><td>%s</td><td>%s</td><td>%s</td></tr>") % (line["label"], line["before"], line["after"])
+                for line in proposal.lines or []
+            )
+            proposal.lines_table = Markup("<table class='table table-sm'>%s%s</table>") % (head, rows)
+
+    @api.depends("res_model", "res_id")
+    @api.depends_context("uid", "allowed_company_ids")
+    def _compute_record_readable(self):
+        readable = set(self.env(su=False)[self._name].search([("id", "in", self.ids)])._ids)
+        for proposal in self:
+            proposal.record_readable = proposal.id in readable
+
+    def _search_record_readable(self, operator, value):
+        """A proposal is as visible as what it would change; where that is gone (it was agreed to), to who may read its like."""
+        if operator != "in":
+            return NotImplemented
+        # The rule that uses this field searches as superuser; what may be read is the user's own question.
+        visible = self.env(su=False)
+        sql = self.env["g2p.approval.request"]._record_sql
+        mixin = self.env.registry["g2p.approval.proposal.mixin"]
+        domains = [Domain.FALSE]
+        for name, model in sorted(self.env.registry.items()):
+            if not issubclass(model, mixin) or model._abstract or not visible[name].has_access("read"):
+                continue
+            readable = Domain.custom(to_sql=sql(visible[name], "read"))
+            gone = Domain.custom(to_sql=sql(visible[name], "gone"))
+            domains.append(Domain("res_model", "=", name) & (readable | gone))
+        return Domain.OR(domains)
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        if not self.env.su:
+            raise AccessError(self.env._("A change is proposed by saving it on the form of what it changes."))
+        return super().create(vals_list)
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_never(self):
+        raise UserError(
+            self.env._("What was proposed, and who agreed, stays on record. Take the request back instead.")
+        )
+
+    # Buttons
+
+    def action_open_record(self):
+        """Button: what it changes."""
+        self.ensure_one()
+        self.check_access("read")
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": self.res_model,
+            "res_id": self.res_id,
+            "view_mode": "form",
+        }
+
+    # Approval
+
+    def _target(self):
+        """The record, as superuser with who proposed the change as its user: it is their change."""
+        self.ensure_one()
+        if self.res_model not in self.env:
+            return None
+        record = self.env[self.res_model].with_user(self.create_uid).with_company(self.company_id)
+        # sudo: who proposed it was checked when they did, by making the change and taking it back; others agreed since
+        return record.sudo().with_context(active_test=False, **OPEN).browse(self.res_id).exists()
+
+    def _approval_kind(self):
+        return self.kind_code
+
+    def _approval_name(self, kind):
+        return self.name
+
+    def _approval_company(self):
+        return self.company_id
+
+    def _approval_scope(self):
+        target = self._target()
+        return target._proposal_scope() if target else None
+
+    def _approval_authors(self, kind):
+        return self.create_uid.sudo(False)
+
+    def _approval_lock(self, kind):
+        super()._approval_lock(kind)
+        if target := self._target():
+            self.env.cr.execute(
+                SQL("SELECT FROM %s WHERE id = %s FOR NO KEY UPDATE", SQL.identifier(target._table), target.id)
+            )
+
+    def _approval_digest(self, kind):
+        self.env.flush_all()
+        target = self._target()
+        now = target._proposal_snapshot() if target else None
+        return digest.of_values([self._name, self.id, kind, self.act, self.res_model, self.res_id, self.values, now])
+
+    def _approval_figures(self, kind):
+        return [
+            {"label": line["label"], "value": self.env._("%(before)s → %(after)s", **line)} for line in self.lines or []
+        ]
+
+    def _approval_granted(self, request):
+        target = self._target()
+        if self.act == "write":
+            target.write(self.values)
+        elif self.act == "add":
+            target._proposal_add()
+        else:
+            target._proposal_remove()
+        self._transition("done")
+
+    def _approval_refused(self, request):
+        self._transition("refused")
+        if self.act == "add" and (target := self._target()):
+            target._proposal_dismiss()

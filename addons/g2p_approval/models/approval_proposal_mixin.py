@@ -1,0 +1,398 @@
+from contextlib import closing
+
+from lxml import etree
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+from .approval_proposal import OPEN, is_open
+
+USERS = "g2p_approval.group_g2p_approval_user"
+
+
+def line_stored(line):
+    """The stored values of a line."""
+    return {
+        name: field.convert_to_read(line[name], line, use_display_name=False)
+        for name, field in sorted(line._fields.items())
+        if field.store and name not in models.LOG_ACCESS_COLUMNS and field.type != "binary"
+    }
+
+
+def line_words(line):
+    """A line with what it says."""
+    told = [
+        f"{field._description_string(line.env)} {field.convert_to_export(line[name], line)}"
+        for name, field in line._fields.items()
+        if field.store
+        and not field.relational
+        and name not in (*models.MAGIC_COLUMNS, line._rec_name, "sequence")
+        and line[name]
+    ]
+    return f"{line.display_name} ({', '.join(told)})" if told else line.display_name
+
+
+class ApprovalProposalMixin(models.AbstractModel):
+    """A record whose changes somebody else has to agree to, once it is in use.
+
+    The model names its kind and says when it is in use. Pressing Save on its form makes a proposal of the change; whoever writes
+    otherwise is refused, and told how. Lines that are its own inherit this too, and name the field that leads to it in
+    ``_proposal_through``.
+    """
+
+    _name = "g2p.approval.proposal.mixin"
+    _description = "Changed by proposals"
+
+    # The kind of approval; None: changes wait for nobody.
+    _proposal_kind = None
+    # Fields that are no terms of it.
+    _proposal_free = ("name", "sequence")
+    # A line: the field that leads to the record that it belongs to.
+    _proposal_through = None
+
+    proposal_text = fields.Char("Proposed change", compute="_compute_proposal_text", groups=USERS)
+    proposal_can_remove = fields.Boolean(compute="_compute_proposal_text", groups=USERS)
+
+    @api.depends_context("uid", "allowed_company_ids", "lang")
+    def _compute_proposal_text(self):
+        proposals = self.env["g2p.approval.proposal"].search(
+            [("res_model", "=", self._name), ("res_id", "in", self.ids), ("state", "=", "proposed")]
+        )
+        by_record = {proposal.res_id: proposal for proposal in proposals}
+        waits = self._proposal_waits()
+        for record in self:
+            proposal = by_record.get(record._origin.id)
+            record.proposal_text = proposal.approval_text if proposal else False
+            record.proposal_can_remove = record._origin in waits and not proposal
+
+    # What a model says
+
+    def _proposal_in_use(self):
+        """Those of these records that are in use, so that their changes are proposed."""
+        return self.browse()
+
+    def _proposal_scope(self):
+        """The record that stages may be set for."""
+        return
+
+    def _proposal_company(self):
+        return (self.company_id if "company_id" in self._fields else False) or self.env.company
+
+    def _proposal_add(self):
+        """It comes into force: what `create` left out."""
+
+    def _proposal_remove(self):
+        self.unlink()
+
+    def _proposal_dismiss(self):
+        """It is not to come into force."""
+        self.unlink()
+
+    # Guards
+
+    def _proposal_owner(self):
+        return self[self._proposal_through] if self._proposal_through else self
+
+    def _proposal_waits(self):
+        """Those of these records of which a change by this user waits for somebody else."""
+        asks = self._proposal_asks()
+        if not asks or self._proposal_through:
+            return asks
+        # sudo: whether it is in use, whatever the user may see of what uses it
+        in_use = asks.sudo()._origin._proposal_in_use()
+        return asks.filtered(lambda record: record._origin.id in in_use._ids)
+
+    def _proposal_asks(self):
+        """Those of these records whose kind and company ask for somebody else, were they in use."""
+        if self.env.su or is_open(self.env) or not self:
+            return self.browse()
+        if self._proposal_through:
+            return self.filtered(lambda line: line._proposal_owner()._proposal_waits())
+        if not self._proposal_kind:
+            return self.browse()
+        kind = self.env["g2p.approval.kind"]._of(self._proposal_kind)
+        # sudo: the company of it, compared
+        return self.filtered(lambda record: not kind._is_off(record.sudo()._proposal_company()))
+
+    @api.model
+    def _proposal_terms(self):
+        """Names of the fields whose change is proposed."""
+        free = {*models.MAGIC_COLUMNS, *self._proposal_free, self._proposal_through}
+        return [
+            name
+            for name, field in self._fields.items()
+            if name not in free and (not field.compute or field.inverse or not field.readonly)
+        ]
+
+    def _proposal_differs(self, vals):
+        """Names of the terms that these values would change."""
+        self.ensure_one()
+        names = []
+        for name in self._proposal_terms():
+            if name not in vals:
+                continue
+            field = self._fields[name]
+            if field.type == "one2many":
+                names += [name] if vals[name] else []
+                continue
+            if field.type == "many2many":
+                if self.new({name: vals[name]}, origin=self)[name]._origin != self[name]:
+                    names.append(name)
+                continue
+            asked = field.convert_to_cache(vals[name], self, validate=False)
+            if asked != field.convert_to_cache(field.convert_to_write(self[name], self), self, validate=False):
+                names.append(name)
+        return names
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        records = super().create(vals_list)
+        if self._proposal_through and (waits := records._proposal_waits()):
+            waits[:1]._proposal_refuse(self._fields[self._proposal_through]._description_string(self.env))
+        return records
+
+    def write(self, vals):
+        for record in self._proposal_waits():
+            if names := record._proposal_differs(vals):
+                record._proposal_refuse(", ".join(self._fields[name]._description_string(self.env) for name in names))
+        return super().write(vals)
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_proposed(self):
+        for record in self._proposal_waits():
+            owner = record._proposal_owner()
+            raise UserError(
+                self.env._(
+                    "“%s” is in use, so somebody else has to agree that it is removed: open it and press “Propose to remove”.",
+                    owner.display_name,
+                )
+                if owner == record
+                else self.env._(
+                    "“%s” is in use, so somebody else has to agree to a change: remove the line on its form and save. That "
+                    "proposes it.",
+                    owner.display_name,
+                )
+            )
+
+    def _proposal_refuse(self, labels):
+        raise UserError(
+            self.env._(
+                "“%(what)s” is in use, so somebody else has to agree to a change of %(fields)s: change it on its own form and "
+                "save. That proposes it, and nothing changes before it is agreed to.",
+                what=self._proposal_owner().display_name,
+                fields=labels,
+            )
+        )
+
+    # Proposing
+
+    def web_save(self, vals, specification, next_id=None):
+        """Save on the form: what somebody else has to agree to becomes a proposal, the rest is saved."""
+        if (
+            len(self) == 1
+            and not self._proposal_through
+            and self._proposal_waits()
+            and (names := self._proposal_differs(vals))
+        ):
+            if rest := {name: value for name, value in vals.items() if name not in names}:
+                self.write(rest)
+            self._proposal_tell(self._propose({name: vals[name] for name in names}))
+            vals = {}
+        return super().web_save(vals, specification, next_id=next_id)
+
+    def action_propose(self, values):
+        """Propose to change these fields of this record, as Save on its form does.
+
+        :param values: as for `write`
+        :return: the client action that says what it waits for
+        """
+        self.ensure_one()
+        self.check_access("write")
+        if not self._proposal_waits():
+            self.write(values)
+            return True
+        return self._propose(values) or True
+
+    def action_propose_removal(self):
+        """Button: ask somebody else to agree that it is removed."""
+        self.ensure_one()
+        self.check_access("unlink")
+        if not self._proposal_waits():
+            raise UserError(self.env._("“%s” is not in use: delete it.", self.display_name))
+        lines = [{"label": self._description, "before": self.display_name, "after": self.env._("Removed")}]
+        with closing(self.env.cr.savepoint()):
+            # What can't be removed is refused now.
+            self.with_context(**OPEN)._proposal_remove()
+        self.env.invalidate_all(flush=False)
+        return self._proposal_make("remove", {}, lines) or True
+
+    def action_view_proposals(self):
+        """Button: the proposals about it."""
+        self.ensure_one()
+        self.check_access("read")
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Proposed changes"),
+            "res_model": "g2p.approval.proposal",
+            "view_mode": "list,form",
+            "domain": [("res_model", "=", self._name), ("res_id", "=", self.id)],
+        }
+
+    def _propose(self, values):
+        """Make the change, see what came of it, and take it back: whoever may not make it is refused now, and so is what makes no
+        sense."""
+        self.check_access("write")
+        names = [name for name in values if name in self._fields]
+        before = {name: self._proposal_words(name) for name in names}
+        with closing(self.env.cr.savepoint()):
+            # No mail of what is taken back.
+            changed = self.with_context(mail_notify_force_send=False, **OPEN)
+            changed.write(values)
+            self.env.flush_all()
+            changed.invalidate_recordset()
+            after = {name: changed._proposal_words(name) for name in names}
+        self.env.invalidate_all(flush=False)
+        lines = [
+            {
+                "label": self._fields[name]._description_string(self.env),
+                "before": before[name] or "–",
+                "after": after[name] or "–",
+            }
+            for name in names
+            if before[name] != after[name]
+        ]
+        if not lines:
+            return None
+        return self._proposal_make("write", values, lines)
+
+    def _propose_addition(self):
+        """It is there, and comes into force when somebody else agreed."""
+        with closing(self.env.cr.savepoint()):
+            # What can't come into force is refused now.
+            self.with_context(**OPEN)._proposal_add()
+            self.env.flush_all()
+        self.env.invalidate_all(flush=False)
+        lines = [
+            {
+                "label": self._fields[name]._description_string(self.env),
+                "before": "–",
+                "after": self._proposal_words(name),
+            }
+            for name in self._proposal_terms()
+            if self._fields[name].store and self._proposal_words(name)
+        ]
+        answer = self._proposal_make("add", {}, lines)
+        self._proposal_tell(answer)
+        return answer
+
+    def _proposal_make(self, act, values, lines):
+        scope = self.sudo()._proposal_scope()
+        words = {
+            "write": self.env._("Change of “%(what)s” in %(of)s"),
+            "add": self.env._("New: “%(what)s” in %(of)s"),
+            "remove": self.env._("Removal of “%(what)s” from %(of)s"),
+        }
+        proposals = self.env["g2p.approval.proposal"]
+        # sudo: access to the record was checked by who calls this; a proposal is made by nothing else
+        if waiting := proposals.sudo().search(
+            [("res_model", "=", self._name), ("res_id", "=", self.id), ("state", "=", "proposed")], limit=1
+        ):
+            raise UserError(
+                self.env._(
+                    "A change of this waits already: %s Take it back first, or wait for the decision.",
+                    waiting.approval_text or waiting.name,
+                )
+            )
+        proposal = proposals.sudo().create(
+            {
+                "name": words[act]
+                % {"what": self.display_name, "of": scope.display_name if scope else self._description},
+                "kind_code": self._proposal_kind,
+                "res_model": self._name,
+                "res_id": self.id,
+                "company_id": self.sudo()._proposal_company().id,
+                "act": act,
+                "values": values,
+                "lines": lines,
+            }
+        )
+        return proposal.with_env(self.env)._approval_submit()
+
+    def _proposal_tell(self, answer):
+        """Say on the screen what the change that was saved waits for."""
+        if answer:
+            self.env.user._bus_send(
+                "simple_notification",
+                {
+                    "type": "info",
+                    "sticky": True,
+                    "message": self.env._("Nothing is changed yet. %s", answer["params"]["message"]),
+                },
+            )
+
+    def _proposal_words(self, name):
+        """The value of a field in words; of lines: each of them, with what it says."""
+        self.ensure_one()
+        field = self._fields[name]
+        value = self[name]
+        if field.type == "one2many":
+            return "; ".join(map(line_words, value))
+        if field.relational:
+            return ", ".join(value.mapped("display_name"))
+        if field.type == "boolean":
+            return self.env._("Yes") if value else self.env._("No")
+        return str(field.convert_to_export(value, self) or "")
+
+    def _proposal_snapshot(self):
+        """Everything that is proposed to change, as it is now: what a digest is made of."""
+        self.ensure_one()
+        # As the database holds it, whatever it was typed as.
+        self.invalidate_recordset(self._proposal_terms(), flush=False)
+        snapshot = {}
+        for name in sorted(self._proposal_terms()):
+            field = self._fields[name]
+            if field.type == "one2many":
+                self[name].invalidate_recordset(flush=False)
+                snapshot[name] = [line_stored(line) for line in self[name].sorted("id")]
+            else:
+                snapshot[name] = field.convert_to_read(self[name], self, use_display_name=False)
+        return snapshot
+
+    # Screens
+
+    @api.model
+    def _get_view(self, view_id=None, view_type="form", **options):
+        """Each form says what was proposed and waits, and has the button to propose its removal."""
+        arch, view = super()._get_view(view_id, view_type, **options)
+        if view_type != "form" or not self._proposal_kind or (sheet := arch.find(".//sheet")) is None:
+            return arch, view
+        banner = etree.Element(
+            "div",
+            {
+                "class": "alert alert-info d-flex gap-2 align-items-center",
+                "role": "status",
+                "groups": USERS,
+                "invisible": "not proposal_text",
+            },
+        )
+        etree.SubElement(banner, "field", {"name": "proposal_text", "class": "flex-grow-1", "groups": USERS})
+        look = {"name": "action_view_proposals", "type": "object", "class": "btn-link", "groups": USERS}
+        etree.SubElement(banner, "button", {**look, "string": self.env._("Look at what was proposed")})
+        sheet.insert(0, banner)
+        if (header := arch.find(".//header")) is None:
+            header = etree.Element("header")
+            arch.insert(0, header)
+        etree.SubElement(header, "field", {"name": "proposal_can_remove", "invisible": "1", "groups": USERS})
+        etree.SubElement(
+            header,
+            "button",
+            {
+                "name": "action_propose_removal",
+                "type": "object",
+                "string": self.env._("Propose to remove"),
+                "groups": USERS,
+                "invisible": "not proposal_can_remove",
+                "confirm": self.env._("Somebody else has to agree. It serves the program until then."),
+            },
+        )
+        return arch, view

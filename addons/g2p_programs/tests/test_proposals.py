@@ -1,0 +1,196 @@
+from odoo.exceptions import AccessError, UserError
+from odoo.tests import new_test_user, tagged
+from odoo.tools import mute_logger
+
+from .money import MoneyCase
+
+
+@tagged("post_install", "-at_install")
+class TestProposals(MoneyCase):
+    """In a running program, amounts, rules and how it pays change when a second person agreed to before and after."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.kinds = cls.env["g2p.approval.kind"].search([("res_model", "=", "g2p.approval.proposal")])
+        cls.second_manager = new_test_user(cls.env, login="second_manager", groups="g2p_programs.g2p_program_manager")
+
+    def setUp(self):
+        super().setUp()
+        self.cycle = self.approved_cycle()
+        self.kinds.off_company_ids = False
+
+    def save(self, record, **values):
+        """What the web client's Save does."""
+        return record.web_save(values, {name: {} for name in values})
+
+    def waiting(self, record):
+        return self.env["g2p.approval.proposal"].search(
+            [("res_model", "=", record._name), ("res_id", "=", record.id), ("state", "=", "proposed")]
+        )
+
+    def approve(self, proposal, user=None):
+        request = proposal.sudo().approval_request_ids.with_user(user or self.approver)
+        return request.action_approve(None, request.digest)
+
+    def test_saving_an_amount_proposes_it_and_another_person_makes_it_so(self):
+        [read] = self.save(self.terms, amount_per_cycle=150)
+        self.assertEqual((read["amount_per_cycle"], self.terms.amount_per_cycle), (100, 100))
+        proposal = self.waiting(self.terms)
+        self.assertEqual(proposal.lines, [{"label": "Amount Per Cycle", "before": "100.0", "after": "150.0"}])
+        self.assertEqual(proposal.sudo().approval_request_ids.requested_by, self.manager)
+        self.assertIn("Family Grant", proposal.name)
+        self.assertIn("waits for", self.terms.proposal_text)
+        self.approve(proposal)
+        self.assertEqual((self.terms.amount_per_cycle, proposal.state), (150, "done"))
+        self.assertFalse(self.terms.proposal_text)
+        [changed] = self.env["g2p.change.history"].search(
+            [("res_model", "=", self.terms._name), ("res_id", "=", self.terms.id), ("field", "=", "amount_per_cycle")],
+            limit=1,
+        )
+        self.assertEqual((changed.user_id, float(changed.new_value)), (self.manager, 150))
+
+    def test_whoever_writes_otherwise_is_refused_and_told_how(self):
+        for user in (self.manager, self.second_manager, self.users["admin"]):
+            with (
+                self.subTest(user.login),
+                self.assertRaisesRegex(UserError, "Amount Per Cycle.*on its own form"),
+                self.cr.savepoint(),
+            ):
+                self.terms.with_user(user).amount_per_cycle = 1
+            with self.subTest(user.login), self.assertRaisesRegex(UserError, "under way"), self.cr.savepoint():
+                self.terms.with_user(user).unlink()
+        with self.assertRaises(UserError):
+            self.grant.with_user(self.manager).write({"entitlement_managers": [(5,)]})
+        self.terms.amount_per_cycle = 100
+        self.terms.name = "Terms of the grant"
+        self.assertEqual(self.terms.amount_per_cycle, 100)
+
+    def test_a_context_is_no_way_round(self):
+        for context in ({"g2p_proposal": True}, {"g2p_proposal": {}}, {"g2p_evidence": True}):
+            with self.subTest(context), self.assertRaises(UserError):
+                self.terms.with_context(**context).amount_per_cycle = 1
+
+    def test_who_proposed_does_not_agree(self):
+        self.manager.group_ids += self.env.ref("g2p_programs.g2p_program_cycle_approver")
+        self.save(self.terms, amount_per_cycle=150)
+        proposal = self.waiting(self.terms)
+        with self.assertRaisesRegex(AccessError, "somebody else has to agree"), self.cr.savepoint():
+            self.approve(proposal, self.manager)
+        for role in ("registrar", "validator", "support", "auditor"):
+            with self.subTest(role), self.assertRaises(AccessError):
+                self.approve(proposal, self.users[role])
+        self.assertEqual(self.terms.amount_per_cycle, 100)
+
+    def test_nobody_makes_or_changes_a_proposal_by_hand(self):
+        self.save(self.terms, amount_per_cycle=150)
+        proposal = self.waiting(self.terms)
+        for user in (self.manager, self.approver, self.users["admin"]):
+            own = proposal.with_user(user)
+            for act in (
+                lambda own: own.write({"values": {"amount_per_cycle": 9000}}),
+                lambda own: own.write({"state": "done"}),
+                lambda own: own.unlink(),
+                lambda own: own.create({"name": "x", "kind_code": "program_amounts", "res_model": "x", "res_id": 1}),
+            ):
+                with self.subTest(user.login), self.assertRaises(UserError):
+                    act(own)
+
+    def test_a_change_meanwhile_makes_it_void(self):
+        self.save(self.terms, amount_per_cycle=150)
+        proposal = self.waiting(self.terms)
+        self.terms.sudo().transfer_fee_pct = 3
+        self.assertTrue(proposal.sudo().approval_request_ids.is_changed)
+        self.approve(proposal)
+        self.assertEqual((proposal.state, self.terms.amount_per_cycle), ("refused", 100))
+        self.assertEqual(proposal.sudo().approval_request_ids.state, "void")
+
+    def test_one_proposal_at_a_time(self):
+        self.save(self.terms, amount_per_cycle=150)
+        with self.assertRaisesRegex(UserError, "waits already"), self.cr.savepoint():
+            self.save(self.terms.with_user(self.second_manager), amount_per_cycle=160)
+        self.waiting(self.terms).sudo().approval_request_ids.with_user(self.manager).action_withdraw()
+        self.save(self.terms.with_user(self.second_manager), amount_per_cycle=160)
+        self.approve(self.waiting(self.terms))
+        self.assertEqual(self.terms.amount_per_cycle, 160)
+
+    def test_what_makes_no_sense_is_refused_at_once(self):
+        with self.assertRaisesRegex(Exception, "fee"), self.cr.savepoint(), mute_logger("odoo.sql_db"):
+            self.save(self.terms, transfer_fee_amt=3)
+        self.assertFalse(self.waiting(self.terms))
+
+    def test_the_same_by_rpc(self):
+        answer = self.terms.action_propose({"amount_per_cycle": 150, "max_individual_in_group": 2})
+        self.assertIn("waits for", answer["params"]["message"])
+        proposal = self.waiting(self.terms)
+        self.assertEqual(len(proposal.lines), 2)
+        with self.assertRaises(AccessError):
+            self.terms.with_user(self.users["auditor"]).action_propose({"amount_per_cycle": 1})
+        self.approve(proposal)
+        self.assertEqual((self.terms.amount_per_cycle, self.terms.max_individual_in_group), (150, 2))
+
+    def test_rules_are_proposed_too(self):
+        [rule] = [reference.manager_ref_id for reference in self.grant.eligibility_managers]
+        rule = rule.with_user(self.manager)
+        domain = f"[('id', '!=', {self.large.id})]"
+        self.save(rule, eligibility_domain=domain)
+        self.assertEqual(rule.eligibility_domain, "[]")
+        self.approve(self.waiting(rule))
+        self.assertEqual(rule.eligibility_domain, domain)
+
+    def test_a_manager_that_is_added_serves_when_it_is_agreed_to(self):
+        area = self.env["g2p.program_membership.manager.default"].with_user(self.manager)
+        added = area.create({"name": "Also these", "program_id": self.grant.id, "eligibility_domain": "[]"})
+        served = lambda: [reference.manager_ref_id for reference in self.grant.eligibility_managers]  # noqa: E731
+        self.assertNotIn(added, served())
+        with self.assertRaisesRegex(UserError, "somebody else has to agree before"), self.cr.savepoint():
+            self.env["g2p.eligibility.manager"].with_user(self.manager).create(
+                {"program_id": self.grant.id, "manager_ref_id": f"{added._name},{added.id}"}
+            )
+        proposal = self.waiting(added)
+        added.eligibility_domain = f"[('id', '!=', {self.small.id})]"
+        self.approve(proposal)
+        self.assertEqual(proposal.state, "refused", "it was changed after it was proposed")
+        self.assertFalse(added.exists())
+        added = area.create({"name": "Also these", "program_id": self.grant.id})
+        self.approve(self.waiting(added))
+        self.grant.invalidate_recordset()
+        self.assertIn(added, served())
+
+    def test_a_manager_is_removed_when_it_is_agreed_to(self):
+        [rule] = [reference.manager_ref_id.with_user(self.manager) for reference in self.grant.eligibility_managers]
+        with self.assertRaisesRegex(UserError, "Propose to remove"), self.cr.savepoint():
+            self.grant.eligibility_managers.with_user(self.manager).unlink()
+        rule.action_propose_removal()
+        self.assertTrue(rule.exists())
+        self.approve(self.waiting(rule))
+        self.assertFalse(rule.exists())
+        self.assertFalse(self.grant.eligibility_managers)
+
+    def test_a_program_without_cycles_is_set_at_once(self):
+        other = self.program("Other Grant", "group")
+        terms = other.get_manager(other.MANAGER_ENTITLEMENT).with_user(self.manager)
+        terms.amount_per_cycle = 70
+        self.new_cycle(program=other)
+        self.save(terms, amount_per_cycle=80)
+        self.assertEqual((terms.amount_per_cycle, len(self.waiting(terms))), (80, 0))
+
+    def test_a_department_that_is_too_small_does_it_at_once(self):
+        self.kinds.filtered(lambda kind: kind.code == "program_amounts").off_company_ids = self.env.company
+        self.save(self.terms, amount_per_cycle=150)
+        self.assertEqual(self.terms.amount_per_cycle, 150)
+
+    def test_a_proposal_is_as_visible_as_its_manager(self):
+        self.save(self.terms, amount_per_cycle=150)
+        proposal = self.waiting(self.terms)
+        for role, user in self.users.items():
+            with self.subTest(role):
+                found = self.env["g2p.approval.proposal"].with_user(user).search([("id", "=", proposal.id)])
+                reads = self.terms.with_user(user).has_access("read")
+                self.assertEqual(bool(found), reads)
+
+    def test_the_form_says_so(self):
+        self.save(self.terms, amount_per_cycle=150)
+        arch = self.terms.get_view(view_type="form")["arch"]
+        for name in ("proposal_text", "action_view_proposals", "action_propose_removal"):
+            self.assertIn(name, arch)
