@@ -520,8 +520,6 @@ class Cycle(models.Model):
         return [*super()._bulk_parents(), self.program_id]
 
     def _bulk_related(self, model):
-        if model == "g2p.membership.change":
-            return SQL("SELECT id FROM g2p_membership_change WHERE program_id = %s", self.program_id.id)
         if model == "g2p.payment.reconciliation":
             return SQL(
                 """
@@ -535,10 +533,9 @@ class Cycle(models.Model):
 
     @api.model
     def _bulk_relies_on(self):
-        members = ("copy", "verify", "g2p.membership.change:apply", "g2p.membership.change:reverse")
         return {
             **super()._bulk_relies_on(),
-            "to_approve": (*members, "prepare", "withdraw"),
+            "to_approve": ("copy", "verify", "prepare", "withdraw"),
             "reset_draft": (),
             "mark_cancelled": ("g2p.payment.reconciliation:reconcile",),
             "edit_members": (),
@@ -547,14 +544,6 @@ class Cycle(models.Model):
             "edit_payments": (),
             "send_batch": ("prepare_payments",),
             "mark": (),
-        }
-
-    @api.model
-    def _bulk_harmless(self):
-        """A change of members and these meet in the entitlements and payments, row by row."""
-        return {
-            **super()._bulk_harmless(),
-            "to_approve": ("g2p.membership.change:apply", "g2p.membership.change:reverse"),
         }
 
     @api.model
