@@ -17,8 +17,6 @@ BASES = {"Model", "AbstractModel", "TransientModel"}
 SEVERAL_CLASSES_YET = {
     "g2p_programs": {
         "g2p.duplicate.engine",
-        "g2p.payment.batch",
-        "g2p.payment.reconciliation",
     },
     "g2p_registry_base": {"res.partner"},
     "g2p_registry_import": {"g2p.registrant.import"},
