@@ -115,7 +115,9 @@ class TestTriggerPlans(TransactionCase):
         )
 
     def test_memberships_end_where_much_has_changed_before(self):
-        self.env.cr.execute("UPDATE g2p_group_membership SET ended_date = now() WHERE id = ANY(%s)", [self.members[CHANGED:]])
+        self.env.cr.execute(
+            "UPDATE g2p_group_membership SET ended_date = now() WHERE id = ANY(%s)", [self.members[CHANGED:]]
+        )
         self.check("UPDATE g2p_group_membership SET ended_date = now() WHERE id = ANY(%s)", self.members[:CHANGED])
 
     def test_memberships_end(self):
