@@ -96,10 +96,12 @@ class DemoTargeting(models.AbstractModel):
                      ORDER BY id
                  RETURNING id
                 )
-                INSERT INTO g2p_state_history (res_model, res_id, to_state, user_id, date)
-                SELECT 'g2p.program_membership', id, 'draft', %(uid)s, %(now)s FROM inserted
+                %(history)s
                 """,
                 applicants=APPLICANTS,
+                history=self.env["g2p.program_membership"]._history_sql(
+                    SQL("SELECT id, NULL::varchar, 'draft', NULL::varchar FROM inserted")
+                ),
                 **log,
             )
         )
@@ -198,5 +200,5 @@ class DemoTargeting(models.AbstractModel):
             [("program_id", "=", program.id), ("state", "=", "enrolled")], order="id DESC", limit=1
         )
         wizard = self.env["g2p.membership.change.wizard"].browse(member.action_pause()["res_id"])
-        wizard.reason_id = self.env.ref("g2p_programs.change_reason_moved_away")
+        wizard.reason_id = self.env.ref("g2p_program_membership_change.change_reason_moved_away")
         wizard.action_confirm()
