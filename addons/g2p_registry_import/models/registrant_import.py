@@ -380,6 +380,27 @@ class RegistrantImport(models.Model):
         self.invalidate_recordset(["state"])
         return self.env.cr.fetchone()[0]
 
+    # -- what the steps ask
+
+    def _columns(self, *targets):
+        """The columns of the layout that become one of these."""
+        return [column for column in self.layout or [] if column["target"] in targets]
+
+    def _label(self, target):
+        """How messages name the column: as the mapping does, else as the registry does."""
+        column = self._columns(target) if self.mapping_id else []
+        labels = dict(self.env["g2p.registrant.import.mapping.line"]._fields["target"].selection)
+        return column[0]["column"] if column else labels[target]
+
+    def _areas(self):
+        """The areas that who brought the file is limited to."""
+        # sudo: the user's own areas
+        return self.create_uid.sudo().g2p_area_ids
+
+    def _allowed_area_ids(self):
+        # sudo: the user's own areas
+        return self.create_uid.sudo().g2p_allowed_area_ids.ids
+
     # -- the file
 
     def _open_file(self):
@@ -430,80 +451,8 @@ class RegistrantImport(models.Model):
     # -- what the engine asks
 
     @api.model
-    def _bulk_steps(self):
-        return super()._bulk_steps() | {
-            "check": self.env._("Check file"),
-            "import": self.env._("Import"),
-            "undo": self.env._("Undo import"),
-        }
-
-    @api.model
-    def _bulk_outcomes(self):
-        return {
-            "good": (self.env._("Good"), "done"),
-            "created": (self.env._("Created"), "done"),
-            "updated": (self.env._("Updated"), "done"),
-            "removed": (self.env._("Removed"), "done"),
-            "in_use": (self.env._("Something depends on them, left"), "skipped"),
-            "skipped": (self.env._("Skipped"), "skipped"),
-            "refused": (self.env._("Refused"), "skipped"),
-        } | super()._bulk_outcomes()
-
-    @api.model
-    def _bulk_tables(self, step):
-        if step == "check":
-            return ["g2p_registrant_import_line"]
-        return [
-            "res_partner",
-            "g2p_reg_id",
-            "g2p_phone_number",
-            "res_partner_bank",
-            "g2p_group_membership",
-            "g2p_group_indicator",
-        ]
-
-    def _bulk_rows(self, operation, outcome):
-        """The rows of the file. A check is told by what the rows were before the import changed them."""
-        states = {
-            ("check", "good"): ("ok", "imported", "updated", "undone"),
-            ("import", "created"): ("imported", "undone"),
-            ("import", "updated"): ("updated",),
-            ("undo", "removed"): ("undone",),
-            ("undo", "in_use"): ("imported",),
-        }.get((operation.step, outcome)) or {"skipped": ("skipped",), "refused": ("refused",)}.get(outcome)
-        if not states:
-            return super()._bulk_rows(operation, outcome)
-        key = SQL("t.row_number") if operation.step == "check" else SQL("t.unit")
-        return "g2p.registrant.import.line", SQL(
-            "t.import_id = %s AND t.state = ANY(%s) AND %s",
-            self.id,
-            list(states),
-            operation._in_chunks_with(outcome, key),
-        )
-
-    @api.model
     def _bulk_relies_on(self):
-        return {
-            **super()._bulk_relies_on(),
-            "check": (),
-            "import": ("check",),
-            "undo": ("import",),
-            "action_submit": ("check",),
-        }
-
-    @api.model
-    def _bulk_from_states(self):
-        return {
-            **super()._bulk_from_states(),
-            "check": ("draft", "checked"),
-            "import": ("checked", "submitted", "importing"),
-            "undo": ("done",),
-        }
-
-    @api.model
-    def _bulk_given_up(self):
-        """A cancelled import is checked still: it can go on, or what it made can be taken back."""
-        return (*super()._bulk_given_up(), "import")
+        return {**super()._bulk_relies_on(), "action_submit": ("check",)}
 
     def _bulk_notification(self, operation):
         action = super()._bulk_notification(operation)
@@ -591,11 +540,3 @@ class RegistrantImport(models.Model):
             """,
             [KEEP_ROWS_DAYS],
         )
-
-    def _reasons(self):
-        """The reasons of `import_file`, spelled out so that they can be translated."""
-        return [
-            self.env._("has more cells than the first row"),
-            self.env._("is not text in the chosen encoding"),
-            self.env._("is too long: %(length)s characters, at most %(limit)s are taken"),
-        ]
