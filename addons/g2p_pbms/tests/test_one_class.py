@@ -27,8 +27,6 @@ SEVERAL_CLASSES_YET = {
         "g2p.program",
         "g2p.program_membership",
     },
-    "g2p_registry_base": {"res.partner"},
-    "g2p_registry_import": {"g2p.registrant.import"},
 }
 # (addon, model, method, the model that loses it)
 SHADOWED_YET = {

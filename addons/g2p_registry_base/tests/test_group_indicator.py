@@ -285,7 +285,7 @@ class TestGroupIndicator(IndicatorCase):
         registry = self.env.ref("g2p_registry_base.registry")
         operation = registry._bulk_start("refresh_indicators")
         with counting_statements(self.env.cr) as count:
-            counts = registry._bulk_chunk_refresh_indicators(operation, 0, 2**31 - 1)
+            counts = registry._bulk_step(operation.step)._chunk(registry, operation, 0, 2**31 - 1)
         self.assertEqual(count.statements, 4)
         self.assertGreaterEqual(counts["unchanged"], 201)
 
