@@ -19,7 +19,6 @@ SEVERAL_CLASSES_YET = {
         "g2p.cycle",
         "g2p.cycle.step.copy",
         "g2p.cycle.step.prepare",
-        "g2p.duplicate.engine",
         "g2p.entitlement",
         "g2p.payment",
         "g2p.payment.batch",
