@@ -1,8 +1,6 @@
 import base64
-import csv
 import io
 import os
-import stat
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
@@ -13,10 +11,9 @@ from odoo.addons.g2p_bulk.tools import table_file
 from odoo.addons.g2p_bulk.tools.question import question
 from odoo.addons.g2p_registry_base.models.area_file import PeopleFile
 
-from ..tools import import_file
+from ..tools import import_file, results, server_file
 
 KEEP_ROWS_DAYS = 30  # the rows hold personal data: the registry keeps it, the staging table forgets it
-RESULT_BATCH = 5000  # rows read at a time for a file of results
 SAMPLE_ROWS = 10
 FIRST_ERRORS = 40
 OPTIONS = (
@@ -427,20 +424,12 @@ class RegistrantImport(models.Model):
                     "Files of the server are not enabled: an administrator names their folder under Settings, PBMS."
                 )
             )
-        folder = os.path.realpath(folder)
         try:
-            real = os.path.realpath(os.path.join(folder, path))
-            if os.path.commonpath([folder, real]) != folder:
-                raise UserError(self.env._("The file is not inside the folder for imports."))
-            # what the path names may change after it was resolved: no link is followed any more
-            descriptor = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-            stream = os.fdopen(descriptor, "rb")
+            return server_file.open_inside(folder, path)
+        except server_file.OutsideError as error:
+            raise UserError(self.env._("The file is not inside the folder for imports.")) from error
         except (OSError, ValueError) as error:
             raise UserError(self.env._("There is no such file in the folder for imports.")) from error
-        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-            stream.close()
-            raise UserError(self.env._("There is no such file in the folder for imports."))
-        return stream
 
     def _file_name(self):
         """The name that says what kind of file it is."""
@@ -496,37 +485,9 @@ class RegistrantImport(models.Model):
     # -- results as a file
 
     def _result_file(self, kind):
-        """Yield the lines of a CSV file: the rows that the user may read as they came, each with what became of it; with `kind`
-        refused, the refused rows only. No cell can run as a formula, and no more than a few thousand rows are in memory."""
+        """The lines of a CSV file of the rows that the user may read; with `kind` refused, of the refused rows only."""
         self.ensure_one()
-        labels = dict(self.env["g2p.registrant.import.line"]._fields["state"]._description_selection(self.env))
-        header = [table_file.neutral(name) for name in self.header or []]
-        width = len(header)
-        refused = kind == "refused"
-        own = [self.env._("row number"), self.env._("column"), self.env._("reason")]
-        output = io.StringIO(newline="")
-        writer = csv.writer(output)
-        output.write("\ufeff")
-        writer.writerow([*own, *header] if refused else [*header, own[0], self.env._("result"), *own[1:]])
-        last = 0
-        lines = self.env["g2p.registrant.import.line"]
-        mine = [("import_id", "=", self.id), *([("state", "=", "refused")] if refused else [])]
-        while True:
-            yield output.getvalue()
-            output.seek(0)
-            output.truncate()
-            # the rows that the user may read, no others
-            query = lines._search([*mine, ("row_number", ">", last)], order="row_number", limit=RESULT_BATCH)
-            columns = ("row_number", "state", "column_name", "reason", "raw")
-            rows = self.env.execute_query(query.select(*(SQL.identifier(query.table, name) for name in columns)))
-            if not rows:
-                return
-            last = rows[-1][0]
-            for number, state, column, reason, raw in rows:
-                cells = [*(raw or []), *[""] * (width - len(raw or []))]
-                why = [column or "", reason or ""]
-                values = [number, *why, *cells] if refused else [*cells, number, labels[state], *why]
-                writer.writerow([table_file.neutral(value) for value in values])
+        return results.lines(self, only_refused=kind == "refused")
 
     @api.autovacuum
     def _gc_rows(self):
