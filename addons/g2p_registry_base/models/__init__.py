@@ -14,6 +14,7 @@ from . import group_membership_kind
 
 # Registrants and what hangs on them.
 from . import search_mixin
+from . import properties
 from . import registration
 from . import res_partner
 from . import reg_id
@@ -26,7 +27,6 @@ from . import steps
 from . import res_partner_bank
 
 # What the user defines of registrants: further attributes, typed.
-from . import properties
 from . import registrant_schema
 
 # What conditions and figures may use.
