@@ -84,7 +84,7 @@ class Apply(models.AbstractModel):
         before = self._states_of(record, low, high)
         self._judge(record, rows.of_units(record, low, high))
         with self.env["g2p.change.history"]._because(self.env._("Import of %s", record.name)):
-            self._register(record, operation.params["partner"], low, high)
+            self._apply(record, operation.params["partner"], low, high)
         for model in WRITTEN:
             self.env[model].invalidate_model(flush=False)
         after = self._states_of(record, low, high)
@@ -146,7 +146,7 @@ class Apply(models.AbstractModel):
             if name not in OWN_COLUMNS
         }
 
-    def _register(self, record, defaults, low, high):
+    def _apply(self, record, defaults, low, high):
         """Register the good rows of the units in (low, high]. What the database refuses is found by halves."""
         which = rows.of_units(record, low, high)
         try:
@@ -166,8 +166,8 @@ class Apply(models.AbstractModel):
                 self._refuse_for(record, which, error)
                 return
             middle = units[(len(units) - 1) // 2]
-            self._register(record, defaults, low, middle)
-            self._register(record, defaults, middle, high)
+            self._apply(record, defaults, low, middle)
+            self._apply(record, defaults, middle, high)
 
     def _refuse_for(self, record, which, error):
         """Refuse rows for what the database says of them."""
