@@ -10,9 +10,9 @@ def domain(operator, value, today):
 
     >>> from datetime import date
     >>> domain(">=", 18, date(2026, 3, 1))
-    Domain('birthdate', '<=', datetime.date(2008, 3, 1))
+    [('birthdate', '<=', datetime.date(2008, 3, 1))]
     >>> domain("<", "18", date(2026, 3, 1))
-    Domain('birthdate', '>', datetime.date(2008, 3, 1))
+    [('birthdate', '>', datetime.date(2008, 3, 1))]
     """
 
     def born_after(years):  # younger than `years` + 1, that is: at most `years` old
