@@ -4,6 +4,8 @@ says what kind it is, and the *concrete* record with the settings, whose model i
 A plug-in adds a type by writing one concrete model and naming it in `_selection_manager_ref_id` of its kind.
 """
 
+from lxml.builder import E
+
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tools import SQL
@@ -180,6 +182,24 @@ class ManagerSourceMixin(models.AbstractModel):
                         {name: self._fields[name].convert_to_write(value, self) for name, value in kept.items()}
                     )
         return copies
+
+    @api.model
+    def _get_default_form_view(self):
+        """The form of a type that brings none: what it is called, whom it serves, and its own settings in their order."""
+        own = [
+            field
+            for field in self._fields.values()
+            if self._original_module in field._modules and field.name not in models.MAGIC_COLUMNS
+        ]
+        wide = [E.field(name=field.name) for field in own if field.type in ("one2many", "text", "html")]
+        shown = [
+            E.field(name="name"),
+            E.field(name="program_id", readonly="id", options="{'no_create': True}"),
+            *(E.field(name=field.name) for field in own if field.type not in ("one2many", "text", "html")),
+        ]
+        if any(field.type == "monetary" for field in own):
+            shown.append(E.field(name="currency_id", invisible="1"))
+        return E.form(E.sheet(E.group(*shown), *wide))
 
     # Who approves
 
