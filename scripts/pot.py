@@ -30,7 +30,8 @@ def templates(env, addons=ADDONS):
 
     rows = defaultdict(list)
     for row in TranslationModuleReader(env.cr, modules=list(addons)):
-        rows[row[0]].append(row)
+        if "/tests/" not in str(row[2]):
+            rows[row[0]].append(row)
     texts = {}
     for addon in addons:
         buffer = io.BytesIO()

@@ -40,6 +40,7 @@ def use_import(env):
 def use_programs(env):
     program = env["g2p.program"].create({"name": "Alone", "target_type": "individual"})
     person = env["res.partner"].search([("name", "=", "Ada Alone")], limit=1)
+    program.action_activate()
     env["g2p.program_membership"].create({"program_id": program.id, "partner_id": person.id})
 
 
@@ -93,7 +94,7 @@ USES = {
 
 class Stairs:
     def __init__(self, database):
-        self.database, self.told, self.before = database, {}, {}
+        self.database, self.told, self.before, self.known = database, {}, {}, set()
         self.addons = module_map.manifests()
 
     def do(self, act):
@@ -114,7 +115,7 @@ class Stairs:
         came = self.do(self.installed) - self.before[name]["modules"]
         for one in (one for one in self.addons if one in came and one in USES):
             self.do(USES[one])
-        self.note(f"{name} is installed", self.do(dangling), started)
+        self.note(f"{name} is installed", [], started)
         return came
 
     def down(self, name, came):
@@ -122,18 +123,25 @@ class Stairs:
         started = time.process_time()
         self.do(lambda env: env["ir.module.module"].search([("name", "in", list(came))]).button_immediate_uninstall())
         Registry.new(self.database)
-        wrong = self.do(dangling)
         before, after = self.before[name], self.do(lambda env: shape(env.cr))
-        wrong += [f"{kind}: {one} is left" for kind in after for one in sorted(after[kind] - before[kind])]
+        wrong = [f"{kind}: {one} is left" for kind in after for one in sorted(after[kind] - before[kind])]
         wrong += [f"{kind}: {one} is gone" for kind in after for one in sorted(before[kind] - after[kind])]
         self.note(f"{name} is gone", wrong, started)
 
     def note(self, step, wrong, started):
-        self.told[step] = wrong
-        print(f"{step}: {len(wrong)} wrong, {time.process_time() - started:.0f} s", file=sys.stderr, flush=True)
+        """Each thing is told once: where it became wrong."""
+        found = self.do(dangling)
+        self.told[step] = [*wrong, *(sentence for sentence in found if sentence not in self.known)]
+        self.known |= set(found)
+        print(
+            f"{step}: {len(self.told[step])} wrong, {time.process_time() - started:.0f} s", file=sys.stderr, flush=True
+        )
 
     def walk(self):
-        stairs = [name for name in self.addons if name in module_map.reached(self.addons, PROGRAMS)] + [PROGRAMS]
+        stairs = sorted(
+            (*module_map.reached(self.addons, PROGRAMS), PROGRAMS),
+            key=lambda name: len(module_map.reached(self.addons, name)),
+        )
         came = {name: self.up(name) for name in stairs}
         for name in self.addons:
             if name not in stairs and name not in ASIDE:

@@ -25,6 +25,7 @@ def walk(environment):
     try:
         command = [ROOT / "scripts/python", ROOT / "tests/alone.py", database]
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+        print(done.stderr)
         assert done.returncode == 0, done.stdout + done.stderr
         yield json.loads(done.stdout.splitlines()[-1]), done.stdout + done.stderr
     finally:

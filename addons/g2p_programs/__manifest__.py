@@ -59,5 +59,6 @@
     "assets": {
         "web.assets_backend": ["g2p_programs/static/src/**/*"],
     },
+    "uninstall_hook": "uninstall_hook",
     "application": True,
 }

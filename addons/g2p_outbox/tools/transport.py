@@ -40,16 +40,24 @@ class Response(NamedTuple):
     body: bytes
 
 
-class NotSentError(Exception):
-    """Nothing of the call has left. In words without data, translated when they are read."""
+class CallError(Exception):
+    """A call that came to nothing, in a sentence without data: in English for logs, and for who reads it by `env._`."""
 
-
-class UnansweredError(Exception):
-    """The call left, at least in part, and no whole answer came. In words without data."""
-
-    def __init__(self, text, status=None):
-        super().__init__(text)
+    def __init__(self, sentence, status=None):
+        super().__init__(sentence)
+        self.sentence = sentence
         self.status = status
+
+    def __str__(self):
+        return self.sentence if isinstance(self.sentence, str) else self.sentence._translate("en_US")
+
+
+class NotSentError(CallError):
+    """Nothing of the call has left."""
+
+
+class UnansweredError(CallError):
+    """The call left, at least in part, and no whole answer came."""
 
 
 def parse_networks(text):
