@@ -30,7 +30,6 @@
         "wizards/entitlement_create_views.xml",
         "wizards/membership_change_views.xml",
         "wizards/multi_entitlement_approval_views.xml",
-        "wizards/payment_reconciliation_views.xml",
         "wizards/payment_mark_views.xml",
         "wizards/assign_payments_batch_views.xml",
         "views/g2p_benefit_codes_views.xml",
