@@ -8,6 +8,7 @@ def uninstall_hook(env):
         DROP FUNCTION IF EXISTS g2p_note_new_registrants() CASCADE;
         DROP FUNCTION IF EXISTS g2p_note_new_registrant() CASCADE;
         DROP FUNCTION IF EXISTS g2p_payment_kept() CASCADE;
+        DROP FUNCTION IF EXISTS g2p_payment_not_issued() CASCADE;
         DROP FUNCTION IF EXISTS g2p_fund_append_only() CASCADE;
         DROP FUNCTION IF EXISTS g2p_cycle_author_created() CASCADE;
         DROP FUNCTION IF EXISTS g2p_cycle_author_amount() CASCADE;
