@@ -6,9 +6,6 @@ from . import test_cycle_recurrence
 from . import test_deduplication
 from . import test_enrollment
 from . import test_managers
-from . import test_membership_change
-from . import test_membership_concurrency
-from . import test_membership_money
 from . import test_program
 from . import test_money_approval
 from . import test_money_concurrency
@@ -25,5 +22,6 @@ from . import test_eligibility_rules
 from . import test_eligibility_explain
 from . import test_auto_enrol
 from . import test_payment_corrections
+from . import test_payment_mark
 from . import test_cycle_repair
 from . import test_manager_form

@@ -519,17 +519,11 @@ class Cycle(models.Model):
     def _bulk_parents(self):
         return [*super()._bulk_parents(), self.program_id]
 
-    def _bulk_related(self, model):
-        if model == "g2p.membership.change":
-            return SQL("SELECT id FROM g2p_membership_change WHERE program_id = %s", self.program_id.id)
-        return super()._bulk_related(model)
-
     @api.model
     def _bulk_relies_on(self):
-        members = ("copy", "verify", "g2p.membership.change:apply", "g2p.membership.change:reverse")
         return {
             **super()._bulk_relies_on(),
-            "to_approve": (*members, "prepare", "withdraw"),
+            "to_approve": ("copy", "verify", "prepare", "withdraw"),
             "reset_draft": (),
             "mark_cancelled": (),
             "edit_members": (),
@@ -538,14 +532,6 @@ class Cycle(models.Model):
             "edit_payments": (),
             "send_batch": ("prepare_payments",),
             "mark": (),
-        }
-
-    @api.model
-    def _bulk_harmless(self):
-        """A change of members and these meet in the entitlements and payments, row by row."""
-        return {
-            **super()._bulk_harmless(),
-            "to_approve": ("g2p.membership.change:apply", "g2p.membership.change:reverse"),
         }
 
     @api.model
@@ -608,12 +594,9 @@ class Cycle(models.Model):
         """Button: bring beneficiaries and entitlements to where the state of the cycle says they are."""
         return self._press("repair")
 
-    def _mark_payments(self, status, reason=None, date=None, bank_reference=None):
+    def _mark_payments(self, status, reason=None, date=None, bank_reference=None, confirmed=None):
         """Mark every payment of the cycle that is not final. The role is checked here."""
-        self.ensure_one()
-        self._check_can(GROUP_FINANCE)
-        self._require_state("approved")
-        self._check_sees_payments()
+        self._check_can_mark()
         return self._bulk_start(
             "reconcile",
             {
@@ -622,9 +605,15 @@ class Cycle(models.Model):
                 "date": fields.Datetime.to_string(date) if date else None,
                 "bank_reference": bank_reference or None,
                 # Scheduled work and the product itself; a person alone says of nothing that left that it failed.
-                "confirmed": self.env.su,
+                "confirmed": self.env.su if confirmed is None else confirmed,
             },
         )._notification()
+
+    def _check_can_mark(self):
+        self.ensure_one()
+        self._check_can(GROUP_FINANCE)
+        self._require_state("approved")
+        self._check_sees_payments()
 
     # Life cycle
 
