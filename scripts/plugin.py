@@ -17,6 +17,7 @@ from string import Template
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
+LONGEST_NAME = 30
 READERS = (
     ("admin", "g2p_registry_base.group_g2p_admin", "1,1,1,1"),
     ("manager", "g2p_programs.g2p_program_manager", "1,1,1,1"),
@@ -190,6 +191,7 @@ KINDS = {
         body="""
     # A type that calls the outside world queues in `_send` what it will send: see g2p_programs, "Sending", and g2p_outbox.
     _is_cash_desk = True
+    _table = "g2p_payer_$thing"  # short: PostgreSQL takes 63 signs for the table that joins it to the tags of batches
 
     place = fields.Char(required=True, help="Where people come for their money.")
 """,
@@ -525,6 +527,8 @@ def main(arguments):
     chosen = parser.parse_args(arguments)
     if not re.fullmatch(r"g2p(_[a-z][a-z0-9]*)+", chosen.name):
         parser.error(f"{chosen.name!r} is no name of an addon: g2p_ and lower-case words, such as g2p_my_thing")
+    if len(chosen.name) > LONGEST_NAME:
+        parser.error(f"{chosen.name!r} is too long for the names of tables: at most {LONGEST_NAME} signs")
     if (chosen.into / chosen.name).exists():
         parser.error(f"{chosen.into / chosen.name} is there already")
     target = write(chosen.kind, chosen.name, chosen.into)
