@@ -58,16 +58,19 @@ KINDS = {
     _least_days_bounds = models.Constraint("CHECK (least_days BETWEEN 0 AND 36500)", "Days are between 0 and 36,500.")
 
     def _criterion(self):
-        return self._registered("registrant.registration_date <= %s")
+        return self._registered(may_be_unknown=False)
 
     def _possible_criterion(self):
         """Of whom it is not known when they were registered, nobody can tell."""
-        return self._registered("(registrant.registration_date IS NULL OR registrant.registration_date <= %s)")
+        return self._registered(may_be_unknown=True)
 
-    def _registered(self, condition):
+    def _registered(self, may_be_unknown):
         return SQL(
-            "EXISTS (SELECT FROM res_partner AS registrant WHERE registrant.id = base.registrant_id AND %s)",
-            SQL(condition, fields.Date.subtract(fields.Date.context_today(self), days=self.least_days)),
+            "EXISTS (SELECT FROM res_partner AS registrant WHERE registrant.id = base.registrant_id"
+            " AND COALESCE(%(date)s <= %(day)s, %(may_be_unknown)s))",
+            date=self.env["res.partner"]._field_to_sql("registrant", "registration_date"),
+            day=fields.Date.subtract(fields.Date.context_today(self), days=self.least_days),
+            may_be_unknown=may_be_unknown,
         )
 
     def _reason_detail(self):

@@ -130,12 +130,11 @@ class Stairs:
 
     def note(self, step, wrong, started):
         """Each thing is told once: where it became wrong."""
-        found = self.do(dangling)
+        found = self.do(lambda env: dangling(env, notes=False))
         self.told[step] = [*wrong, *(sentence for sentence in found if sentence not in self.known)]
         self.known |= set(found)
-        print(
-            f"{step}: {len(self.told[step])} wrong, {time.process_time() - started:.0f} s", file=sys.stderr, flush=True
-        )
+        told = [f"{step}, {time.process_time() - started:.0f} s", *self.told[step]]
+        print("\n  ".join(told), file=sys.stderr, flush=True)
 
     def walk(self):
         stairs = sorted(

@@ -34,12 +34,12 @@ if __name__ == "__main__":
     database, path, *plugins = sys.argv[1:]
     with environment(database, "--addons-path", path) as superuser:
         use(superuser, plugins)
-        before = dangling(superuser)
+        before = dangling(superuser, notes=False)
         uninstall(superuser, plugins)
     # A new registry, as a server has it that starts afterwards.
     from odoo import api
     from odoo.modules.registry import Registry
 
     with Registry.new(database).cursor() as cr:
-        after = dangling(api.Environment(cr, api.SUPERUSER_ID, {}))
+        after = dangling(api.Environment(cr, api.SUPERUSER_ID, {}), notes=False)
     print(json.dumps(sorted(set(after) - set(before))))

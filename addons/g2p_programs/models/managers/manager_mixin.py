@@ -325,9 +325,30 @@ class IrModel(models.Model):
     _inherit = "ir.model"
 
     def unlink(self):
-        """A plug-in that is uninstalled takes the references to its managers along."""
+        """A plug-in that is uninstalled takes the references to its managers along, and what joins them to other tables."""
         self._forget_managers(self.mapped("model"))
+        self._drop_relations()
         return super().unlink()
+
+    def _drop_relations(self):
+        """Odoo drops the tables of many-to-many fields with the addon that declares the field: of one that a type of manager
+        has from the base of its kind, the table would stay."""
+        relations = self.env.execute_query(
+            SQL(
+                """
+                SELECT DISTINCT relation.name
+                  FROM ir_model_relation AS relation
+                 WHERE relation.model = ANY(%(gone)s)
+                   AND NOT EXISTS (
+                        SELECT FROM ir_model_relation AS other
+                         WHERE other.name = relation.name AND other.model <> ALL(%(gone)s)
+                       )
+                """,
+                gone=self.ids,
+            )
+        )
+        for [table] in relations:
+            self.env.cr.execute(SQL("DROP TABLE IF EXISTS %s", SQL.identifier(table)))
 
     @api.model
     def _forget_managers(self, names):
