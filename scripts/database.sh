@@ -3,7 +3,6 @@
 #   scripts/database.sh ensure NAME MODULE…   create NAME with the modules, or update it when the addons changed since
 #   scripts/database.sh fresh NAME MODULE…    the same, but from nothing whenever the addons changed
 #   scripts/database.sh base                  all addons, no people: the database g2p_base
-#   scripts/database.sh plain NAME            Odoo with what the suite needs of it, and nothing of the suite
 #   scripts/database.sh demo NAME HOUSEHOLDS  all addons and a demo country of that size (kept while the addons stay the same)
 #   scripts/database.sh copy FROM TO          TO becomes a copy of FROM, filestore included
 #   scripts/database.sh drop NAME
@@ -97,17 +96,6 @@ base() {
   G2P_DEMO_HOUSEHOLDS=0 ensure fresh "$base" "${modules[@]}"
 }
 
-# What the addons need beside each other, so that installing them brings nothing of Odoo along.
-plain() { # NAME
-  local hash
-  hash=$(cat requirements.txt .odoo/SOURCE | sha256sum | cut -c1-32)
-  if exists "$1" && [ "$(noted_hash "$1")" = "$hash" ]; then
-    say "database $1 is up to date"
-  else
-    install "$1" "$hash" base_import,contacts,queue_job
-  fi
-}
-
 demo() { # NAME HOUSEHOLDS
   local hash
   base
@@ -129,11 +117,10 @@ exec 9>.run/database.lock
 flock 9
 case "${1:-}" in
   base) base ;;
-  plain) plain "$2" ;;
   demo) demo "$2" "$3" ;;
   ensure) shift; ensure update "$@" ;;
   fresh) shift; ensure fresh "$@" ;;
   copy) copy "$2" "$3" ;;
   drop) drop "$2" || true ;;
-  *) die "usage: $0 ensure|fresh NAME MODULE… | base | plain NAME | demo NAME HOUSEHOLDS | copy FROM TO | drop NAME" ;;
+  *) die "usage: $0 ensure|fresh NAME MODULE… | base | demo NAME HOUSEHOLDS | copy FROM TO | drop NAME" ;;
 esac
