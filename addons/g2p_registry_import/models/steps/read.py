@@ -81,8 +81,7 @@ class Read(models.AbstractModel):
                 reason = self.env._("has more cells than the first row")
             elif problem := import_file.unreadable_cell(cells[:width]):
                 column, error = header[problem[0]], problem[1]
-                # the templates are listed for translators in _reasons()
-                reason = self.env._(error.template, **error.values)
+                reason = self.env._(error.sentence)
             if reason:
                 problems = encode([[column, reason]])
                 raw, data, state = encode([table_file.storable(cell) for cell in cells]), None, "refused"
@@ -108,12 +107,4 @@ class Read(models.AbstractModel):
             [header[position], cell.reason(self.env)]
             for position, cell in enumerate(cells)
             if isinstance(cell, Cell) and position in used and (cell.problem != "fraction" or used[position])
-        ]
-
-    def _reasons(self):
-        """The reasons of `import_file`, spelled out so that they can be translated."""
-        return [
-            self.env._("has more cells than the first row"),
-            self.env._("is not text in the chosen encoding"),
-            self.env._("is too long: %(length)s characters, at most %(limit)s are taken"),
         ]
