@@ -22,5 +22,6 @@
     "assets": {
         "web.assets_backend": ["g2p_approval/static/src/**/*"],
     },
+    "uninstall_hook": "uninstall_hook",
     "installable": True,
 }
