@@ -336,6 +336,12 @@ class ResPartner(models.Model):
             for name, value in self._registrant_defaults().items():
                 if name in fields_list:
                     values.setdefault(name, value)
+            typed = self.env.context.get("default_name")
+            if typed and not self.env.context.get("default_is_group"):
+                # an individual's name is made of its parts: what was typed where they were looked for must not be lost
+                for name, value in self._name_parts(typed).items():
+                    if name in fields_list:
+                        values.setdefault(name, value)
         return values
 
     @api.model

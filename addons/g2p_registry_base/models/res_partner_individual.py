@@ -49,6 +49,17 @@ class ResPartner(models.Model):
         parts = (family_name, f"{given_name or ''} {addl_name or ''}")
         return ", ".join(filter(None, (" ".join((part or "").split()) for part in parts))).upper()
 
+    @api.model
+    def _name_parts(self, name):
+        """The parts of a name as people type it: “Family, Given Additional” as the registry shows it, or “Given Additional
+        Family” as it is said; one word is the given name."""
+        family, comma, given = (" ".join(part.split()) for part in name.partition(","))
+        words = (given if comma else family).split()
+        if not comma:
+            family = words.pop() if len(words) > 1 else ""
+        parts = zip(NAME_PARTS, (family, *words[:1], " ".join(words[1:])), strict=False)
+        return {part: value for part, value in parts if value}
+
     def _has_name_parts(self):
         self.ensure_one()
         return self.is_registrant and not self.is_group and any(self[part] for part in NAME_PARTS)
