@@ -2,7 +2,7 @@
     "name": "Program and Beneficiary Management System",
     "summary": "Installs the whole suite: registry, programs, cycles, entitlements, payments",
     "description": "Installs the whole suite: registry, programs, cycles, entitlements, payments.",
-    "version": "19.0.1.0.0",
+    "version": "19.0.3.0.0",
     "category": "G2P PBMS",
     "author": "G2P PBMS contributors",
     "license": "LGPL-3",

@@ -2,7 +2,7 @@
     "name": "G2P Programs",
     "summary": "Programs, beneficiaries, cycles, entitlements, payments and funds",
     "description": "Programs, beneficiaries, cycles, entitlements, payments and funds.",
-    "version": "19.0.1.0.0",
+    "version": "19.0.3.0.0",
     "category": "G2P PBMS",
     "author": "G2P PBMS contributors",
     "license": "LGPL-3",
