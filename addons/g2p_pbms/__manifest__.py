@@ -15,6 +15,7 @@
         "g2p_programs",
         "g2p_entitlement_cash",
         "g2p_payment_cash",
+        "g2p_payment_files",
         "g2p_program_registrant_info",
         "g2p_pmt",
         "g2p_deduplication",

@@ -17,9 +17,9 @@ from . import fund
 from . import entitlement
 from . import payment_batch_tag
 from . import payment_batch
-from . import payment_batch_export
 from . import payment
 from . import payment_correction
+from . import payment_mark
 from . import payment_contradiction
 from . import membership_change
 from . import state_history

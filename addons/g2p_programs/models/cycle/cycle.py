@@ -522,15 +522,6 @@ class Cycle(models.Model):
     def _bulk_related(self, model):
         if model == "g2p.membership.change":
             return SQL("SELECT id FROM g2p_membership_change WHERE program_id = %s", self.program_id.id)
-        if model == "g2p.payment.reconciliation":
-            return SQL(
-                """
-                SELECT id FROM g2p_payment_reconciliation
-                 WHERE cycle_id = %s OR cycle_id IS NULL AND company_id = %s
-                """,
-                self.id,
-                self.company_id.id,
-            )
         return super()._bulk_related(model)
 
     @api.model
@@ -540,7 +531,7 @@ class Cycle(models.Model):
             **super()._bulk_relies_on(),
             "to_approve": (*members, "prepare", "withdraw"),
             "reset_draft": (),
-            "mark_cancelled": ("g2p.payment.reconciliation:reconcile",),
+            "mark_cancelled": (),
             "edit_members": (),
             "edit_entitlements": (),
             "reject": (),
@@ -617,12 +608,9 @@ class Cycle(models.Model):
         """Button: bring beneficiaries and entitlements to where the state of the cycle says they are."""
         return self._press("repair")
 
-    def _mark_payments(self, status, reason=None, date=None, bank_reference=None):
+    def _mark_payments(self, status, reason=None, date=None, bank_reference=None, confirmed=None):
         """Mark every payment of the cycle that is not final. The role is checked here."""
-        self.ensure_one()
-        self._check_can(GROUP_FINANCE)
-        self._require_state("approved")
-        self._check_sees_payments()
+        self._check_can_mark()
         return self._bulk_start(
             "reconcile",
             {
@@ -631,9 +619,15 @@ class Cycle(models.Model):
                 "date": fields.Datetime.to_string(date) if date else None,
                 "bank_reference": bank_reference or None,
                 # Scheduled work and the product itself; a person alone says of nothing that left that it failed.
-                "confirmed": self.env.su,
+                "confirmed": self.env.su if confirmed is None else confirmed,
             },
         )._notification()
+
+    def _check_can_mark(self):
+        self.ensure_one()
+        self._check_can(GROUP_FINANCE)
+        self._require_state("approved")
+        self._check_sees_payments()
 
     # Life cycle
 
@@ -1094,16 +1088,5 @@ class Cycle(models.Model):
             "res_model": "g2p.payment.mark.wizard",
             "view_mode": "form",
             "target": "new",
-            "context": {"default_cycle_id": self.id},
-        }
-
-    def action_reconcile(self):
-        """Button: reconcile with a file of the payer."""
-        self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Reconcile payments"),
-            "res_model": "g2p.payment.reconciliation",
-            "view_mode": "form",
             "context": {"default_cycle_id": self.id},
         }
