@@ -1,7 +1,6 @@
 from . import disable_registrant
 from . import program_create
 from . import assign_program
-from . import membership_change
 from . import multi_entitlement_approval
 from . import payment_mark
 from . import assign_payments_batch
