@@ -11,7 +11,10 @@ from odoo.tests import TransactionCase, tagged
 ADDONS = Path(__file__).parents[2]
 # Filled in by a person to be read by persons: nothing depends on them.
 DESCRIBES = {
-    ("g2p.membership.change.reason", "for_exit"): "read as for_ and the kind of change",
+    **{
+        ("g2p.membership.change.reason", f"for_{kind}"): "read as for_ and the kind of change"
+        for kind in ("exit", "graduate", "pause")
+    },
     ("g2p.cycle", "payment_batch_ids"): "the batches themselves, which are made by the step",
 }
 
