@@ -96,7 +96,7 @@ class PhoneNumber(models.Model):
                 national=phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.NATIONAL),
                 international=self._international(example),
             )
-        return {"warning": {"title": self.env._("Is this number right?"), "message": message, "type": "notification"}}
+        return {"warning": {"title": self.env._("Phone number not known"), "message": message, "type": "notification"}}
 
     @api.model
     def _international(self, number):
