@@ -13,7 +13,7 @@ ADDONS = Path(__file__).parents[2]
 DESCRIBES = {
     **{
         ("g2p.membership.change.reason", f"for_{kind}"): "read as for_ and the kind of change"
-        for kind in ("exit", "graduate", "pause")
+        for kind in ("exit", "graduate", "pause", "readmit", "resume")
     },
     ("g2p.cycle", "payment_batch_ids"): "the batches themselves, which are made by the step",
 }
@@ -96,10 +96,12 @@ class TestFieldsDoSomething(TransactionCase):
         )
 
     def test_every_field_on_a_screen_does_something(self):
-        for (model, name), view in sorted(self.shown.items()):
-            if self.editable(model, name) and name not in self.words:
-                with self.subTest(model=model, field=name, view=view):
-                    self.assertIn((model, name), DESCRIBES)
+        idle = {
+            (model, name): view
+            for (model, name), view in self.shown.items()
+            if self.editable(model, name) and name not in self.words
+        }
+        self.assertFalse({field: view for field, view in idle.items() if field not in DESCRIBES})
 
     def test_what_only_describes_is_still_there(self):
         for (model, name), reason in DESCRIBES.items():
