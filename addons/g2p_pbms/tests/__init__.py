@@ -6,6 +6,7 @@ from . import test_attacks
 from . import test_blank_names
 from . import test_attacks_targeting
 from . import test_counters
+from . import test_doctests
 from . import test_matrix
 from . import test_plans
 from . import test_one_class
@@ -17,4 +18,5 @@ from . import test_openg2p_names
 from . import test_outcomes
 from . import test_fund_figures
 from . import test_attacks_control
+from . import test_templates
 from . import test_money_statements
