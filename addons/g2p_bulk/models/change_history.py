@@ -1,4 +1,5 @@
 import hashlib
+import re
 
 from odoo import api, fields, models, tools
 from odoo.fields import Domain
@@ -6,6 +7,7 @@ from odoo.tools import SQL
 
 from ..tools import changes
 
+_NUMBER = re.compile(r"(?<=\S) \(#\d+\)$")  # after the name that a record had
 _LOCK = 0x67327063  # so that two processes that start at once do not both write the same triggers
 
 
@@ -286,6 +288,11 @@ class ChangeHistory(models.Model):
             change.owner_name = names.get((change.owner_model, change.owner_id), change.owner_model)
 
     @api.model
+    def _kind_words(self, model):
+        """What people call a record of this model."""
+        return self.env["ir.model"]._get(model).sudo().name or model  # sudo: how a model is called is no secret
+
+    @api.model
     def _names_of(self, keys):
         """{(model, id): "Kind: name", or "Kind #id" where the record is gone or not for the user}, model by model."""
         names = {}
@@ -294,7 +301,7 @@ class ChangeHistory(models.Model):
             if name not in visible:
                 continue
             ids = [res_id for model, res_id in keys if model == name and res_id]
-            kind = visible["ir.model"]._get(name).sudo().name or name
+            kind = self._kind_words(name)
             records = visible[name].with_context(active_test=False).browse(ids).exists()
             known = {}
             if visible[name].has_access("read"):
@@ -305,22 +312,64 @@ class ChangeHistory(models.Model):
         return names
 
     @api.depends("res_model", "field", "old_value", "new_value", "operation")
-    @api.depends_context("lang")
+    @api.depends_context("uid", "allowed_company_ids", "lang", "tz")
     def _compute_values(self):
-        for change in self:
-            field = self.env[change.res_model]._fields.get(change.field) if change.res_model in self.env else None
-            change.field_name = field._description_string(self.env) if field else change.field
-            change.old_text = self._text(field, change.old_value)
-            change.new_text = self._text(field, change.new_value)
+        fields_ = {change: change._changed_field() for change in self}
+        people = self._people_named(
+            value
+            for change, field in fields_.items()
+            if field and field.comodel_name == "res.partner"
+            for value in (change.old_value, change.new_value)
+        )
+        for change, field in fields_.items():
+            change.field_name = change._field_words(field)
+            change.old_text = self._text(field, change.old_value, people)
+            change.new_text = self._text(field, change.new_value, people)
+
+    def _changed_field(self):
+        """The field that a row tells of; None where its module is gone. What was made or deleted tells its own name."""
+        if self.res_model not in self.env:
+            return None
+        model = self.env[self.res_model]
+        return model._fields.get(self.field or model._rec_name)
+
+    def _field_words(self, field):
+        if field:
+            return field._description_string(self.env)
+        if not self.field:
+            return self.env._("Record")
+        return self.field.removesuffix("_ids").removesuffix("_id").replace("_", " ").strip().capitalize()
 
     @api.model
-    def _text(self, field, value):
+    def _people_named(self, values):
+        """{value: name} of people, whose number only is on record: of those whom the user may read."""
+        ids = {value: int(value[1:]) for value in values if value and value[:1] == "#" and value[1:].isdigit()}
+        partners = self.env(su=False)["res.partner"].with_context(active_test=False)
+        if not ids or not partners.has_access("read"):
+            return {}
+        known = partners.browse(set(ids.values())).exists()._filtered_access("read")
+        names = {partner.id: partner.display_name for partner in known}
+        return {value: names[partner_id] for value, partner_id in ids.items() if partner_id in names}
+
+    @api.model
+    def _text(self, field, value, people):
+        """A stored value as people read it, in the user's language and time zone."""
         if not field or value in (None, False):
             return value
         if field.type == "selection":
             return dict(field._description_selection(self.env)).get(value, value)
         if field.type == "boolean":
             return self.env._("Yes") if value == "true" else self.env._("No")
+        if field.type in ("many2one", "many2many"):
+            return people.get(value) or _NUMBER.sub("", value)
+        if field.type in ("date", "datetime"):
+            try:
+                moment = field.to_date(value) if field.type == "date" else field.to_datetime(value.partition(".")[0])
+            except ValueError:  # a day that the database knows and the calendar does not
+                return value
+            return (
+                tools.format_date(self.env, moment) if field.type == "date" else tools.format_datetime(self.env, moment)
+            )
         return value
 
     # What other code calls

@@ -30,7 +30,10 @@ class Scheme(models.Model):
     password = fields.Char()
     paper = fields.Binary(attachment=False)
     country_id = fields.Many2one("res.country")
-    country_ids = fields.Many2many("res.country")
+    country_ids = fields.Many2many("res.country", string="Countries")
+    partner_id = fields.Many2one("res.partner")
+    day = fields.Date()
+    moment = fields.Datetime()
     double = fields.Float(compute="_compute_double", store=True)
 
     def _compute_double(self):
@@ -149,6 +152,39 @@ class TestChanges(TransactionCase):
         )
         kind = rows.filtered(lambda row: row.field == "kind")
         self.assertEqual((kind.field_name, kind.new_text), ("Kind", "Second"))
+
+    def test_it_is_told_as_people_read_it(self):
+        self.clerk.tz = "Asia/Kathmandu"
+        person = self.env["res.partner"].create({"name": "Kamala Rana"})
+        self.scheme.sudo().write(
+            {
+                "day": "2026-03-01",
+                "moment": "2026-03-01 20:30:15",
+                "partner_id": person.id,
+                "country_ids": [Command.link(self.env.ref("base.np").id)],
+            }
+        )
+        self.scheme.write({"country_id": self.env.ref("base.np").id})
+        rows = self.later(self.scheme).with_user(self.clerk)
+        told = {row.field: (row.field_name, row.old_text, row.new_text) for row in rows}
+        self.assertEqual(told["country_id"], ("Country", False, "Nepal"))
+        self.assertEqual(told["country_ids"], ("Countries", False, "Nepal"))
+        self.assertEqual(told["partner_id"], ("Partner", False, "Kamala Rana"))
+        self.assertEqual(told["day"], ("Day", False, "03/01/2026"))
+        name, _old, moment = told["moment"]
+        self.assertEqual(name, "Moment")
+        self.assertTrue(moment.startswith("03/02/2026 02:15:15"), f"{moment}: not the hour where the reader is")
+        stored = rows.filtered(lambda row: row.field == "partner_id").sudo().new_value
+        self.assertEqual(stored, f"#{person.id}")
+        hidden = new_test_user(self.env, "change_outsider", groups="base.group_public")
+        self.assertFalse(self.history.with_user(hidden)._people_named([stored]))
+
+    def test_what_has_no_field_has_a_label(self):
+        self.env.flush_all()
+        made = self.history.search([("res_model", "=", self.scheme._name), ("res_id", "=", self.scheme.id)])
+        self.assertEqual(made.filtered(lambda row: not row.field).field_name, "Name")
+        gone = self.history.new({"res_model": "g2p.of.a.module.gone", "field": "old_limit_id", "old_value": "3"})
+        self.assertEqual((gone.field_name, gone.old_text), ("Old limit", "3"))
 
     def test_what_did_not_change_is_not_on_record(self):
         self.scheme.write({"amount": 10, "counter": 5})

@@ -1,4 +1,4 @@
-from odoo import Command, fields, models
+from odoo import Command, api, fields, models
 from odoo.exceptions import UserError
 
 
@@ -82,3 +82,8 @@ class ProgramCreateWizardCashItem(models.TransientModel):
     condition = fields.Char("Who gets it", default="[]")
     multiplier = fields.Selection(selection="_selection_figure", string="Multiplied by")
     max_multiplier = fields.Integer("Maximum of the number")
+
+    @api.depends("wizard_id.target_type")
+    def _compute_conditions_target(self):
+        for item in self:
+            item.conditions_target = item.wizard_id.target_type

@@ -1,5 +1,7 @@
 from . import test_blocks
 from . import test_bounds
+from . import test_user_guide
+from . import test_fields_do_something
 from . import test_attacks
 from . import test_blank_names
 from . import test_attacks_targeting

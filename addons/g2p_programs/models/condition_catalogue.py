@@ -51,6 +51,9 @@ class ConditionMixin(models.AbstractModel):
 
     _inherit = "g2p.condition.mixin"
 
+    def _conditions_about(self):
+        return super()._conditions_about() or (self.program_id if "program_id" in self._fields else None)
+
     def _take_apart(self, domain, model):
         three_valued(domain, self.env[model].sudo())  # sudo: nothing is read, the domain is only taken apart
         return super()._take_apart(domain, model)

@@ -1,5 +1,6 @@
-from odoo.tests import tagged
+from odoo.tests import Form, new_test_user, tagged
 from odoo.tools import SQL
+from odoo.tools.misc import formatLang
 
 from .money import MoneyCase
 
@@ -57,3 +58,35 @@ class TestBenefits(MoneyCase):
         self.assertEqual((partner.benefits_due_count, partner.benefits_received_count), (0, 1))
         action = partner.action_open_benefits_received()
         self.assertEqual(self.env[action["res_model"]].search(action["domain"]), payment)
+
+    def test_who_disables_somebody_reads_before_what_money_that_stops(self):
+        registrar = new_test_user(self.env, "benefits_registrar", "g2p_registry_base.group_g2p_registrar")
+        self.deposit(1000)
+        cycle = self.approved_cycle()
+        partner, other = cycle.entitlement_ids.partner_id[:2]
+
+        def told(partners):
+            action = partners.with_user(registrar).action_disable_registrant()
+            wizard = Form(self.env[action["res_model"]].with_user(registrar).with_context(**action["context"]))
+            return (wizard.consequences or "").splitlines()
+
+        one, two = (self.in_words(cycle, somebody) for somebody in (partner, other))
+        [waiting] = told(partner)
+        self.assertIn(one, waiting)
+        self.assertIn("aren't approved yet", waiting)
+        cycle.with_user(self.users["finance"]).validate_entitlement()
+        [due] = told(other)
+        self.assertIn(two, due)
+        self.assertIn("Approved and not sent yet", due)
+        cycle.with_user(self.manager).prepare_payment()
+        cycle.with_user(self.manager).send_payment()
+        [sent] = told(partner | other)
+        self.assertIn("On its way: 2 (", sent)
+        self.assertFalse(told(self.env["res.partner"].create({"name": "Nobody's", "is_registrant": True})))
+        (partner | other).with_user(registrar)._disable("Gone")
+        self.assertFalse(told(partner | other), "nothing changes for who is disabled already")
+
+    def in_words(self, cycle, partner):
+        entitlement = cycle.entitlement_ids.filtered(lambda entitlement: entitlement.partner_id == partner)
+        reaches = entitlement.initial_amount - entitlement.transfer_fee
+        return f"1 ({formatLang(self.env, reaches, currency_obj=entitlement.currency_id)})"

@@ -1,9 +1,12 @@
 """Preview and explanation say what the real run does."""
 
+import contextlib
 import json
 
+from lxml import etree
+
 from odoo.exceptions import AccessError, UserError
-from odoo.tests import tagged
+from odoo.tests import new_test_user, tagged
 from odoo.tools import SQL
 
 from odoo.addons.g2p_bulk.tests.statements import counting_statements
@@ -82,6 +85,17 @@ class TestEligibilityExplain(ProgramsCase):
         self.assertEqual(areas[self.east], (2, 1, 1, 0))
         self.assertEqual(areas[self.west], (3, 1, 1, 1))
         self.assertEqual(preview.top_area_ids.area_id, self.east | self.west, "one bar for all would say nothing")
+
+    def test_the_plan_of_the_query_is_for_administrators_in_developer_mode(self):
+        def pages(user, debug):
+            with self.debug_mode() if debug else contextlib.nullcontext():
+                arch = self.env["g2p.eligibility.preview"].with_user(user).get_view(view_type="form")["arch"]
+            return etree.fromstring(arch).xpath("//group[not(@invisible)]/@name")
+
+        administrator = new_test_user(self.env, "plan_admin", "g2p_registry_base.group_g2p_admin")
+        self.assertIn("plan", pages(administrator, debug=True))
+        self.assertNotIn("plan", pages(administrator, debug=False))
+        self.assertNotIn("plan", pages(self.manager, debug=True))
 
     def test_the_real_run_does_what_the_preview_said(self):
         for mode in ("all", "any"):

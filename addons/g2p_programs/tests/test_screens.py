@@ -46,6 +46,12 @@ class TestScreens(ProgramsCase):
                     with self.subTest(role=role, menu=menu["xmlid"]):
                         self.assertTrue(self.env[model].with_user(user).has_access("read"))
 
+    def test_what_settling_a_contradiction_needs_is_marked(self):
+        form = etree.fromstring(self.env.ref("g2p_programs.g2p_payment_contradiction_view_form").arch)
+        for name in ("settlement", "remark"):
+            [node] = form.xpath(f"//field[@name='{name}']")
+            self.assertIn("o_required_modifier", node.get("class").split())
+
     def test_a_step_is_asked_about_with_counts_and_amounts(self):
         self.assertIn("3", self.question(self.cycle, cycle_step="prepare")["message"])
         self.cycle.prepare_entitlement()

@@ -1,3 +1,4 @@
+from . import disable_registrant
 from . import program_create
 from . import assign_program
 from . import multi_entitlement_approval

@@ -1,7 +1,10 @@
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
+from odoo.fields import Domain
 
 from odoo.addons.g2p_bulk.tools.blanks import same_name
+
+SEPARATOR = ", "  # between an area and the areas around it, as people read them
 
 
 class AreaKind(models.Model):
@@ -48,10 +51,29 @@ class Area(models.Model):
             parent = area.parent_id.complete_name
             area.complete_name = f"{parent} / {area.name}" if parent else area.name
 
-    @api.depends("complete_name", "code")
+    @api.depends("complete_name")
     def _compute_display_name(self):
+        """The place itself first: a narrow column cuts off the country, not the place that matters."""
         for area in self:
-            area.display_name = area.complete_name
+            # sudo: the names of the areas around it are part of an area's own complete name
+            around, within = area.browse(), area.sudo()
+            while within and within not in around:
+                around += within
+                within = within.parent_id
+            area.display_name = SEPARATOR.join(name for name in around.mapped("name") if name)
+
+    @api.model
+    def _search_display_name(self, operator, value):
+        """Areas are found as they are shown, too: “Ward 3, District”."""
+        domain = super()._search_display_name(operator, value)
+        if operator == "ilike" and isinstance(value, str):
+            parts = [part.strip() for part in value.split(SEPARATOR.strip()) if part.strip()]
+            if len(parts) > 1:
+                domain = Domain(domain) | Domain.AND(Domain("complete_name", "ilike", part) for part in parts)
+        elif operator == "in":
+            paths = [" / ".join(reversed(name.split(SEPARATOR))) for name in value if isinstance(name, str)]
+            domain = Domain(domain) | Domain("complete_name", "in", paths)
+        return domain
 
     @api.constrains("parent_id")
     def _check_parent_id(self):

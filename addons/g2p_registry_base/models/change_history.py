@@ -10,3 +10,7 @@ class ChangeHistory(models.Model):
     def _sees_gone(self, name):
         """Of a registrant who was deleted nobody knows the area any more: who is limited to some does not see them."""
         return super()._sees_gone(name) and not self.env.user.g2p_area_ids
+
+    @api.model
+    def _kind_words(self, model):
+        return self.env._("Registrant") if model == "res.partner" else super()._kind_words(model)

@@ -93,6 +93,24 @@ REGISTRY = {
 }
 # Understood, because conditions of before say them, but not offered to who writes new ones.
 NOT_OFFERED = {"id", "age", "is_registrant", "active", "display_name", "company_id"}
+# Of registrants of one type, what is known of the other type only. Of a person's household, or of a household's members,
+# it can still be asked.
+OF_PEOPLE = {
+    "family_name",
+    "given_name",
+    "addl_name",
+    "birth_place",
+    "birthdate",
+    "birthdate_not_exact",
+    "age_in_years",
+    "gender",
+    "disability",
+    "civil_status",
+    "occupation",
+    "individual_membership_ids",
+}
+OF_GROUPS = {"kind", "is_partial_group", "group_membership_ids"}
+GROUP_FIGURE = "z_ind_grp_"
 
 HOUSEHOLD = (
     "size",
@@ -180,6 +198,16 @@ class ConditionCatalogue(models.AbstractModel):
             )
             for model in names
             if model in self.env
+        }
+
+    @api.model
+    @api.readonly
+    def unfit(self):
+        """{target type: names of fields that say nothing of registrants of this type}: not offered for programs of them."""
+        figures = {name for name in self.env["res.partner"]._fields if name.startswith(GROUP_FIGURE)}
+        return {
+            "individual": sorted(OF_GROUPS | figures | {"is_group"}),
+            "group": sorted(OF_PEOPLE | {"is_group"}),
         }
 
     @api.model

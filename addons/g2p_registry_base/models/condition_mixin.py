@@ -11,11 +11,26 @@ class ConditionMixin(models.AbstractModel):
     _description = "Holder of conditions"
 
     conditions_problem = fields.Char("What is wrong with the conditions", compute="_compute_conditions_problem")
+    conditions_target = fields.Char(
+        "Type of registrants asked about",
+        compute="_compute_conditions_target",
+        help="Which fields the editor of conditions offers; empty: those of all types.",
+    )
 
     def _condition_fields(self):
         """{name of a field of this model that holds conditions: the model they are about, or the name of the field that
         says it}"""
         return {}
+
+    def _conditions_about(self):
+        """A record with the `target_type` of the registrants that the conditions are about, or None."""
+        return self if "target_type" in self._fields else None
+
+    @api.depends(lambda self: [name for name in ("target_type", "program_id") if name in self._fields])
+    def _compute_conditions_target(self):
+        for record in self:
+            about = record._conditions_about()
+            record.conditions_target = about.target_type if about else False
 
     @api.depends(
         lambda self: (*self._condition_fields(), *(set(self._condition_fields().values()) & set(self._fields)))

@@ -69,6 +69,41 @@ class PhoneNumber(models.Model):
             phone.phone_sanitized = self._e164(phone.phone_no, country.code, pattern)
             phone.is_valid = bool(phone.phone_sanitized)
 
+    @api.onchange("phone_no", "country_id")
+    def _onchange_phone_no(self):
+        """A number that is understood is shown as it is dialled from anywhere, as it is typed; for another one, how a right one
+        looks. It is kept all the same."""
+        if not self.phone_no:
+            return None
+        country = self.country_id or self._national_country()
+        if self.phone_sanitized:
+            shown = self._international(self.phone_sanitized)
+            # a pattern of the setting may know one spelling only
+            if self._e164(shown, country.code, self._phone_regex()):
+                self.phone_no = shown
+            return None
+        example = phonenumbers.example_number_for_type(country.code or "ZZ", phonenumbers.PhoneNumberType.MOBILE)
+        if not example:
+            message = self.env._(
+                "%s is no number that is known. Choose its country, or write it with + and the country's code.",
+                self.phone_no,
+            )
+        else:
+            message = self.env._(
+                "%(number)s is no number of %(country)s. A right one looks like this: %(national)s, or %(international)s.",
+                number=self.phone_no,
+                country=country.name,
+                national=phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.NATIONAL),
+                international=self._international(example),
+            )
+        return {"warning": {"title": self.env._("Phone number not known"), "message": message, "type": "notification"}}
+
+    @api.model
+    def _international(self, number):
+        """`number` (E.164, or parsed) as people write it: +254 712 345678."""
+        parsed = phonenumbers.parse(number) if isinstance(number, str) else number
+        return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+
     @api.model
     def _holds(self, text):
         """A domain of the numbers with this part: 0712…, +254 712… and 254712… are the same number in Kenya.

@@ -5,11 +5,12 @@ from dateutil.relativedelta import relativedelta
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
-from odoo.tools import SQL
+from odoo.tools import SQL, escape_psql
 
 from ..tools import ages, indicators, search
 from ..tools.registrant_search import RegistrantSearch
 
+CANDIDATES = 10_000  # of whom a field that names somebody shows the first few in the order of names
 DISABLE_FIELDS = ("disabled", "disabled_by", "disabled_reason")
 NAME_PARTS = ("family_name", "given_name", "addl_name")
 # What the figures of a group are made of.
@@ -286,6 +287,17 @@ class ResPartner(models.Model):
         parts = (family_name, f"{given_name or ''} {addl_name or ''}")
         return ", ".join(filter(None, (" ".join((part or "").split()) for part in parts))).upper()
 
+    @api.model
+    def _name_parts(self, name):
+        """The parts of a name as people type it: “Family, Given Additional” as the registry shows it, or “Given Additional
+        Family” as it is said; one word is the given name."""
+        family, comma, given = (" ".join(part.split()) for part in name.partition(","))
+        words = (given if comma else family).split()
+        if not comma:
+            family = words.pop() if len(words) > 1 else ""
+        parts = zip(NAME_PARTS, (family, *words[:1], " ".join(words[1:])), strict=False)
+        return {part: value for part, value in parts if value}
+
     def _has_name_parts(self):
         self.ensure_one()
         return self.is_registrant and not self.is_group and any(self[part] for part in NAME_PARTS)
@@ -468,6 +480,30 @@ class ResPartner(models.Model):
         return self._search_registrants(value, others)
 
     @api.model
+    def name_search(self, name="", domain=None, operator="ilike", limit=100):
+        if operator != "ilike" or not limit or not search.words(name or ""):
+            return super().name_search(name, domain, operator, limit)
+        query = self._first_named(name, Domain(domain or Domain.TRUE), limit)
+        found = self.browse(partner_id for (partner_id,) in self.env.execute_query(query.select()))
+        # sudo: how those are called whom the user may choose, as everywhere
+        return [(partner.id, partner.display_name) for partner in found.sudo()]
+
+    @api.model
+    def _first_named(self, name, domain, limit):
+        """A query of the first of those whom `name` means: whose names begin so, then by name. A word that half the country
+        shares is not read to its end: so many are taken as they come, and sorted."""
+        candidates = self._search(Domain("display_name", "ilike", name) & domain, limit=CANDIDATES)
+        # the rules and the archived were looked at above
+        query = self.with_context(active_test=False)._search(Domain("id", "in", candidates), bypass_access=True)
+        called = self._field_to_sql(query.table, "complete_name", query)
+        begins = escape_psql(name.strip()) + "%"
+        query.order = SQL(
+            "%s ILIKE %s DESC, %s, %s DESC", called, begins, called, self._field_to_sql(query.table, "id", query)
+        )
+        query.limit = limit
+        return query
+
+    @api.model
     def _search_registrants(self, text, others):
         """A domain of the registrants whom `text` means, and of `others` (a domain of other contacts).
 
@@ -484,6 +520,12 @@ class ResPartner(models.Model):
             for name, value in self._registrant_defaults().items():
                 if name in fields_list:
                     values.setdefault(name, value)
+            typed = self.env.context.get("default_name")
+            if typed and not self.env.context.get("default_is_group"):
+                # an individual's name is made of its parts: what was typed where they were looked for must not be lost
+                for name, value in self._name_parts(typed).items():
+                    if name in fields_list:
+                        values.setdefault(name, value)
         return values
 
     @api.model

@@ -241,6 +241,16 @@ class TestConditions(TransactionCase):
         types = self.env["res.partner"].fields_get(["age_in_years", "z_ind_grp_head_age"], ["type"])
         self.assertEqual({description["type"] for description in types.values()}, {"integer"})
 
+    def test_what_says_nothing_of_a_type_of_registrants_is_not_offered_for_it(self):
+        catalogue = self.env["g2p.condition.catalogue"]
+        offered, unfit = set(catalogue.offered()["res.partner"]), catalogue.unfit()
+        of_people, of_groups = (offered - set(unfit[target]) for target in ("individual", "group"))
+        self.assertLess({"age_in_years", "gender", "income", "area_id", "individual_membership_ids"}, of_people)
+        self.assertFalse([name for name in of_people if name.startswith("z_ind_grp_")])
+        self.assertLess({"z_ind_grp_num_children", "kind", "income", "area_id", "group_membership_ids"}, of_groups)
+        self.assertFalse({"age_in_years", "gender", "birthdate", "family_name", "is_group"} & of_groups)
+        self.assertFalse(offered - of_people - of_groups - {"is_group"}, "each field is of somebody")
+
     def test_age_is_a_number(self):
         today = fields.Date.context_today(self.env.user)
         people = self.env["res.partner"].create(

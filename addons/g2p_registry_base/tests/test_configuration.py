@@ -52,6 +52,28 @@ class TestConfiguration(TransactionCase):
         with self.assertRaises(UserError):
             top.parent_id = parent
 
+    def test_an_area_is_shown_from_the_place_outwards_and_found_so(self):
+        areas = self.env["g2p.area"]
+        country = areas.create({"name": "Testland", "code": "T-TL"})
+        district = areas.create({"name": "Middle District", "code": "T-MD", "parent_id": country.id})
+        ward, other = areas.create(
+            [
+                {"name": "Ward 3", "code": "T-W3", "parent_id": district.id},
+                {"name": "Ward 4", "code": "T-W4", "parent_id": district.id},
+            ]
+        )
+        shown = "Ward 3, Middle District, Testland"
+        self.assertEqual(ward.display_name, shown)
+        self.assertEqual(areas.name_search(shown, operator="="), [(ward.id, shown)])
+        for text in ("ward 3, middle", "Ward 3, Testland", "T-W3", "Testland / Middle District / Ward 3"):
+            with self.subTest(text):
+                self.assertEqual(areas.name_search(text), [(ward.id, shown)])
+        self.assertEqual(
+            areas.search([("display_name", "ilike", "middle district, testland")]), district | ward | other
+        )
+        country.name = "Newland"
+        self.assertEqual(ward.display_name, "Ward 3, Middle District, Newland")
+
     @mute_logger("odoo.sql_db")
     def test_an_area_code_is_unique(self):
         self.env["g2p.area"].create({"name": "One", "code": "T-1"})

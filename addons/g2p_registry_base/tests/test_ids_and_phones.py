@@ -4,7 +4,7 @@ from psycopg2 import IntegrityError
 
 from odoo import Command, fields
 from odoo.exceptions import ValidationError
-from odoo.tests import TransactionCase, new_test_user, tagged
+from odoo.tests import Form, TransactionCase, new_test_user, tagged
 from odoo.tools import mute_logger
 
 
@@ -155,6 +155,37 @@ class TestIdsAndPhones(TransactionCase):
             with self.subTest(number):
                 phone = self.phone(number)
                 self.assertEqual((phone.phone_sanitized, phone.is_valid), ("+251911234567", True))
+
+    def test_a_national_number_that_is_typed_is_shown_as_it_is_dialled_from_anywhere(self):
+        form = Form(self.almaz, "g2p_registry_base.g2p_individual_view_form")
+        with form.phone_number_ids.new() as phone:
+            phone.phone_no = "0911 234567"
+            self.assertEqual(phone.phone_no, "+251 91 123 4567")
+        with form.phone_number_ids.new() as phone:
+            phone.phone_no = "+44 20 7946 0000"
+            self.assertEqual(phone.phone_no, "+44 20 7946 0000")
+        form.save()
+        self.assertEqual(
+            sorted(self.almaz.phone_number_ids.mapped("phone_sanitized")), ["+251911234567", "+442079460000"]
+        )
+        # a pattern that knows national numbers only keeps them national
+        self.env["ir.config_parameter"].set_param("g2p_registry.phone_regex", "0[0-9]{9}")
+        phone = self.env["g2p.phone.number"].new({"partner_id": self.almaz.id, "phone_no": "0911234568"})
+        self.assertFalse(phone._onchange_phone_no())
+        self.assertEqual((phone.phone_no, phone.is_valid), ("0911234568", True))
+
+    def test_of_a_wrong_number_it_is_said_how_a_right_one_looks(self):
+        phones = self.env["g2p.phone.number"]
+        wrong = phones.new({"partner_id": self.almaz.id, "phone_no": "0911 23"})
+        warning = wrong._onchange_phone_no()["warning"]
+        self.assertEqual(wrong.phone_no, "0911 23", "it is kept")
+        self.assertEqual(warning["type"], "notification")
+        self.assertIn("0911 23 is no number of Ethiopia", warning["message"])
+        example = warning["message"].rpartition("or ")[2].rstrip(".")
+        self.assertTrue(phones._e164(example, "ET"), example)
+        self.env.company.country_id = False
+        nowhere = phones.new({"phone_no": "0911 23"})
+        self.assertIn("Choose its country", nowhere._onchange_phone_no()["warning"]["message"])
 
     def test_a_national_number_is_of_the_registrants_company(self):
         kenya = self.env["res.company"].create({"name": "Kenya office", "country_id": self.env.ref("base.ke").id})

@@ -5,7 +5,7 @@ from psycopg2 import IntegrityError
 
 from odoo import Command, fields
 from odoo.exceptions import AccessError, ValidationError
-from odoo.tests import TransactionCase, new_test_user, tagged
+from odoo.tests import Form, TransactionCase, new_test_user, tagged
 from odoo.tools import mute_logger
 
 from odoo.addons.g2p_bulk.tests.statements import counting_statements
@@ -30,6 +30,22 @@ class TestRegistrants(TransactionCase):
         self.assertEqual(self.dawit.complete_name, "TESFAYE, DAWIT")
         one_name = self.partners.create({"is_registrant": True, "given_name": "  Selam "})
         self.assertEqual(one_name.name, "SELAM")
+
+    def test_what_was_typed_for_somebody_not_found_is_their_name(self):
+        for typed, name in (
+            ("almaz bekele tesfaye", "TESFAYE, ALMAZ BEKELE"),
+            ("Tesfaye,  Almaz Bekele", "TESFAYE, ALMAZ BEKELE"),
+            ("almaz", "ALMAZ"),
+            ("Tesfaye,", "TESFAYE"),
+        ):
+            with self.subTest(typed):
+                form = Form(
+                    self.partners.with_context(default_name=typed, default_is_registrant=True, default_is_group=False),
+                    "g2p_registry_base.g2p_individual_view_form",
+                )
+                self.assertEqual(form.save().name, name)
+        group = self.partners.with_context(default_name="Old mill", default_is_registrant=True, default_is_group=True)
+        self.assertEqual(group.default_get(["name", "family_name", "given_name"]), {"name": "Old mill"})
 
     def test_a_name_is_made_of_its_parts_on_write_of_several(self):
         (self.almaz | self.dawit).write({"family_name": "Girma"})

@@ -1,7 +1,10 @@
 from unittest.mock import patch
 
+from odoo.fields import Domain
 from odoo.tests import TransactionCase, new_test_user, tagged
+from odoo.tools import SQL
 
+from ..models import res_partner as partner_module
 from ..tools import search
 
 
@@ -129,6 +132,44 @@ class TestSearch(TransactionCase):
         for text in ("xkamala", "xrana kamala", "KE 4711-0815", "ke47110815", "KE4711", "0712345678", "SR-0098"):
             with self.subTest(text):
                 self.assertEqual(self.env["res.partner.bank"].search([("search_text", "ilike", text)]), account)
+
+    def test_a_word_that_many_share_is_not_read_to_its_end(self):
+        self.env.cr.execute(
+            "INSERT INTO res_partner (name, complete_name, is_registrant, active, type, create_date, write_date) "
+            "SELECT name, name, TRUE, TRUE, 'contact', now(), now() "
+            "FROM (SELECT 'ZCOMMON, PERSON ' || number AS name FROM generate_series(1, 3000) AS number) AS people"
+        )
+        self.env.cr.execute("ANALYZE res_partner")
+        with patch.object(partner_module, "CANDIDATES", 200):
+            query = self.partners._first_named("zcommon", Domain("is_group", "=", False), 8)
+            self.env.flush_all()
+            # a table as small as this one is sooner read as a whole than looked up
+            self.env.cr.execute("SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off")
+            self.env.cr.execute(SQL("EXPLAIN (ANALYZE, FORMAT JSON) %s", query.select()))
+            pending, sorted_rows, read_rows = [self.env.cr.fetchone()[0][0]["Plan"]], [], []
+            while pending:
+                node = pending.pop()
+                pending += node.get("Plans", [])
+                if node["Node Type"] == "Sort":
+                    sorted_rows += [child["Actual Rows"] for child in node["Plans"]]
+                if node.get("Relation Name") == "res_partner":
+                    read_rows.append(node["Actual Rows"] * node["Actual Loops"])
+            self.assertTrue(sorted_rows and read_rows)
+            self.assertLessEqual(max(sorted_rows + read_rows), 200)
+            self.assertEqual(len(self.partners.name_search("zcommon", [("is_group", "=", False)], limit=8)), 8)
+
+    def test_whose_name_begins_so_comes_first(self):
+        people = self.partners.create(
+            [
+                {"is_registrant": True, "family_name": family, "given_name": given}
+                for family, given in (("Aaxx", "Zbegin"), ("Zbegin", "Kamala"), ("Zbegin", "Abel"), ("Bbxx", "Zbegin"))
+            ]
+        )
+        found = [partner_id for partner_id, _name in self.partners.name_search("zbegin")]
+        self.assertEqual(found, (people[2] + people[1] + people[0] + people[3]).ids)
+        people[2].active = False
+        self.assertEqual(self.partners.name_search("zbegin", limit=1), [(people[1].id, people[1].display_name)])
+        self.assertFalse(self.partners.name_search("zbegin", [("is_group", "=", True)]))
 
     def test_other_contacts_are_found_as_ever(self):
         office = self.partners.create({"name": "Zwater bureau 77", "ref": "ZREF9", "email": "zwater@example.org"})

@@ -1,8 +1,8 @@
-from odoo import fields, models
+from odoo import api, fields, models
 
 
 class DisableRegistrantWizard(models.TransientModel):
-    """Asks why registrants are disabled."""
+    """Asks why registrants are disabled, and says what that stops."""
 
     _name = "g2p.disable.registrant.wizard"
     _description = "Disable Registrant"
@@ -17,8 +17,24 @@ class DisableRegistrantWizard(models.TransientModel):
     )
     partner_id = fields.Many2one("res.partner", "Registrant", help="One registrant, as OpenG2P's clients name it.")
     disabled_reason = fields.Text(string="Reason", required=True)
+    consequences = fields.Text("What it means", compute="_compute_consequences")
+
+    @api.depends("partner_ids", "partner_id")
+    @api.depends_context("uid", "lang")
+    def _compute_consequences(self):
+        for wizard in self:
+            partners = wizard._registrants()._origin.filtered(lambda partner: not partner.disabled)
+            partners._check_may_disable()
+            wizard.consequences = "\n".join(wizard._consequences(partners)) or False
+
+    def _consequences(self, partners):
+        """Sentences that say what disabling these registrants stops, and what it doesn't; access to them was checked."""
+        return []
+
+    def _registrants(self):
+        return self.partner_ids | self.partner_id
 
     def disable_registrant(self):
         self.ensure_one()
-        (self.partner_ids | self.partner_id)._disable(self.disabled_reason)
+        self._registrants()._disable(self.disabled_reason)
         return {"type": "ir.actions.act_window_close"}

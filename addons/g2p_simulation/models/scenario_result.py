@@ -56,7 +56,14 @@ class ProgramScenarioResult(models.Model):
             SQL(
                 """
                 UPDATE g2p_program_scenario_result AS result
-                   SET name = COALESCE(area.complete_name, %(unknown)s),
+                   SET name = COALESCE(
+                           (
+                               SELECT string_agg(around.name, ', ' ORDER BY length(around.parent_path) DESC)
+                               FROM g2p_area AS around
+                               WHERE around.id = ANY(string_to_array(rtrim(area.parent_path, '/'), '/')::integer[])
+                           ),
+                           %(unknown)s
+                       ),
                        sequence = CASE WHEN area.id IS NULL THEN 1 ELSE 0 END
                   FROM g2p_program_scenario_result AS line
                   LEFT JOIN g2p_area AS area ON area.id::text = line.key

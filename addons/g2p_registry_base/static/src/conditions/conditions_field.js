@@ -1,4 +1,4 @@
-import { onWillStart } from "@odoo/owl";
+import { onWillStart, onWillUpdateProps } from "@odoo/owl";
 import { DomainSelector } from "@web/core/domain_selector/domain_selector";
 import { getDomainDisplayedOperators } from "@web/core/domain_selector/domain_selector_operator_editor";
 import { getDefaultCondition } from "@web/core/domain_selector/utils";
@@ -14,21 +14,34 @@ const NUMBERS = ["integer", "float", "monetary"];
 // In the words of people who write rules
 const WORDS = { ">=": _t("at least"), "<=": _t("at most"), ">": _t("more than"), "<": _t("less than"), child_of: _t("in or within") };
 let offered;
+let unfit;
+
+const ask = (method) =>
+    rpc(
+        `/web/dataset/call_kw/g2p.condition.catalogue/${method}`,
+        { model: "g2p.condition.catalogue", method, args: [], kwargs: {} },
+        { silent: true }
+    );
 
 /**
  * {model: fields that conditions may use}; asked of the server once, it refuses all others anyway. Not by the orm service of a
  * component: what that promises never comes when the component goes before the answer, and all later editors would wait for it.
  */
 function loadOffered() {
-    offered ||= rpc(
-        "/web/dataset/call_kw/g2p.condition.catalogue/offered",
-        { model: "g2p.condition.catalogue", method: "offered", args: [], kwargs: {} },
-        { silent: true }
-    ).catch((error) => {
+    offered ||= ask("offered").catch((error) => {
         offered = undefined;
         throw error;
     });
     return offered;
+}
+
+/** Names of fields that say nothing of registrants of this type ("group", "individual"; empty: there are none). */
+async function loadUnfit(target) {
+    unfit ||= ask("unfit").catch((error) => {
+        unfit = undefined;
+        throw error;
+    });
+    return new Set(target ? (await unfit)[target] : []);
 }
 
 function defaultCondition(fieldDefs, names) {
@@ -55,12 +68,25 @@ function operatorsOf(fieldDef) {
 
 /** Odoo's editor of conditions, with the fields that mean something in conditions and no others. */
 export class ConditionsSelector extends DomainSelector {
+    static props = { ...DomainSelector.props, target: { type: [String, Boolean], optional: true } };
+
     setup() {
         super.setup();
         this.offered = {};
+        this.unfit = new Set();
         onWillStart(async () => {
-            this.offered = await loadOffered();
+            [this.offered, this.unfit] = await Promise.all([loadOffered(), loadUnfit(this.props.target)]);
         });
+        onWillUpdateProps(async ({ target }) => {
+            this.unfit = await loadUnfit(target);
+        });
+    }
+
+    /** Of whom the conditions are about only what fits; of others (their household, their members) all is offered. */
+    namesOffered(model, path) {
+        const names = this.offered[model] || [];
+        const ofOthers = typeof path === "string" && path.includes(".");
+        return ofOthers || model !== "res.partner" ? names : names.filter((name) => !this.unfit.has(name));
     }
 
     getShowArchivedCheckBox() {
@@ -68,7 +94,8 @@ export class ConditionsSelector extends DomainSelector {
     }
 
     getDefaultCondition(fieldDefs) {
-        return defaultCondition(fieldDefs, this.offered[this.props.resModel] || Object.keys(fieldDefs));
+        const names = this.namesOffered(this.props.resModel);
+        return defaultCondition(fieldDefs, names.length ? names : Object.keys(fieldDefs));
     }
 
     getDefaultOperator(fieldDef) {
@@ -101,7 +128,7 @@ export class ConditionsSelector extends DomainSelector {
                 isDebugMode: false,
                 filter: (fieldDef, path, model) =>
                     fieldDef.type !== "separator" &&
-                    (fieldDef.is_property || (this.offered[model] || []).includes(fieldDef.name)),
+                    (fieldDef.is_property || this.namesOffered(model, path).includes(fieldDef.name)),
             }),
         };
     }
@@ -109,6 +136,11 @@ export class ConditionsSelector extends DomainSelector {
 
 export class ConditionsDialog extends DomainSelectorDialog {
     static components = { ...DomainSelectorDialog.components, DomainSelector: ConditionsSelector };
+    static props = { ...DomainSelectorDialog.props, target: ConditionsSelector.props.target };
+
+    get domainSelectorProps() {
+        return { ...super.domainSelectorProps, target: this.props.target };
+    }
 
     get dialogTitle() {
         return this.props.title || _t("Conditions");
@@ -120,13 +152,20 @@ export class ConditionsField extends DomainField {
     static template = "g2p_registry_base.ConditionsField";
     static components = { DomainSelector: ConditionsSelector };
 
+    /** The type of the registrants that the conditions are about, where the record says it. */
+    get target() {
+        return this.props.context?.conditions_target || false;
+    }
+
     async addCondition() {
         const resModel = this.getResModel();
-        const [names, fieldDefs] = await Promise.all([
+        const [names, unfit, fieldDefs] = await Promise.all([
             loadOffered(),
+            loadUnfit(this.target),
             this.env.services.field.loadFields(resModel),
         ]);
-        this.update(domainFromTree(defaultCondition(fieldDefs, names[resModel] || Object.keys(fieldDefs))));
+        const known = (names[resModel] || Object.keys(fieldDefs)).filter((name) => !unfit.has(name));
+        this.update(domainFromTree(defaultCondition(fieldDefs, known)));
         this.state.folded = false;
     }
 
@@ -150,6 +189,7 @@ export class ConditionsField extends DomainField {
         this.addDialog(ConditionsDialog, {
             resModel: this.getResModel(),
             domain: this.getDomain(),
+            target: this.target,
             isDebugMode: !!this.env.debug,
             onConfirm: this.update.bind(this),
         });
