@@ -41,8 +41,8 @@ class BaseEntitlementManager(models.AbstractModel):
     )
     _validity = models.Constraint("CHECK (validity_days >= 0)", "The days of validity can't be negative.")
 
-    # Whether what this type gives is money, reserved in the fund and paid by the payment manager.
-    _is_cash = True
+    # How what this type gives is settled: one of `g2p.entitlement._settlements()`.
+    _settlement = "payment"
 
     currency_id = fields.Many2one(related="program_id.currency_id")
     entitlement_validation_group_id = fields.Many2one(
@@ -161,7 +161,7 @@ class BaseEntitlementManager(models.AbstractModel):
     @api.depends("program_id.benefit_code_line_ids.benefit_code_id")
     def _compute_cash_benefit_code_ids(self):
         for manager in self:
-            manager.cash_benefit_code_ids = manager._cash_lines().benefit_code_id
+            manager.cash_benefit_code_ids = manager._benefit_lines().benefit_code_id
 
     # The contract
 
@@ -171,6 +171,7 @@ class BaseEntitlementManager(models.AbstractModel):
         :param SQL members: a query with one column `registrant_id`: the set, within `low < registrant id <= high`.
         :return SQL: columns `registrant_id`, `benefit_code_id` (may be NULL), `item_id` (0: no item),
             `amount` and `fee` (numeric, in the program's currency, rounded; the fee is a part of the amount) and
+            of a type whose `_settlement` charges no fund, `amount` is a quantity of the benefit code and `fee` 0,
             `computation` (jsonb: the terms the amount comes from, see `AmountWords`) and `missing` (text: which data
             the amount can't be told without, or NULL). A line whose amount is 0 or less, or whose data is missing, is
             left out, and the reason is told.
@@ -219,14 +220,18 @@ class BaseEntitlementManager(models.AbstractModel):
             now=fields.Datetime.now(),
         )
 
-    def _cash_lines(self):
-        """The program's cash benefits, in the order of its list."""
-        lines = self.program_id.benefit_code_line_ids.sorted("id")
-        return lines.filtered(lambda line: line.benefit_code_id.benefit_type in CASH_TYPES)
+    def _charges_fund(self):
+        """Whether this type gives money of the fund."""
+        return self._settlement in self.env["g2p.entitlement"]._charged_settlements()
+
+    def _benefit_lines(self):
+        """The program's benefits that this type can give, cash or anything else, in the order of its list."""
+        lines, cash = self.program_id.benefit_code_line_ids.sorted("id"), self._charges_fund()
+        return lines.filtered(lambda line: (line.benefit_code_id.benefit_type in CASH_TYPES) == cash)
 
     def _benefit_code(self):
-        """The code that this manager gives: the one that was chosen, else the first cash benefit; may be empty."""
-        return self.benefit_code_id or self._cash_lines()[:1].benefit_code_id
+        """The code that this manager gives: the one that was chosen, else the first benefit that it can give; may be empty."""
+        return self.benefit_code_id or self._benefit_lines()[:1].benefit_code_id
 
     def _chosen_benefit_codes(self):
         """The codes that the settings name."""
@@ -235,7 +240,7 @@ class BaseEntitlementManager(models.AbstractModel):
     @api.constrains("program_id", "benefit_code_id")
     def _check_benefit_code(self):
         for manager in self:
-            foreign = manager._chosen_benefit_codes() - manager._cash_lines().benefit_code_id
+            foreign = manager._chosen_benefit_codes() - manager._benefit_lines().benefit_code_id
             if foreign:
                 raise ValidationError(
                     self.env._(
@@ -260,7 +265,7 @@ class BaseEntitlementManager(models.AbstractModel):
         if days:
             due = SQL("%s * %s::numeric / %s::numeric", due, days, full_days)
             part = SQL("jsonb_build_object('days', %s::integer, 'full_days', %s::integer)", days, full_days)
-        lines = self._cash_lines()
+        lines = self._benefit_lines()
         # Each code has a maximum and places of its own.
         maximum, amount = SQL("NULL::numeric"), self.env["g2p.benefit.codes"]._rounded(self.currency_id, due, bounded)
         if lines:
@@ -366,10 +371,11 @@ class BaseEntitlementManager(models.AbstractModel):
                 ), inserted AS (
                     INSERT INTO g2p_entitlement
                            (partner_id, cycle_id, program_id, benefit_code_id, item_id, code, state,
-                            is_cash_entitlement, currency_id, initial_amount, transfer_fee, computation,
+                            settlement, is_cash_entitlement, currency_id, initial_amount, quantity, transfer_fee, computation,
                             valid_from, valid_until, create_uid, write_uid, create_date, write_date)
                     SELECT line.registrant_id, %(cycle)s, %(program)s, line.benefit_code_id, line.item_id,
-                           gen_random_uuid(), 'draft', %(is_cash)s, %(currency)s, line.amount, line.fee, line.computation,
+                           gen_random_uuid(), 'draft', %(settlement)s, %(is_cash)s, %(currency)s, %(amount)s, %(quantity)s, line.fee,
+                           line.computation,
                            %(valid_from)s, %(valid_until)s, %(uid)s, %(uid)s, %(now)s, %(now)s
                       FROM line
                      WHERE line.payable
@@ -419,7 +425,10 @@ class BaseEntitlementManager(models.AbstractModel):
                     self._members(cycle, low, high), low, high
                 ),
                 program=cycle.program_id.id,
-                is_cash=self._is_cash,
+                settlement=self._settlement,
+                is_cash=self._settlement == "payment",
+                amount=SQL("line.amount") if self._charges_fund() else SQL("0"),
+                quantity=SQL("NULL::numeric") if self._charges_fund() else SQL("line.amount"),
                 currency=cycle.currency_id.id,
                 valid_from=cycle.start_date,
                 valid_until=fields.Date.add(cycle.end_date, days=self.validity_days),
@@ -530,6 +539,8 @@ class BaseEntitlementManager(models.AbstractModel):
         self.program_id._check_can(GROUP_MANAGER)
         self.check_access("read")
         self.program_id.check_access("read")
+        if not self._charges_fund():
+            raise UserError(self.env._("%s gives no money, so there are no amounts to preview.", self.display_name))
         # sudo: role and access were checked above; a preview belongs to who asked for it
         preview = self.env["g2p.entitlement.preview"].sudo().create({"program_id": self.program_id.id})
         preview._count(self)
