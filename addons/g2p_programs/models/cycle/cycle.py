@@ -489,8 +489,8 @@ class Cycle(models.Model):
             # Approving the cycle approved its entitlements too: the approver answers for both.
             return False
         # sudo: the manager's settings are the program's rule, whatever its user may see
-        manager = self.sudo()._entitlement_manager()
-        return manager._approval_refusal()
+        refusals = (manager._approval_refusal() for manager in self.sudo()._entitlement_managers())
+        return next(filter(None, refusals), False)
 
     def _check_can_approve_entitlements(self):
         self.ensure_one()
@@ -838,7 +838,14 @@ class Cycle(models.Model):
     # What steps share
 
     def _entitlement_manager(self):
-        return self.program_id.get_manager(self.program_id.MANAGER_ENTITLEMENT)
+        """The manager by whose terms money that is short is handed out: the first one that gives money, else the first."""
+        managers = self._entitlement_managers()
+        return next((manager for manager in managers if manager._charges_fund()), managers[0])
+
+    def _entitlement_managers(self):
+        """All that say what is due, a list in order, with one at least. Whoever approves has to be one whom all of them allow."""
+        program = self.program_id
+        return program.get_managers(program.MANAGER_ENTITLEMENT) or [program.get_manager(program.MANAGER_ENTITLEMENT)]
 
     def _payment_manager(self):
         return self.program_id.get_manager(self.program_id.MANAGER_PAYMENT)

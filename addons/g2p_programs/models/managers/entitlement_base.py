@@ -237,6 +237,41 @@ class BaseEntitlementManager(models.AbstractModel):
         """The codes that the settings name."""
         return self.benefit_code_id
 
+    def _given_benefit_codes(self):
+        """The codes of all that it gives. By them the managers of a program know whose an entitlement is."""
+        return self._chosen_benefit_codes() | self._benefit_code()
+
+    @api.model
+    def _check_apart(self, managers):
+        """Refuse managers of one program that give the same benefit: what one of them gives would be taken for the other's.
+
+        :param managers: a list, of several models
+        """
+        known = {}
+        for manager in managers if len(managers) > 1 else ():
+            if not manager._given_benefit_codes():
+                raise UserError(
+                    self.env._(
+                        "%(program)s has several entitlement managers, and “%(manager)s” doesn't say which benefit it gives: choose "
+                        "its benefit code.",
+                        program=manager.program_id.name,
+                        manager=manager.display_name,
+                    )
+                )
+            for code in manager._given_benefit_codes():
+                if code in known:
+                    raise UserError(
+                        self.env._(
+                            "“%(one)s” and “%(other)s” of %(program)s both give %(code)s: choose another benefit code for one of "
+                            "them.",
+                            one=known[code].display_name,
+                            other=manager.display_name,
+                            program=manager.program_id.name,
+                            code=code.benefit_mnemonic,
+                        )
+                    )
+                known[code] = manager
+
     @api.constrains("program_id", "benefit_code_id")
     def _check_benefit_code(self):
         for manager in self:
@@ -331,31 +366,58 @@ class BaseEntitlementManager(models.AbstractModel):
             "disabled": self.env._("Disabled or archived since the list was made"),
         }
 
-    def _prepare_chunk(self, cycle, low, high, operation):
-        """Insert the draft entitlements of one range of registrants, in one statement.
+    def _own_lines(self, cycle, low, high, others):
+        """The lines of one manager for the members who have nothing of it in the cycle, with how and until when they are settled.
 
-        Members who have an entitlement in the cycle that isn't cancelled are left as they are. Members for whom nothing
-        is due, and those whose data is missing for one of their lines, keep the reason and the terms on their cycle
-        membership.
-
-        :return: {outcome: members}
+        :param others: the benefit codes of the program's other managers; what is of none of them counts as this one's
         """
         self.ensure_one()
+        return SQL(
+            """
+            SELECT line.registrant_id, line.benefit_code_id, line.item_id, line.amount, line.fee, line.computation, line.missing,
+                   %(charged)s AS charged, %(settlement)s::varchar AS settlement, %(valid_until)s::date AS valid_until
+              FROM (%(lines)s) AS line
+             WHERE line.registrant_id NOT IN (SELECT known.partner_id FROM known WHERE %(own)s)
+            """,
+            charged=self._charges_fund(),
+            settlement=self._settlement,
+            valid_until=fields.Date.add(cycle.end_date, days=self.validity_days),
+            lines=self.with_context(g2p_part_of_period=cycle._part_of_period())._entitlement_lines(
+                self._members(cycle, low, high), low, high
+            ),
+            own=SQL("known.benefit_code_id IS NULL OR known.benefit_code_id <> ALL(%s)", others.ids)
+            if others
+            else SQL("TRUE"),
+        )
+
+    @api.model
+    def _prepare_chunk(self, managers, cycle, low, high, operation):
+        """Insert the draft entitlements of one range of registrants, by all managers of the program, in one statement.
+
+        Members keep what they have in the cycle of a manager, unless it is cancelled. Members for whom nothing is due, and
+        those whose data is missing for one of their lines, keep the reason and the terms on their cycle membership; of
+        whom data is missing nothing is prepared, by any manager.
+
+        :param managers: a list, of several models, in order
+        :return: {outcome: members}
+        """
         entitlement = self.env["g2p.entitlement"]
+        codes = {manager: manager._given_benefit_codes() for manager in managers}
+        none = self.env["g2p.benefit.codes"]
         self.env.flush_all()
         self.env.cr.execute(
             SQL(
                 """
-                WITH member AS MATERIALIZED (
+                WITH known AS MATERIALIZED (
+                    -- Of this range only: asked as EXISTS, the entitlements of all cycles are read for each chunk.
+                    SELECT known.partner_id, known.benefit_code_id FROM g2p_entitlement AS known
+                     WHERE known.cycle_id = %(cycle)s AND known.partner_id > %(low)s AND known.partner_id <= %(high)s
+                       -- What was added by hand is beside what the rule gives.
+                       AND known.state <> 'cancelled' AND known.is_manual IS NOT TRUE
+                ), member AS MATERIALIZED (
                     SELECT membership.id, membership.partner_id, membership.reason, membership.computation,
                            registrant.disabled IS NOT NULL OR NOT registrant.active AS disabled,
-                           -- Of this range only: asked as EXISTS, the entitlements of all cycles are read for each chunk.
-                           membership.partner_id IN (
-                            SELECT known.partner_id FROM g2p_entitlement AS known
-                             WHERE known.cycle_id = %(cycle)s AND known.partner_id > %(low)s AND known.partner_id <= %(high)s
-                               -- What was added by hand is beside what the rule gives.
-                               AND known.state <> 'cancelled' AND known.is_manual IS NOT TRUE
-                           ) AS already
+                           membership.partner_id IN (SELECT known.partner_id FROM known) AS already
                       FROM g2p_cycle_membership AS membership
                       JOIN res_partner AS registrant
                         ON registrant.id = membership.partner_id AND registrant.id > %(low)s AND registrant.id <= %(high)s
@@ -367,19 +429,20 @@ class BaseEntitlementManager(models.AbstractModel):
                            AND bool_and(line.missing IS NULL) OVER (PARTITION BY line.registrant_id) AS payable
                       FROM (%(lines)s) AS line
                       JOIN member ON member.partner_id = line.registrant_id
-                     WHERE NOT member.already AND NOT member.disabled
+                     WHERE NOT member.disabled
                 ), inserted AS (
                     INSERT INTO g2p_entitlement
                            (partner_id, cycle_id, program_id, benefit_code_id, item_id, code, state,
                             settlement, is_cash_entitlement, currency_id, initial_amount, quantity, transfer_fee, computation,
                             valid_from, valid_until, create_uid, write_uid, create_date, write_date)
                     SELECT line.registrant_id, %(cycle)s, %(program)s, line.benefit_code_id, line.item_id,
-                           gen_random_uuid(), 'draft', %(settlement)s, %(is_cash)s, %(currency)s, %(amount)s, %(quantity)s, line.fee,
-                           line.computation,
-                           %(valid_from)s, %(valid_until)s, %(uid)s, %(uid)s, %(now)s, %(now)s
+                           gen_random_uuid(), 'draft', line.settlement, line.settlement = 'payment', %(currency)s,
+                           CASE WHEN line.charged THEN line.amount ELSE 0 END,
+                           CASE WHEN NOT line.charged THEN line.amount END, line.fee, line.computation,
+                           %(valid_from)s, line.valid_until, %(uid)s, %(uid)s, %(now)s, %(now)s
                       FROM line
                      WHERE line.payable
-                     ORDER BY line.registrant_id, line.item_id
+                     ORDER BY line.registrant_id, line.item_id, line.benefit_code_id
                         ON CONFLICT DO NOTHING
                  RETURNING id, partner_id
                 ), logged AS (
@@ -393,11 +456,11 @@ class BaseEntitlementManager(models.AbstractModel):
                     SELECT member.id, member.reason, member.computation IS NOT NULL AS had_terms, due.missing,
                            CASE WHEN prepared.partner_id IS NULL AND due.missing IS NULL THEN due.computation END
                            AS computation,
-                           CASE WHEN member.already THEN 'already_prepared'
-                                WHEN member.disabled THEN 'disabled'
-                                WHEN prepared.partner_id IS NOT NULL THEN 'prepared'
-                                WHEN due.payable THEN 'already_prepared'
+                           CASE WHEN prepared.partner_id IS NOT NULL THEN 'prepared'
                                 WHEN due.missing IS NOT NULL THEN 'data_missing'
+                                WHEN member.already THEN 'already_prepared'
+                                WHEN member.disabled THEN 'disabled'
+                                WHEN due.payable THEN 'already_prepared'
                                 WHEN due.has_amount THEN 'fee_too_high'
                                 ELSE 'no_amount' END AS outcome
                       FROM member
@@ -421,17 +484,18 @@ class BaseEntitlementManager(models.AbstractModel):
                 low=low,
                 high=high,
                 range=cycle.program_id._range_sql("membership", low, high),
-                lines=self.with_context(g2p_part_of_period=cycle._part_of_period())._entitlement_lines(
-                    self._members(cycle, low, high), low, high
+                lines=SQL(" UNION ALL ").join(
+                    manager._own_lines(
+                        cycle,
+                        low,
+                        high,
+                        none.union(*(codes[other] for other in managers if other != manager)),
+                    )
+                    for manager in managers
                 ),
                 program=cycle.program_id.id,
-                settlement=self._settlement,
-                is_cash=self._settlement == "payment",
-                amount=SQL("line.amount") if self._charges_fund() else SQL("0"),
-                quantity=SQL("NULL::numeric") if self._charges_fund() else SQL("line.amount"),
                 currency=cycle.currency_id.id,
                 valid_from=cycle.start_date,
-                valid_until=fields.Date.add(cycle.end_date, days=self.validity_days),
                 uid=self.env.uid,
                 now=self.env.cr.now(),
                 history=entitlement._history_sql(
