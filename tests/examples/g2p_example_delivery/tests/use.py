@@ -1,4 +1,4 @@
-"""What is there when the plug-in goes: a program that gives goods, to somebody, in a cycle that was sent for approval."""
+"""What is there when the plug-in goes: a program that gives goods, to somebody, in a cycle that was cancelled after it was sent for approval."""
 
 from odoo.fields import Command
 
@@ -16,3 +16,4 @@ def use(env):
     program.create_new_cycle()
     program.cycle_ids.prepare_entitlement()
     program.cycle_ids.to_approve()
+    program.cycle_ids.mark_cancelled()
