@@ -60,7 +60,9 @@ class TestSettlement(MoneyCase):
             self.env["g2p.entitlement"]._settle_where(SQL("TRUE"), "payment")
 
     def test_the_database_keeps_money_and_anything_else_apart(self):
-        entitlement = self.entitlements(self.approved_cycle())[0]
+        cycle = self.new_cycle()
+        cycle.prepare_entitlement()
+        entitlement = self.entitlements(cycle)[0]
         for values in (
             "is_cash_entitlement = FALSE",
             "settlement = 'none'",
@@ -74,7 +76,7 @@ class TestSettlement(MoneyCase):
                 mute_logger("odoo.sql_db"),
                 self.cr.savepoint(),
             ):
-                self.cr.execute(f"UPDATE g2p_entitlement SET {values}, state = 'draft' WHERE id = {entitlement.id}")
+                self.cr.execute(f"UPDATE g2p_entitlement SET {values} WHERE id = {entitlement.id}")
 
     def test_settlements_are_not_written_from_outside(self):
         entitlement = self.entitlements(self.approved_cycle())[0]

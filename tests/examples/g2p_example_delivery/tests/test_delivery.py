@@ -67,8 +67,7 @@ class TestDelivery(MoneyCase):
         first.with_user(self.manager).action_record_delivery()
         with self.assertRaisesRegex(UserError, "Nothing was done"), self.cr.savepoint():
             first.with_user(self.manager).action_record_delivery()
-        self.env.cr.execute("UPDATE res_partner SET disabled = now() WHERE id = %s", [second.partner_id.id])
-        self.env.invalidate_all()
+        second.partner_id._disable("Moved away")
         with self.assertRaisesRegex(UserError, "holds back"), self.cr.savepoint():
             second.with_user(self.manager).action_record_delivery()
         self.assertEqual(second.state, "approved")
