@@ -52,7 +52,7 @@ class TestSeveralManagers(MoneyCase):
         self.assertEqual(len(self.payments(cycle)), 6)
         cycle.send_payment()
         cycle.with_user(self.finance)._mark_payments("paid")
-        self.assertEqual((cycle.state, cycle.paid_amount), ("distributed", 470))
+        self.assertEqual((cycle.state, cycle.paid_amount, cycle.fee_amount), ("distributed", 462.4, 7.6))
         self.assertEqual(self.figures(), (1000, 0, 470))
 
     def test_again_changes_nothing(self):
