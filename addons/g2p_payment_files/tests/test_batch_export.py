@@ -219,9 +219,9 @@ class TestBatchExport(BatchCase):
         self.env.cr.execute(
             """
             WITH due AS (
-                INSERT INTO g2p_entitlement (partner_id, cycle_id, program_id, item_id, code, state, is_cash_entitlement,
-                                             currency_id, initial_amount, transfer_fee, valid_from, valid_until)
-                SELECT %s + number, cycle_id, program_id, 0, gen_random_uuid(), 'trans2FSP', TRUE, currency_id, 10, 0,
+                INSERT INTO g2p_entitlement (partner_id, cycle_id, program_id, item_id, code, state, settlement,
+                                             is_cash_entitlement, currency_id, initial_amount, transfer_fee, valid_from, valid_until)
+                SELECT %s + number, cycle_id, program_id, 0, gen_random_uuid(), 'trans2FSP', 'payment', TRUE, currency_id, 10, 0,
                        valid_from, valid_until
                   FROM g2p_entitlement, generate_series(0, 11999) AS number WHERE id = %s
              RETURNING *

@@ -317,6 +317,8 @@ class TestProtected(AttackCase):
             {"code": "guess"},
             {"item_id": 7},
             {"is_cash_entitlement": False},
+            {"settlement": "none"},
+            {"quantity": 3},
         ):
             with self.subTest(str(extra)):
                 self.refused(admin, "g2p.entitlement", "create", [{**base, **extra}])

@@ -322,14 +322,15 @@ STATEMENTS = (
     """,
     """
     INSERT INTO g2p_entitlement (partner_id, cycle_id, program_id, item_id, code, state, left_out_reason, valid_from,
-                                 valid_until, initial_amount, transfer_fee, is_cash_entitlement, currency_id, date_approved,
+                                 valid_until, initial_amount, transfer_fee, settlement, is_cash_entitlement, currency_id,
+                                 date_approved,
                                  create_date, write_date)
     SELECT id, %(cycle)s, %(program)s, 0, gen_random_uuid(),
            CASE number %% %(few)s WHEN 0 THEN 'draft' WHEN 1 THEN 'pending_validation' WHEN 2 THEN 'approved'
                                   WHEN 3 THEN 'trans2FSP' WHEN 4 THEN 'rejected2' WHEN 5 THEN 'cancelled'
                                   WHEN 6 THEN 'expired' ELSE 'rdpd2ben' END,
-           CASE WHEN number %% %(few)s = 1 THEN 'fund_shortage' END, date '2020-01-01', date '2020-12-31', 100, 0, TRUE,
-           %(currency)s, timestamp '2026-01-02', now(), now()
+           CASE WHEN number %% %(few)s = 1 THEN 'fund_shortage' END, date '2020-01-01', date '2020-12-31', 100, 0, 'payment',
+           TRUE, %(currency)s, timestamp '2026-01-02', now(), now()
       FROM plan_person ORDER BY id
     """,
     """

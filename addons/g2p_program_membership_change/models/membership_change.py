@@ -375,7 +375,7 @@ class MembershipChange(models.Model):
                  GROUP BY place.state
                  UNION ALL
                 SELECT 'entitlement', t.state, t.on_hold IS TRUE, t.currency_id, COUNT(*),
-                       SUM(CASE WHEN t.is_cash_entitlement THEN t.initial_amount ELSE 0 END)::text
+                       SUM(CASE WHEN %(charged)s THEN t.initial_amount ELSE 0 END)::text
                   FROM moving
                   JOIN g2p_entitlement AS t ON t.cycle_id = moving.cycle_id AND t.partner_id = moving.partner_id
                  GROUP BY t.state, t.on_hold IS TRUE, t.currency_id
@@ -387,6 +387,7 @@ class MembershipChange(models.Model):
                  WHERE payment.status IS NULL
                  GROUP BY payment.state, payment.currency_id
                 """,
+                charged=self.env["g2p.entitlement"]._charged_sql(),
                 members=members,
                 places_in=list(PLACES_IN),
                 open=list(OPEN_CYCLES),

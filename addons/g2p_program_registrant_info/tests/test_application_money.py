@@ -61,7 +61,8 @@ class TestApplicationMoney(ApplicationCase):
     def test_where_nothing_is_paid_approval_completes_it(self):
         cycle = self.prepared()
         self.env.cr.execute(
-            "UPDATE g2p_entitlement SET is_cash_entitlement = FALSE WHERE id = %s", [self.entitlements(cycle)[0].id]
+            "UPDATE g2p_entitlement SET settlement = 'none', is_cash_entitlement = FALSE WHERE id = %s",
+            [self.entitlements(cycle)[0].id],
         )
         self.env.invalidate_all()
         self.approved(cycle)

@@ -21,6 +21,7 @@ PROGRAMS = {
         "cycle_id",
         "benefit_code_id",
         "state",
+        "settlement",
         "is_cash_entitlement",
         "initial_amount",
         "transfer_fee",

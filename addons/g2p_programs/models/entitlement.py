@@ -5,7 +5,7 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tools import SQL
 from odoo.tools.misc import formatLang
 
-from ..tools import blocks
+from ..tools import blocks, settlements
 from ..tools.amount_words import AmountWords
 from .fund import FINANCE
 
@@ -46,14 +46,19 @@ CREATE OR REPLACE TRIGGER g2p_entitlement_fixed
 
 -- What was sent for approval is what is approved: it becomes no other thing, for no other days.
 CREATE OR REPLACE TRIGGER g2p_entitlement_kind_fixed
-    BEFORE UPDATE OF cycle_id, program_id, benefit_code_id, item_id, currency_id, is_cash_entitlement, valid_from, valid_until
+    BEFORE UPDATE OF cycle_id, program_id, benefit_code_id, item_id, currency_id, settlement, is_cash_entitlement,
+                     quantity, valid_from, valid_until
     ON g2p_entitlement
     FOR EACH ROW
     WHEN (
         OLD.state <> 'draft'
-        AND (OLD.cycle_id, OLD.program_id, OLD.benefit_code_id, OLD.item_id, OLD.currency_id, OLD.is_cash_entitlement)
+        AND (OLD.cycle_id, OLD.program_id, OLD.benefit_code_id, OLD.item_id, OLD.currency_id, OLD.quantity)
             IS DISTINCT FROM
-            (NEW.cycle_id, NEW.program_id, NEW.benefit_code_id, NEW.item_id, NEW.currency_id, NEW.is_cash_entitlement)
+            (NEW.cycle_id, NEW.program_id, NEW.benefit_code_id, NEW.item_id, NEW.currency_id, NEW.quantity)
+        -- A way to settle goes away with its plug-in; nothing becomes money by that, or stops being money.
+        OR OLD.state <> 'draft'
+           AND (OLD.settlement, OLD.is_cash_entitlement) IS DISTINCT FROM (NEW.settlement, NEW.is_cash_entitlement)
+           AND NOT (OLD.settlement <> 'payment' AND NEW.settlement = 'none' AND NOT NEW.is_cash_entitlement)
         OR OLD.state = 'pending_validation'
            AND (OLD.valid_from, OLD.valid_until) IS DISTINCT FROM (NEW.valid_from, NEW.valid_until)
     )
@@ -110,7 +115,9 @@ class Entitlement(models.Model):
         "account_confirmed_on",
         "computation",
         "item_id",
+        "settlement",
         "is_cash_entitlement",
+        "quantity",
         "is_manual",
         "amount_reason",
     )
@@ -129,8 +136,18 @@ class Entitlement(models.Model):
     _code_uniq = models.Constraint("UNIQUE (code)", "This code belongs to another entitlement.")
     _ern_uniq = models.UniqueIndex("(ern) WHERE ern IS NOT NULL", "This reference number is taken.")
     _amounts = models.Constraint(
-        "CHECK (initial_amount > 0 AND transfer_fee >= 0 AND transfer_fee <= initial_amount)",
+        "CHECK (initial_amount >= 0 AND transfer_fee >= 0 AND transfer_fee <= initial_amount"
+        " AND (initial_amount > 0 OR settlement <> 'payment' AND quantity > 0))",
         "The amount is above 0, and the fee is a part of it.",
+    )
+    _quantity = models.Constraint(
+        "CHECK (quantity IS NULL OR quantity > 0 AND settlement <> 'payment')",
+        "A quantity is above 0; what is paid has an amount.",
+    )
+    _money = models.Constraint(
+        "CHECK (is_cash_entitlement IS NOT DISTINCT FROM (settlement = 'payment')"
+        " AND (settlement <> 'payment' OR currency_id IS NOT NULL))",
+        "What is settled by a payment is money of a currency, and nothing else is.",
     )
     _validity = models.Constraint("CHECK (valid_until >= valid_from)", "An entitlement can't end before it begins.")
     _item_not_null = models.Constraint("CHECK (item_id IS NOT NULL)", "An entitlement without an item has item 0.")
@@ -222,7 +239,22 @@ class Entitlement(models.Model):
     approved_by = fields.Many2one("res.users", readonly=True, copy=False)
 
     # Money
-    is_cash_entitlement = fields.Boolean("Cash", readonly=True, default=True)
+    settlement = fields.Selection(
+        [(settlements.PAYMENT, "Payment"), (settlements.NONE, "Nothing to do")],
+        "Settled by",
+        required=True,
+        readonly=True,
+        default=settlements.PAYMENT,
+        help="What is done for it once it is approved.",
+    )
+    is_cash_entitlement = fields.Boolean(
+        "Cash", compute="_compute_is_cash_entitlement", store=True, precompute=True, help="Money, settled by a payment."
+    )
+    quantity = fields.Float(
+        readonly=True,
+        digits=(16, 4),
+        help="How much of its benefit code, in the unit of the code; of money the amount says it.",
+    )
     currency_id = fields.Many2one(
         "res.currency", compute="_compute_from_cycle", store=True, precompute=True, ondelete="restrict"
     )
@@ -274,6 +306,11 @@ class Entitlement(models.Model):
     def _compute_display_name(self):
         for entitlement in self:
             entitlement.display_name = entitlement.name
+
+    @api.depends("settlement")
+    def _compute_is_cash_entitlement(self):
+        for entitlement in self:
+            entitlement.is_cash_entitlement = entitlement.settlement == settlements.PAYMENT
 
     @api.depends("cycle_id")
     def _compute_from_cycle(self):
@@ -367,7 +404,8 @@ class Entitlement(models.Model):
         rows = self.env.execute_query(
             SQL(
                 """
-                SELECT t.id, CASE t.state WHEN 'approved' THEN %(prepare)s ELSE %(approve)s END, %(account)s,
+                SELECT t.id, CASE WHEN t.state <> 'approved' THEN %(approve)s WHEN t.settlement = 'payment' THEN %(prepare)s
+                                  ELSE %(desk)s END, %(account)s,
                        (SELECT string_agg(person.name, ' / ' ORDER BY named.place)
                           FROM unnest(string_to_array(t.approved_collectors, '/')) WITH ORDINALITY AS named (id, place)
                           JOIN res_partner AS person ON person.id::text = named.id),
@@ -376,6 +414,7 @@ class Entitlement(models.Model):
                  WHERE t.id = ANY(%(ids)s)
                 """,
                 prepare=blocks.code_sql(known, blocks.PREPARE),
+                desk=blocks.code_sql(known, blocks.DESK),
                 approve=blocks.code_sql(known, blocks.APPROVE),
                 account=self._payee_sql("account_text"),
                 collectors=self._collector_sql("collector_text"),
@@ -448,6 +487,107 @@ class Entitlement(models.Model):
                 blocks.TO_ACCOUNT,
             ),
         }
+
+    # Settlement
+
+    @api.model
+    def _settlements(self):
+        """{value of `settlement`: Settlement}: how entitlements are fulfilled.
+
+        Funds, payments, and the question whether a cycle is distributed ask this list. A plug-in adds a kind to the selection
+        (`selection_add`, `ondelete` by `_forget_settlement`) and here; an entitlement manager names it in `_settlement`.
+        """
+        _ = self.env._
+        return {
+            settlements.PAYMENT: settlements.Settlement(_("Payment"), charges_fund=True),
+            settlements.NONE: settlements.Settlement(
+                _("Nothing to do"), settled=SQL("t.state IN ('approved', 'rdpd2ben')")
+            ),
+        }
+
+    @api.model
+    def _charged_settlements(self):
+        return settlements.charged(self._settlements())
+
+    @api.model
+    def _charged_sql(self):
+        """Over `t`: it is money of the fund."""
+        return SQL("t.settlement = ANY(%s)", self._charged_settlements())
+
+    @api.model
+    def _settled_sql(self):
+        """Over `t`, which was approved: nothing is left to do for it."""
+        return settlements.settled_sql(self._settlements())
+
+    @api.model
+    def _settle_where(self, where, kind, operation=None, reason=None):
+        """Approved → redeemed, of what isn't settled by a payment; money that it takes is disbursed. Who calls checks who may.
+
+        :param SQL where: the set, over `t`.
+        :param str kind: its settlement; others are left alone, and so is what something stands in the way of at a desk.
+        :return: how many.
+        """
+        if kind == settlements.PAYMENT:
+            raise ValueError(kind)
+        self.env.flush_all()
+        key = str(uuid.uuid4())
+        rows = self.env.execute_query(
+            SQL(
+                """
+                WITH settled AS (
+                    UPDATE g2p_entitlement AS t
+                       SET state = 'rdpd2ben', left_out_reason = NULL, write_uid = %(uid)s, write_date = %(now)s
+                     WHERE t.state = 'approved' AND t.settlement = %(kind)s AND (%(where)s)
+                       AND EXISTS (SELECT FROM g2p_cycle AS cycle WHERE cycle.id = t.cycle_id AND cycle.state = 'approved')
+                       AND NOT %(blocked)s
+                 RETURNING t.id, t.cycle_id, t.program_id, t.currency_id,
+                           CASE WHEN %(charged)s THEN t.initial_amount ELSE 0 END AS amount
+                ), logged AS (
+                    %(history)s
+                ), held AS (
+                    %(held)s
+                )
+                SELECT cycle_id, COUNT(*) FROM settled GROUP BY cycle_id
+                """,
+                uid=self.env.uid,
+                now=self.env.cr.now(),
+                kind=kind,
+                where=where,
+                blocked=self._blocked_sql(blocks.DESK),
+                charged=self._charged_sql(),
+                history=self._history_sql(
+                    SQL("SELECT id, 'approved', 'rdpd2ben', %s::varchar FROM settled", reason), operation
+                ),
+                held=self.env["g2p.fund.hold"]._insert_sql(
+                    SQL(
+                        """
+                        SELECT account.id, %s, 'disburse', SUM(settled.amount), settled.cycle_id
+                          FROM settled
+                          JOIN g2p_fund_account AS account
+                            ON account.program_id = settled.program_id AND account.currency_id = settled.currency_id
+                         GROUP BY account.id, settled.cycle_id
+                        HAVING SUM(settled.amount) > 0
+                        """,
+                        key,
+                    )
+                ),
+            )
+        )
+        self.invalidate_model(flush=False)
+        self.env["g2p.fund.hold"]._settle(key, reference=reason, operation=operation)
+        cycles = self.env["g2p.cycle"].browse(cycle_id for cycle_id, _count in rows)
+        cycles._refresh_counters()
+        cycles._set_distributed_if_complete()
+        return sum(count for _cycle, count in rows)
+
+    @api.model
+    def _forget_settlement(self, kind):
+        """A plug-in goes, and its way to settle with it: nothing is left to do for its entitlements."""
+        self.env.flush_all()
+        self.env.cr.execute(
+            SQL("UPDATE g2p_entitlement SET settlement = %s WHERE settlement = %s", settlements.NONE, kind)
+        )
+        self.invalidate_model(["settlement"], flush=False)
 
     @api.model
     def _selection_left_out_reason(self):
@@ -628,7 +768,7 @@ class Entitlement(models.Model):
             lines = entitlement.program_id.benefit_code_line_ids.filtered(
                 lambda line, code=code: line.benefit_code_id == code and line.max_quantity
             )
-            if lines and entitlement.initial_amount > lines[0].max_quantity:
+            if lines and (entitlement.quantity or entitlement.initial_amount) > lines[0].max_quantity:
                 raise ValidationError(
                     self.env._(
                         "One beneficiary gets at most %(most)s of %(code)s in a cycle.",
@@ -1026,7 +1166,7 @@ class Entitlement(models.Model):
                            approved_account = COALESCE(%(account)s, ''), approved_collectors = %(collectors)s,
                            date_approved = %(now)s, approved_by = %(uid)s, write_uid = %(uid)s, write_date = %(now)s
                      WHERE t.state = 'pending_validation' AND (%(where)s)
-                 RETURNING t.id, t.cycle_id, CASE WHEN t.is_cash_entitlement THEN t.initial_amount ELSE 0 END AS amount
+                 RETURNING t.id, t.cycle_id, CASE WHEN %(charged)s THEN t.initial_amount ELSE 0 END AS amount
                 ), logged AS (
                     %(history)s
                 ), used AS (
@@ -1035,6 +1175,7 @@ class Entitlement(models.Model):
                 SELECT COUNT(*) FROM approved
                 """,
                 where=where,
+                charged=self._charged_sql(),
                 account=self._payee_sql("account_text"),
                 collectors=self._collector_sql("collectors"),
                 now=self.env.cr.now(),
@@ -1088,7 +1229,7 @@ class Entitlement(models.Model):
                       FROM leaving
                      WHERE t.id = leaving.id
                  RETURNING t.id, leaving.state AS from_state, t.state AS to_state, t.program_id, t.currency_id, t.cycle_id,
-                           CASE WHEN t.is_cash_entitlement THEN t.initial_amount ELSE 0 END AS amount
+                           CASE WHEN %(charged)s THEN t.initial_amount ELSE 0 END AS amount
                 ), logged AS (
                     %(history)s
                 ), failed AS (
@@ -1107,6 +1248,7 @@ class Entitlement(models.Model):
                 """,
                 from_states=list(from_states),
                 where=where,
+                charged=self._charged_sql(),
                 to_state=to_state,
                 uid=self.env.uid,
                 now=self.env.cr.now(),

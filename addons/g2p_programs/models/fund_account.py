@@ -197,8 +197,8 @@ class FundAccount(models.Model):
     def _verify_balance(self):
         """What is wrong with these accounts, in words; an empty list when every figure adds up.
 
-        Reserved money belongs to live entitlements (approved or sent, cash) and to what open operations hold. Disbursed
-        money belongs to redeemed ones, and these are the ones with a paid payment.
+        Reserved money belongs to live entitlements (approved or sent) that are settled by money of the fund, and to what open operations hold. Disbursed
+        money belongs to redeemed ones; of those that are settled by a payment, these are the ones with a paid one.
         """
         self.env.flush_all()
         _ = self.env._
@@ -228,13 +228,14 @@ class FundAccount(models.Model):
                         SELECT t.program_id, t.currency_id,
                                SUM(t.initial_amount) FILTER (WHERE t.state IN ('approved', 'trans2FSP')) AS live,
                                SUM(t.initial_amount) FILTER (WHERE t.state = 'rdpd2ben') AS paid,
-                               COUNT(*) FILTER (WHERE (t.state = 'rdpd2ben') <> (paid.id IS NOT NULL)) AS contradicting
+                               COUNT(*) FILTER (WHERE t.settlement = 'payment'
+                                                  AND (t.state = 'rdpd2ben') <> (paid.id IS NOT NULL)) AS contradicting
                           FROM g2p_entitlement AS t
                           LEFT JOIN g2p_payment AS paid ON paid.entitlement_id = t.id AND paid.status = 'paid'
                          WHERE t.program_id IN (
                                 SELECT program_id FROM g2p_fund_account WHERE id = ANY(%(accounts)s)
                                )
-                           AND t.is_cash_entitlement
+                           AND %(charged)s
                          GROUP BY t.program_id, t.currency_id
                        ) AS due
                     ON due.program_id = account.program_id AND due.currency_id = account.currency_id
@@ -247,6 +248,7 @@ class FundAccount(models.Model):
                  WHERE account.id = ANY(%(accounts)s)
                 """,
                 accounts=self.ids,
+                charged=self.env["g2p.entitlement"]._charged_sql(),
             )
         )
         problems = []

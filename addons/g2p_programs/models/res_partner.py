@@ -6,8 +6,7 @@ from odoo.tools.misc import formatLang
 from ..tools import blocks
 from .entitlement import RESERVED_STATES
 
-# Of entitlements: money that is promised and has not arrived. Of payments: money that arrived.
-DUE = [("state", "in", RESERVED_STATES), ("is_cash_entitlement", "=", True)]
+# Of payments: money that arrived.
 RECEIVED = [("status", "=", "paid")]
 
 
@@ -55,7 +54,7 @@ class ResPartner(models.Model):
         self.benefits_due = self.benefits_received = False
         if self.env["g2p.entitlement"].has_access("read"):
             rows = self.env["g2p.entitlement"]._read_group(
-                [("partner_id", "in", self.ids), *DUE],
+                [("partner_id", "in", self.ids), *self._due_domain()],
                 ["partner_id", "currency_id"],
                 ["__count", "initial_amount:sum", "transfer_fee:sum"],
             )
@@ -67,6 +66,12 @@ class ResPartner(models.Model):
                 ["__count", "amount_paid:sum"],
             )
             self._tell_benefits("benefits_received", rows)
+
+    @api.model
+    def _due_domain(self):
+        """Of entitlements: money that is promised and has not arrived."""
+        charged = self.env["g2p.entitlement"]._charged_settlements()
+        return [("state", "in", RESERVED_STATES), ("settlement", "in", charged)]
 
     def _tell_benefits(self, field, rows):
         """Counts, and amounts in words: currencies are never added up.
@@ -171,7 +176,7 @@ class ResPartner(models.Model):
     def action_open_benefits_due(self):
         """Stat button: what is approved and not paid yet."""
         action = self._open_of_registrant("g2p.entitlement", self.env._("Due to %s", self.name))
-        return {**action, "domain": [*action["domain"], *DUE]}
+        return {**action, "domain": [*action["domain"], *self._due_domain()]}
 
     def action_open_benefits_received(self):
         """Stat button: the payments that were paid."""

@@ -12,6 +12,8 @@ from . import test_money_concurrency
 from . import test_money_entitlement
 from . import test_money_fund
 from . import test_money_payment
+from . import test_settlement
+from . import test_several_managers
 from . import test_questions
 from . import test_screens
 from . import test_search

@@ -101,6 +101,8 @@ class TestApproveWhatWasSeen(MoneyCase):
                 ("item_id", 7),
                 ("currency_id", currency.id),
                 ("is_cash_entitlement", False),
+                ("settlement", "none"),
+                ("quantity", 3),
                 ("valid_from", "2001-01-01"),
                 ("valid_until", "2199-01-01"),
             ):
@@ -123,9 +125,9 @@ class TestApproveWhatWasSeen(MoneyCase):
                     self.cr.execute(
                         """
                         INSERT INTO g2p_entitlement
-                               (partner_id, cycle_id, program_id, item_id, code, state, is_cash_entitlement, currency_id,
+                               (partner_id, cycle_id, program_id, item_id, code, state, settlement, is_cash_entitlement, currency_id,
                                 initial_amount, transfer_fee, valid_from, valid_until)
-                        SELECT partner_id, cycle_id, program_id, 99, gen_random_uuid(), %s, TRUE, currency_id, 10, 0,
+                        SELECT partner_id, cycle_id, program_id, 99, gen_random_uuid(), %s, 'payment', TRUE, currency_id, 10, 0,
                                valid_from, valid_until
                           FROM g2p_entitlement WHERE id = %s
                         """,

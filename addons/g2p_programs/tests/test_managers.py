@@ -64,7 +64,7 @@ class TestManagers(ProgramsCase):
 
     def test_a_second_manager_of_a_single_kind_is_refused(self):
         program = self.program()
-        for model in ("g2p.cycle.manager.default", "g2p.program.entitlement.manager.default"):
+        for model in ("g2p.cycle.manager.default", "g2p.program.payment.manager.default"):
             with self.subTest(model), self.assertRaisesRegex(ValidationError, "more than one"), self.cr.savepoint():
                 self.env[model].create({"name": "Second", "program_id": program.id})
 

@@ -20,7 +20,7 @@ MANAGER_FIELDS = {
 }
 
 # Kinds of which a program has exactly one: the others may be combined.
-SINGLE_MANAGERS = (MANAGER_CYCLE, MANAGER_PROGRAM, MANAGER_ENTITLEMENT, MANAGER_PAYMENT)
+SINGLE_MANAGERS = (MANAGER_CYCLE, MANAGER_PROGRAM, MANAGER_PAYMENT)
 
 # Members whose eligibility a bulk run may decide. Exited, graduated, paused and duplicated members stay as they are.
 ENROLLMENT_CANDIDATES = ("draft", "not_eligible", "enrolled")

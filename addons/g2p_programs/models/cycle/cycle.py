@@ -489,8 +489,8 @@ class Cycle(models.Model):
             # Approving the cycle approved its entitlements too: the approver answers for both.
             return False
         # sudo: the manager's settings are the program's rule, whatever its user may see
-        manager = self.sudo()._entitlement_manager()
-        return manager._approval_refusal()
+        refusals = (manager._approval_refusal() for manager in self.sudo()._entitlement_managers())
+        return next(filter(None, refusals), False)
 
     def _check_can_approve_entitlements(self):
         self.ensure_one()
@@ -672,7 +672,7 @@ class Cycle(models.Model):
         return True
 
     def mark_distributed(self):
-        """approved → distributed, once every payment is final; happens by itself when the last one is reconciled."""
+        """approved → distributed, once every payment is final and all else is settled; happens by itself with the last one."""
         self.ensure_one()
         self._check_can(GROUP_MANAGER)
         self._require_state("approved")
@@ -717,32 +717,43 @@ class Cycle(models.Model):
             raise UserError(
                 self.env._("Payments of %s were made already, so it can't be cancelled any more.", self.name)
             )
+        # sudo: as the payments
+        if (
+            self.env["g2p.entitlement"]
+            .sudo()
+            .search_count([("cycle_id", "=", self.id), ("state", "=", "rdpd2ben")], limit=1)
+        ):
+            raise UserError(
+                self.env._("Something of %s was handed out already, so it can't be cancelled any more.", self.name)
+            )
         self._transition("cancelled")
         return self._bulk_start("cancel_entitlements")._notification()
 
     def _set_distributed_if_complete(self):
-        """approved → distributed when something was paid and nothing is left to pay: every payment is final, and no
-        entitlement waits for approval, for a payment or for another attempt."""
+        """approved → distributed when something was paid or handed out and nothing is left to do: every payment is final, no
+        entitlement waits for approval, for a payment or for another attempt, and each other one is settled by its kind."""
         self.env.flush_all()
         complete = self.env.execute_query(
             SQL(
                 """
                 SELECT cycle.id
                   FROM g2p_cycle AS cycle
-                 WHERE cycle.id = ANY(%s) AND cycle.state = 'approved'
-                   AND EXISTS (
-                        SELECT FROM g2p_payment AS payment WHERE payment.cycle_id = cycle.id AND payment.status = 'paid'
-                       )
+                 WHERE cycle.id = ANY(%(cycles)s) AND cycle.state = 'approved'
                    AND NOT EXISTS (
                         SELECT FROM g2p_payment AS payment WHERE payment.cycle_id = cycle.id AND payment.status IS NULL
                        )
                    AND NOT EXISTS (
                         SELECT FROM g2p_entitlement AS t
                          WHERE t.cycle_id = cycle.id
-                           AND t.state IN ('draft', 'pending_validation', 'approved', 'trans2FSP')
+                           AND (t.state IN ('draft', 'pending_validation')
+                                OR t.state IN ('approved', 'trans2FSP') AND NOT %(settled)s)
+                       )
+                   AND EXISTS (
+                        SELECT FROM g2p_entitlement AS t WHERE t.cycle_id = cycle.id AND t.state = 'rdpd2ben'
                        )
                 """,
-                self.ids,
+                settled=self.env["g2p.entitlement"]._settled_sql(),
+                cycles=self.ids,
             )
         )
         cycles = self.browse(cycle_id for [cycle_id] in complete)
@@ -773,7 +784,7 @@ class Cycle(models.Model):
                       FROM (
                             SELECT %(block)s AS code
                               FROM g2p_entitlement AS t
-                             WHERE t.cycle_id = %(cycle)s AND t.state = 'approved' AND t.is_cash_entitlement
+                             WHERE t.cycle_id = %(cycle)s AND t.state = 'approved' AND t.settlement = 'payment'
                                AND NOT EXISTS (SELECT FROM g2p_payment AS tried WHERE tried.entitlement_id = t.id)
                            ) AS untried
                      GROUP BY untried.code
@@ -798,12 +809,43 @@ class Cycle(models.Model):
                 count=never_tried,
                 cycle=self.display_name,
             )
-        return False
+        return self._unsettled_text()
+
+    def _unsettled_text(self):
+        """Why the cycle can't be called distributed yet, of what isn't settled by payments; False when nothing is open."""
+        entitlement = self.env["g2p.entitlement"]
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT t.settlement, COUNT(*)
+                  FROM g2p_entitlement AS t
+                 WHERE t.cycle_id = %s AND t.state = 'approved' AND t.settlement <> 'payment' AND NOT %s
+                 GROUP BY t.settlement
+                 ORDER BY t.settlement
+                """,
+                self.id,
+                entitlement._settled_sql(),
+            )
+        )
+        known = entitlement._settlements()
+        return rows and self.env._(
+            "%(count)s approved entitlements of %(cycle)s are not settled: %(kinds)s. Record what was handed out, or reject them.",
+            count=sum(count for _kind, count in rows),
+            cycle=self.display_name,
+            kinds="; ".join(f"{known[kind].words if kind in known else kind} ({count})" for kind, count in rows),
+        )
 
     # What steps share
 
     def _entitlement_manager(self):
-        return self.program_id.get_manager(self.program_id.MANAGER_ENTITLEMENT)
+        """The manager by whose terms money that is short is handed out: the first one that gives money, else the first."""
+        managers = self._entitlement_managers()
+        return next((manager for manager in managers if manager._charges_fund()), managers[0])
+
+    def _entitlement_managers(self):
+        """All that say what is due, a list in order, with one at least. Whoever approves has to be one whom all of them allow."""
+        program = self.program_id
+        return program.get_managers(program.MANAGER_ENTITLEMENT) or [program.get_manager(program.MANAGER_ENTITLEMENT)]
 
     def _payment_manager(self):
         return self.program_id.get_manager(self.program_id.MANAGER_PAYMENT)
@@ -812,10 +854,10 @@ class Cycle(models.Model):
         return f"operation-{operation.id}"
 
     def _payable(self):
-        """Over `t`: approved cash without a payment, or with failed ones only."""
+        """Over `t`: approved, to be settled by a payment, without one, or with failed ones only."""
         return SQL(
             """
-            t.state = 'approved' AND t.is_cash_entitlement
+            t.state = 'approved' AND t.settlement = 'payment'
             AND NOT EXISTS (
                 SELECT FROM g2p_payment AS live
                  WHERE live.entitlement_id = t.id AND live.status IS DISTINCT FROM 'failed'

@@ -45,8 +45,8 @@ class BaseEntitlementManager(models.AbstractModel):
     )
     _validity = models.Constraint("CHECK (validity_days >= 0)", "The days of validity can't be negative.")
 
-    # Whether what this type gives is money, reserved in the fund and paid by the payment manager.
-    _is_cash = True
+    # How what this type gives is settled: one of `g2p.entitlement._settlements()`.
+    _settlement = "payment"
 
     currency_id = fields.Many2one(related="program_id.currency_id")
     entitlement_validation_group_id = fields.Many2one(
@@ -165,7 +165,7 @@ class BaseEntitlementManager(models.AbstractModel):
     @api.depends("program_id.benefit_code_line_ids.benefit_code_id")
     def _compute_cash_benefit_code_ids(self):
         for manager in self:
-            manager.cash_benefit_code_ids = manager._cash_lines().benefit_code_id
+            manager.cash_benefit_code_ids = manager._benefit_lines().benefit_code_id
 
     # The contract
 
@@ -175,6 +175,7 @@ class BaseEntitlementManager(models.AbstractModel):
         :param SQL members: a query with one column `registrant_id`: the set, within `low < registrant id <= high`.
         :return SQL: columns `registrant_id`, `benefit_code_id` (may be NULL), `item_id` (0: no item),
             `amount` and `fee` (numeric, in the program's currency, rounded; the fee is a part of the amount) and
+            of a type whose `_settlement` charges no fund, `amount` is a quantity of the benefit code and `fee` 0,
             `computation` (jsonb: the terms the amount comes from, see `AmountWords`) and `missing` (text: which data
             the amount can't be told without, or NULL). A line whose amount is 0 or less, or whose data is missing, is
             left out, and the reason is told.
@@ -223,23 +224,62 @@ class BaseEntitlementManager(models.AbstractModel):
             now=fields.Datetime.now(),
         )
 
-    def _cash_lines(self):
-        """The program's cash benefits, in the order of its list."""
-        lines = self.program_id.benefit_code_line_ids.sorted("id")
-        return lines.filtered(lambda line: line.benefit_code_id.benefit_type in CASH_TYPES)
+    def _charges_fund(self):
+        """Whether this type gives money of the fund."""
+        return self._settlement in self.env["g2p.entitlement"]._charged_settlements()
+
+    def _benefit_lines(self):
+        """The program's benefits that this type can give, cash or anything else, in the order of its list."""
+        lines, cash = self.program_id.benefit_code_line_ids.sorted("id"), self._charges_fund()
+        return lines.filtered(lambda line: (line.benefit_code_id.benefit_type in CASH_TYPES) == cash)
 
     def _benefit_code(self):
-        """The code that this manager gives: the one that was chosen, else the first cash benefit; may be empty."""
-        return self.benefit_code_id or self._cash_lines()[:1].benefit_code_id
+        """The code that this manager gives: the one that was chosen, else the first benefit that it can give; may be empty."""
+        return self.benefit_code_id or self._benefit_lines()[:1].benefit_code_id
 
     def _chosen_benefit_codes(self):
         """The codes that the settings name."""
         return self.benefit_code_id
 
+    def _given_benefit_codes(self):
+        """The codes of all that it gives. By them the managers of a program know whose an entitlement is."""
+        return self._chosen_benefit_codes() | self._benefit_code()
+
+    @api.model
+    def _check_apart(self, managers):
+        """Refuse managers of one program that give the same benefit: what one of them gives would be taken for the other's.
+
+        :param managers: a list, of several models
+        """
+        known = {}
+        for manager in managers if len(managers) > 1 else ():
+            if not manager._given_benefit_codes():
+                raise UserError(
+                    self.env._(
+                        "%(program)s has several entitlement managers, and “%(manager)s” doesn't say which benefit it gives: choose "
+                        "its benefit code.",
+                        program=manager.program_id.name,
+                        manager=manager.display_name,
+                    )
+                )
+            for code in manager._given_benefit_codes():
+                if code in known:
+                    raise UserError(
+                        self.env._(
+                            "“%(one)s” and “%(other)s” of %(program)s both give %(code)s: choose another benefit code for one of "
+                            "them.",
+                            one=known[code].display_name,
+                            other=manager.display_name,
+                            program=manager.program_id.name,
+                            code=code.benefit_mnemonic,
+                        )
+                    )
+                known[code] = manager
+
     @api.constrains("program_id", "benefit_code_id")
     def _check_benefit_code(self):
         for manager in self:
-            foreign = manager._chosen_benefit_codes() - manager._cash_lines().benefit_code_id
+            foreign = manager._chosen_benefit_codes() - manager._benefit_lines().benefit_code_id
             if foreign:
                 raise ValidationError(
                     self.env._(
@@ -264,7 +304,7 @@ class BaseEntitlementManager(models.AbstractModel):
         if days:
             due = SQL("%s * %s::numeric / %s::numeric", due, days, full_days)
             part = SQL("jsonb_build_object('days', %s::integer, 'full_days', %s::integer)", days, full_days)
-        lines = self._cash_lines()
+        lines = self._benefit_lines()
         # Each code has a maximum and places of its own.
         maximum, amount = SQL("NULL::numeric"), self.env["g2p.benefit.codes"]._rounded(self.currency_id, due, bounded)
         if lines:
@@ -330,31 +370,58 @@ class BaseEntitlementManager(models.AbstractModel):
             "disabled": self.env._("Disabled or archived since the list was made"),
         }
 
-    def _prepare_chunk(self, cycle, low, high, operation):
-        """Insert the draft entitlements of one range of registrants, in one statement.
+    def _own_lines(self, cycle, low, high, others):
+        """The lines of one manager for the members who have nothing of it in the cycle, with how and until when they are settled.
 
-        Members who have an entitlement in the cycle that isn't cancelled are left as they are. Members for whom nothing
-        is due, and those whose data is missing for one of their lines, keep the reason and the terms on their cycle
-        membership.
-
-        :return: {outcome: members}
+        :param others: the benefit codes of the program's other managers; what is of none of them counts as this one's
         """
         self.ensure_one()
+        return SQL(
+            """
+            SELECT line.registrant_id, line.benefit_code_id, line.item_id, line.amount, line.fee, line.computation, line.missing,
+                   %(charged)s AS charged, %(settlement)s::varchar AS settlement, %(valid_until)s::date AS valid_until
+              FROM (%(lines)s) AS line
+             WHERE line.registrant_id NOT IN (SELECT known.partner_id FROM known WHERE %(own)s)
+            """,
+            charged=self._charges_fund(),
+            settlement=self._settlement,
+            valid_until=fields.Date.add(cycle.end_date, days=self.validity_days),
+            lines=self.with_context(g2p_part_of_period=cycle._part_of_period())._entitlement_lines(
+                self._members(cycle, low, high), low, high
+            ),
+            own=SQL("known.benefit_code_id IS NULL OR known.benefit_code_id <> ALL(%s)", others.ids)
+            if others
+            else SQL("TRUE"),
+        )
+
+    @api.model
+    def _prepare_chunk(self, managers, cycle, low, high, operation):
+        """Insert the draft entitlements of one range of registrants, by all managers of the program, in one statement.
+
+        Members keep what they have in the cycle of a manager, unless it is cancelled. Members for whom nothing is due, and
+        those whose data is missing for one of their lines, keep the reason and the terms on their cycle membership; of
+        whom data is missing nothing is prepared, by any manager.
+
+        :param managers: a list, of several models, in order
+        :return: {outcome: members}
+        """
         entitlement = self.env["g2p.entitlement"]
+        codes = {manager: manager._given_benefit_codes() for manager in managers}
+        none = self.env["g2p.benefit.codes"]
         self.env.flush_all()
         self.env.cr.execute(
             SQL(
                 """
-                WITH member AS MATERIALIZED (
+                WITH known AS MATERIALIZED (
+                    -- Of this range only: asked as EXISTS, the entitlements of all cycles are read for each chunk.
+                    SELECT known.partner_id, known.benefit_code_id FROM g2p_entitlement AS known
+                     WHERE known.cycle_id = %(cycle)s AND known.partner_id > %(low)s AND known.partner_id <= %(high)s
+                       -- What was added by hand is beside what the rule gives.
+                       AND known.state <> 'cancelled' AND known.is_manual IS NOT TRUE
+                ), member AS MATERIALIZED (
                     SELECT membership.id, membership.partner_id, membership.reason, membership.computation,
                            registrant.disabled IS NOT NULL OR NOT registrant.active AS disabled,
-                           -- Of this range only: asked as EXISTS, the entitlements of all cycles are read for each chunk.
-                           membership.partner_id IN (
-                            SELECT known.partner_id FROM g2p_entitlement AS known
-                             WHERE known.cycle_id = %(cycle)s AND known.partner_id > %(low)s AND known.partner_id <= %(high)s
-                               -- What was added by hand is beside what the rule gives.
-                               AND known.state <> 'cancelled' AND known.is_manual IS NOT TRUE
-                           ) AS already
+                           membership.partner_id IN (SELECT known.partner_id FROM known) AS already
                       FROM g2p_cycle_membership AS membership
                       JOIN res_partner AS registrant
                         ON registrant.id = membership.partner_id AND registrant.id > %(low)s AND registrant.id <= %(high)s
@@ -366,18 +433,20 @@ class BaseEntitlementManager(models.AbstractModel):
                            AND bool_and(line.missing IS NULL) OVER (PARTITION BY line.registrant_id) AS payable
                       FROM (%(lines)s) AS line
                       JOIN member ON member.partner_id = line.registrant_id
-                     WHERE NOT member.already AND NOT member.disabled
+                     WHERE NOT member.disabled
                 ), inserted AS (
                     INSERT INTO g2p_entitlement
                            (partner_id, cycle_id, program_id, benefit_code_id, item_id, code, state,
-                            is_cash_entitlement, currency_id, initial_amount, transfer_fee, computation,
+                            settlement, is_cash_entitlement, currency_id, initial_amount, quantity, transfer_fee, computation,
                             valid_from, valid_until, create_uid, write_uid, create_date, write_date)
                     SELECT line.registrant_id, %(cycle)s, %(program)s, line.benefit_code_id, line.item_id,
-                           gen_random_uuid(), 'draft', %(is_cash)s, %(currency)s, line.amount, line.fee, line.computation,
-                           %(valid_from)s, %(valid_until)s, %(uid)s, %(uid)s, %(now)s, %(now)s
+                           gen_random_uuid(), 'draft', line.settlement, line.settlement = 'payment', %(currency)s,
+                           CASE WHEN line.charged THEN line.amount ELSE 0 END,
+                           CASE WHEN NOT line.charged THEN line.amount END, line.fee, line.computation,
+                           %(valid_from)s, line.valid_until, %(uid)s, %(uid)s, %(now)s, %(now)s
                       FROM line
                      WHERE line.payable
-                     ORDER BY line.registrant_id, line.item_id
+                     ORDER BY line.registrant_id, line.item_id, line.benefit_code_id
                         ON CONFLICT DO NOTHING
                  RETURNING id, partner_id
                 ), logged AS (
@@ -391,11 +460,11 @@ class BaseEntitlementManager(models.AbstractModel):
                     SELECT member.id, member.reason, member.computation IS NOT NULL AS had_terms, due.missing,
                            CASE WHEN prepared.partner_id IS NULL AND due.missing IS NULL THEN due.computation END
                            AS computation,
-                           CASE WHEN member.already THEN 'already_prepared'
-                                WHEN member.disabled THEN 'disabled'
-                                WHEN prepared.partner_id IS NOT NULL THEN 'prepared'
-                                WHEN due.payable THEN 'already_prepared'
+                           CASE WHEN prepared.partner_id IS NOT NULL THEN 'prepared'
                                 WHEN due.missing IS NOT NULL THEN 'data_missing'
+                                WHEN member.already THEN 'already_prepared'
+                                WHEN member.disabled THEN 'disabled'
+                                WHEN due.payable THEN 'already_prepared'
                                 WHEN due.has_amount THEN 'fee_too_high'
                                 ELSE 'no_amount' END AS outcome
                       FROM member
@@ -419,14 +488,18 @@ class BaseEntitlementManager(models.AbstractModel):
                 low=low,
                 high=high,
                 range=cycle.program_id._range_sql("membership", low, high),
-                lines=self.with_context(g2p_part_of_period=cycle._part_of_period())._entitlement_lines(
-                    self._members(cycle, low, high), low, high
+                lines=SQL(" UNION ALL ").join(
+                    manager._own_lines(
+                        cycle,
+                        low,
+                        high,
+                        none.union(*(codes[other] for other in managers if other != manager)),
+                    )
+                    for manager in managers
                 ),
                 program=cycle.program_id.id,
-                is_cash=self._is_cash,
                 currency=cycle.currency_id.id,
                 valid_from=cycle.start_date,
-                valid_until=fields.Date.add(cycle.end_date, days=self.validity_days),
                 uid=self.env.uid,
                 now=self.env.cr.now(),
                 history=entitlement._history_sql(
@@ -534,6 +607,8 @@ class BaseEntitlementManager(models.AbstractModel):
         self.program_id._check_can(GROUP_MANAGER)
         self.check_access("read")
         self.program_id.check_access("read")
+        if not self._charges_fund():
+            raise UserError(self.env._("%s gives no money, so there are no amounts to preview.", self.display_name))
         # sudo: role and access were checked above; a preview belongs to who asked for it
         preview = self.env["g2p.entitlement.preview"].sudo().create({"program_id": self.program_id.id})
         preview._count(self)

@@ -64,9 +64,14 @@ class SimulateStep(models.AbstractModel):
             self._members_now(record),
         )
 
+    def _money_managers(self, sandbox):
+        """The entitlement managers that give money: what a scenario costs."""
+        managers = [one for one in sandbox.get_managers(sandbox.MANAGER_ENTITLEMENT) if one._charges_fund()]
+        return managers or [sandbox.get_manager(sandbox.MANAGER_ENTITLEMENT)]
+
     def _chunk(self, record, operation, low, high):
         program, sandbox = record.program_id, record.sandbox_id.with_context(g2p_scenario_range=(low, high))
-        manager = sandbox.get_manager(sandbox.MANAGER_ENTITLEMENT)
+        managers = self._money_managers(sandbox)
         self.env.flush_all()
         figures = SQL(", ").join(SQL.identifier(measure) for measure in MEASURES)
         self.env.cr.execute(
@@ -149,7 +154,13 @@ class SimulateStep(models.AbstractModel):
                 program=program.id,
                 candidates=list(ENROLLMENT_CANDIDATES),
                 range=program._range_sql("membership", low, high),
-                lines=manager._entitlement_lines(SQL("SELECT registrant_id FROM qualifying"), low, high),
+                lines=SQL(" UNION ALL ").join(
+                    SQL(
+                        "SELECT registrant_id, amount, fee FROM (%s) AS line",
+                        manager._entitlement_lines(SQL("SELECT registrant_id FROM qualifying"), low, high),
+                    )
+                    for manager in managers
+                ),
                 areas=self._shown_areas(record),
                 scored=self._scored(record, low, high),
                 facts=SQL(", ").join(SQL("(%s, %s)", name, key) for name, key in self._dimensions(record).items()),

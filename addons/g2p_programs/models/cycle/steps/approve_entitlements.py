@@ -117,7 +117,8 @@ class ApproveEntitlements(models.AbstractModel):
         waiting = SQL("t.left_out_reason IS NULL AND %s", waiting)
         [[total]] = self.env.execute_query(
             SQL(
-                "SELECT SUM(t.initial_amount)::text FROM g2p_entitlement AS t WHERE t.is_cash_entitlement AND %s",
+                "SELECT SUM(t.initial_amount)::text FROM g2p_entitlement AS t WHERE %s AND %s",
+                self.env["g2p.entitlement"]._charged_sql(),
                 waiting,
             )
         )
@@ -198,7 +199,7 @@ class ApproveEntitlements(models.AbstractModel):
                 WITH ranked AS (
                     SELECT t.id, SUM(t.initial_amount) OVER (ORDER BY %(order)s ROWS UNBOUNDED PRECEDING) AS running
                       FROM g2p_entitlement AS t
-                     WHERE t.is_cash_entitlement AND %(waiting)s
+                     WHERE %(charged)s AND %(waiting)s
                 ), left_out AS (
                     UPDATE g2p_entitlement AS t
                        SET left_out_reason = 'fund_shortage'
@@ -209,6 +210,7 @@ class ApproveEntitlements(models.AbstractModel):
                 SELECT SUM(initial_amount)::text FROM left_out
                 """,
                 order=order,
+                charged=self.env["g2p.entitlement"]._charged_sql(),
                 waiting=waiting,
                 available=available,
             )

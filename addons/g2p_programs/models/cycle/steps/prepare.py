@@ -83,7 +83,12 @@ class Prepare(models.AbstractModel):
             return place, SQL("t.cycle_id = %s AND t.partner_id IN (%s)", cycle.id, made)
         if outcome == "already_prepared":
             return place, SQL(
-                "%s AND t.state = 'enrolled' AND t.partner_id IN (%s) AND t.partner_id NOT IN (%s)", mine, due, made
+                "%s AND t.state = 'enrolled' AND t.partner_id IN (%s) AND t.partner_id NOT IN (%s)"
+                " AND NOT starts_with(COALESCE(t.reason, ''), %s)",
+                mine,
+                due,
+                made,
+                reasons["data_missing"],
             )
         if outcome in reasons:
             return place, SQL("%s AND t.state = 'enrolled' AND starts_with(t.reason, %s)", mine, reasons[outcome])
@@ -110,7 +115,10 @@ class Prepare(models.AbstractModel):
         # The first stays; everybody who prepared is an author.
         cycle.prepared_by = cycle.prepared_by or operation.user_id
         self.env["g2p.cycle.author"]._add(cycle, operation.user_id, "prepared")
-        cycle._entitlement_manager()._check_ready()
+        managers = cycle._entitlement_managers()
+        for manager in managers:
+            manager._check_ready()
+        managers[0]._check_apart(managers)
 
     def _source(self, cycle, operation):
         return SQL(
@@ -118,4 +126,5 @@ class Prepare(models.AbstractModel):
         )
 
     def _chunk(self, cycle, operation, low, high):
-        return cycle._entitlement_manager()._prepare_chunk(cycle, low, high, operation)
+        managers = cycle._entitlement_managers()
+        return managers[0]._prepare_chunk(managers, cycle, low, high, operation)

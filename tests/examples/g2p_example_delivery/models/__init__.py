@@ -1,0 +1,2 @@
+from . import entitlement
+from . import entitlement_manager_goods

@@ -1,0 +1,3 @@
+from . import registration
+from . import res_partner
+from . import visit
