@@ -744,12 +744,6 @@ class Program(models.Model):
 
     # Buttons of steps
 
-    def _press(self, code, params=None, **how):
-        """Start a step, once it has checked who asks and when."""
-        self.ensure_one()
-        self._bulk_step(code)._check_may(self)
-        return self._bulk_start(code, params, **how)._notification()
-
     def import_eligible_registrants(self, state="enrolled"):
         """Make every eligible registrant who is not a member yet one, in the given state ("enrolled" or "draft")."""
         if state not in ("draft", "enrolled"):
