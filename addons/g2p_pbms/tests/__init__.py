@@ -15,3 +15,5 @@ from . import test_openg2p_names
 from . import test_outcomes
 from . import test_fund_figures
 from . import test_attacks_control
+from . import test_said
+from . import test_searches

@@ -2,6 +2,8 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
+from odoo.addons.g2p_bulk.tools import searching
+
 # OpenG2P's names of the fields, and the column of g2p.group.indicator that each shows.
 INDICATORS = {
     "z_ind_grp_num_children": "children",
@@ -97,8 +99,8 @@ class ResPartner(models.Model):
     def _search_indicator(self, column, operator, value):
         """Groups by one figure: a semi-join with the table of figures."""
         figure = SQL("indicator.%s", SQL.identifier(column))
-        if operator in COMPARISONS:
-            condition = SQL("%s %s %s", figure, COMPARISONS[operator], value)
+        if operator in COMPARISONS and column not in ("female_headed", "head_gender"):
+            condition = SQL("%s %s %s", figure, COMPARISONS[operator], searching.number(self.env, value))
         elif operator in ("in", "not in"):
             condition = self._is_one_of(column, figure, value)
             if operator == "not in":
@@ -116,7 +118,8 @@ class ResPartner(models.Model):
         """SQL that is true or false, never unknown."""
         if column == "female_headed":
             return SQL("%s IS NOT NULL AND %s = ANY(%s)", figure, figure, [bool(value) for value in values])
-        known = [value for value in values if value is not None and value is not False]
+        as_asked = searching.text if column == "head_gender" else searching.number
+        known = [as_asked(self.env, value) for value in values if value is not None and value is not False]
         condition = SQL("%s IS NOT NULL AND %s = ANY(%s)", figure, figure, known) if known else SQL("FALSE")
         if len(known) == len(values):
             return condition
