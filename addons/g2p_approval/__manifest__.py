@@ -2,7 +2,7 @@
     "name": "G2P Approval",
     "summary": "Who has to agree before something happens: stages, inbox, history",
     "description": "Who has to agree before something happens: stages, inbox, history.",
-    "version": "19.0.1.0.0",
+    "version": "19.0.3.0.0",
     "category": "G2P PBMS",
     "license": "LGPL-3",
     "author": "G2P PBMS contributors",

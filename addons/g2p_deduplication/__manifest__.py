@@ -1,7 +1,7 @@
 {
     "name": "G2P Deduplication",
     "summary": "Duplicates by account and by similar names, in programs and in the registry, and their merge",
-    "version": "19.0.1.0.0",
+    "version": "19.0.3.0.0",
     "category": "G2P PBMS",
     "author": "G2P PBMS contributors",
     "license": "LGPL-3",

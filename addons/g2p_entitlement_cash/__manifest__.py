@@ -1,7 +1,7 @@
 {
     "name": "G2P Entitlement: Cash",
     "summary": "Entitlements as a sum of items: amount, condition, multiplier, maximum",
-    "version": "19.0.1.1.0",
+    "version": "19.0.3.0.0",
     "category": "G2P PBMS",
     "author": "G2P PBMS contributors",
     "license": "LGPL-3",

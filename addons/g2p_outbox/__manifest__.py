@@ -2,7 +2,7 @@
     "name": "G2P Outbox",
     "summary": "Tells the outside world something once, and finds out whether it arrived",
     "description": "Tells the outside world something once, and finds out whether it arrived.",
-    "version": "19.0.1.0.0",
+    "version": "19.0.3.0.0",
     "category": "G2P PBMS",
     "license": "LGPL-3",
     "author": "G2P PBMS contributors",

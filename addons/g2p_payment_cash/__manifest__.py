@@ -1,7 +1,7 @@
 {
     "name": "G2P Payment: Cash",
     "summary": "Payments handed out by hand and recorded by finance",
-    "version": "19.0.1.0.0",
+    "version": "19.0.3.0.0",
     "category": "G2P PBMS",
     "author": "G2P PBMS contributors",
     "license": "LGPL-3",

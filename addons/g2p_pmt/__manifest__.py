@@ -1,7 +1,7 @@
 {
     "name": "G2P Proxy Means Test",
     "summary": "Score households by what can be observed of them, and say who is poor",
-    "version": "19.0.1.0.0",
+    "version": "19.0.3.0.0",
     "category": "G2P PBMS",
     "author": "G2P PBMS contributors",
     "license": "LGPL-3",

@@ -2,7 +2,7 @@
     "name": "G2P Applications",
     "summary": "Applications to programs: questions, typed answers, documents, assessments",
     "description": "What programs ask, what registrants answer and hand in, and what officers find.",
-    "version": "19.0.1.0.0",
+    "version": "19.0.3.0.0",
     "category": "G2P PBMS",
     "author": "G2P PBMS contributors",
     "license": "LGPL-3",

@@ -1,7 +1,7 @@
 {
     "name": "G2P Simulation",
     "summary": "What would happen if: who enters, who leaves, what it costs, before a rule changes",
-    "version": "19.0.1.0.0",
+    "version": "19.0.3.0.0",
     "category": "G2P PBMS",
     "author": "G2P PBMS contributors",
     "license": "LGPL-3",

@@ -8,9 +8,9 @@ from odoo.tests import tagged
 from odoo.tools import SQL, mute_logger, sql
 
 from odoo.addons.g2p_bulk.tools import bounds
+from odoo.addons.g2p_payment_files.tools import payer_file
 from odoo.addons.g2p_programs.tests.money import MoneyCase
 from odoo.addons.g2p_programs.tools import blocks
-from odoo.addons.g2p_programs.wizards import reconciliation_file
 
 
 @tagged("post_install", "-at_install")
@@ -100,7 +100,7 @@ class TestBounds(MoneyCase):
                 self.assertIn(words, model._sql_error_to_message(error))
 
     def test_the_rules_have_examples_that_hold(self):
-        for module in (bounds, blocks, reconciliation_file):
+        for module in (bounds, blocks, payer_file):
             with self.subTest(module.__name__):
                 result = doctest.testmod(module)
                 self.assertEqual(result.failed, 0)

@@ -2,6 +2,7 @@
 
 import base64
 
+from odoo import fields
 from odoo.exceptions import AccessError
 from odoo.fields import Command
 from odoo.tests import tagged
@@ -203,8 +204,8 @@ class TestCounters(MoneyCase):
         self.assertEqual((cycle.failed_count, cycle.unpaid_count), (1, 1))
         lines = [
             "Payment reference,Status,Amount,Date,Bank reference",
-            f"{second.name},paid,{second.amount_issued},2024-03-01,A",
-            f"{third.name},failed,{third.amount_issued},2024-03-01,B",
+            f"{second.name},paid,{second.amount_issued},{fields.Date.today()},A",
+            f"{third.name},failed,{third.amount_issued},{fields.Date.today()},B",
         ]
         statement = (
             self.env["g2p.payment.reconciliation"]

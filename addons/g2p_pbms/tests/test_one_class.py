@@ -22,8 +22,6 @@ SEVERAL_CLASSES_YET = {
         "g2p.duplicate.engine",
         "g2p.entitlement",
         "g2p.payment",
-        "g2p.payment.batch",
-        "g2p.payment.reconciliation",
         "g2p.program",
         "g2p.program_membership",
     },

@@ -17,7 +17,6 @@ from . import fund
 from . import entitlement
 from . import payment_batch_tag
 from . import payment_batch
-from . import payment_batch_export
 from . import payment
 from . import payment_correction
 from . import payment_contradiction

@@ -25,7 +25,19 @@ CREATE OR REPLACE TRIGGER g2p_payment_reference_kept BEFORE UPDATE OF name, enti
     WHEN ((OLD.name, OLD.entitlement_id, OLD.amount_issued) IS DISTINCT FROM (NEW.name, NEW.entitlement_id, NEW.amount_issued))
     EXECUTE FUNCTION g2p_payment_kept();
 CREATE OR REPLACE TRIGGER g2p_payment_batch_kept BEFORE DELETE ON g2p_payment_batch FOR EACH ROW
-    WHEN (OLD.batch_has_started OR OLD.exported_on IS NOT NULL) EXECUTE FUNCTION g2p_payment_kept();
+    WHEN (OLD.batch_has_started) EXECUTE FUNCTION g2p_payment_kept();
+"""
+# Nobody pays what was not issued yet; a payer's day may be behind ours. A trigger, so that what is on record of before stays.
+NOT_BEFORE_ISSUED = """
+CREATE OR REPLACE FUNCTION g2p_payment_not_issued() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'payment %: paid on a day before it was issued', NEW.id
+        USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME, CONSTRAINT = 'g2p_payment_not_issued';
+END
+$$;
+CREATE OR REPLACE TRIGGER g2p_payment_not_issued BEFORE INSERT OR UPDATE OF payment_datetime ON g2p_payment FOR EACH ROW
+    WHEN (NEW.payment_datetime < date_trunc('day', NEW.issuance_date) - interval '1 day')
+    EXECUTE FUNCTION g2p_payment_not_issued();
 """
 
 
@@ -216,6 +228,7 @@ class Payment(models.Model):
 
     def init(self):
         self.env.cr.execute(KEPT)
+        self.env.cr.execute(NOT_BEFORE_ISSUED)
 
     # Buttons
 
@@ -417,7 +430,7 @@ class Payment(models.Model):
             `bank_reference`. Payments that are final already stay as they are, and so are those said to be paid for
             which no money is reserved (their entitlement ended), or which have not left and are blocked. Money that was
             sent, and paid elsewhere, is a fact: it is recorded whatever became of the beneficiary.
-        :param confirmed: the payer's file, or two people, say what came of them. By one person alone, what left does not
+        :param confirmed: the payer, or two people, say what came of them. By one person alone, what left does not
             fail: it would be paid again while the payer pays it.
         :return Marked:
         """
@@ -549,7 +562,7 @@ class Payment(models.Model):
     @api.model
     def _check_paid_on(self, payments, date):
         """Refuse a day that a person gives on which these open payments can't have been paid: one to come, or one before
-        a payment was issued. A payer's file says what it says: what contradicts us there is looked into, not refused.
+        a payment was issued.
 
         :param SQL payments: one column, ids of payments.
         """
@@ -572,6 +585,14 @@ class Payment(models.Model):
                     day=fields.Date.to_string(date),
                 )
             )
+
+    @api.model
+    def _before_issued_sql(self, date):
+        """Over `payment`: a payer can't have paid it then, for it was issued later. The database refuses it.
+
+        :param SQL date: a timestamp
+        """
+        return SQL("(%s < date_trunc('day', payment.issuance_date) - interval '1 day')", date)
 
     @api.model
     def _blocked_text(self, payments):

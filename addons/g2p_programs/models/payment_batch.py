@@ -3,7 +3,6 @@ import uuid
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
-from odoo.orm.models import NO_ACCESS
 from odoo.tools import SQL
 
 from ..tools import blocks
@@ -19,7 +18,7 @@ class PaymentBatch(models.Model):
 
     _name = "g2p.payment.batch"
     _description = "Payment batch"
-    _inherit = ["mail.thread", "mail.activity.mixin", "g2p.evidence.mixin"]
+    _inherit = ["mail.thread", "mail.activity.mixin"]
     _order = "id desc"
     _rec_names_search = ["reference", "name", "external_batch_ref"]
 
@@ -51,15 +50,6 @@ class PaymentBatch(models.Model):
     )
     is_cash_desk = fields.Boolean(compute="_compute_is_cash_desk", help="Paid by hand at a cash desk.")
 
-    # The file that left: made once
-    export_attachment_id = fields.Many2one(
-        "ir.attachment", readonly=True, copy=False, ondelete="restrict", groups=NO_ACCESS
-    )
-    exported_by = fields.Many2one("res.users", readonly=True, copy=False)
-    exported_on = fields.Datetime(readonly=True, copy=False)
-    export_sha256 = fields.Char("SHA-256 of the file", readonly=True, copy=False)
-    export_count = fields.Integer("Payments in the file", readonly=True, copy=False)
-    export_amount = fields.Monetary("Amount in the file", readonly=True, copy=False)
     cancelled_by = fields.Many2one("res.users", readonly=True, copy=False)
     cancelled_on = fields.Datetime(readonly=True, copy=False)
     correction_ids = fields.One2many("g2p.payment.correction", "batch_id", string="Corrections")
@@ -114,7 +104,7 @@ class PaymentBatch(models.Model):
     @api.ondelete(at_uninstall=False)
     def _unlink_except_started(self):
         for batch in self:
-            if batch.batch_has_started or batch.exported_on:
+            if batch._has_left():
                 raise UserError(
                     self.env._(
                         "Batch %s was sent already: it can't be deleted. If the payer pays nothing of it, ask to cancel it; "
@@ -122,6 +112,11 @@ class PaymentBatch(models.Model):
                         batch.reference,
                     )
                 )
+
+    def _has_left(self):
+        """Whether a payer may know of this batch: then it stays for ever. Who hands it over in another way says so too."""
+        self.ensure_one()
+        return self.batch_has_started
 
     def unlink(self):
         """A batch takes its payments along, as long as none has left."""

@@ -10,7 +10,7 @@ MOST_ALARMED = 20
 
 
 class PaymentContradiction(models.Model):
-    """One line of a payer's file that can't be true together with our records."""
+    """One answer of a payer that can't be true together with our records. Where it came from is for those who hear it to add."""
 
     _name = "g2p.payment.contradiction"
     _description = "Contradiction about a payment"
@@ -21,7 +21,6 @@ class PaymentContradiction(models.Model):
         "state",
         "kind",
         "payment_id",
-        "line_id",
         "status",
         "amount",
         "bank_reference",
@@ -31,12 +30,9 @@ class PaymentContradiction(models.Model):
         "resolved_on",
     )
 
-    _line_once = models.UniqueIndex("(line_id)", "This line is listed already.")
     _open_latest = models.Index("(id) WHERE state = 'open'")
 
     payment_id = fields.Many2one("g2p.payment", required=True, readonly=True, index=True, ondelete="restrict")
-    line_id = fields.Many2one("g2p.payment.reconciliation.line", "Line of the file", readonly=True, ondelete="restrict")
-    reconciliation_id = fields.Many2one(related="line_id.reconciliation_id", string="File")
     cycle_id = fields.Many2one("g2p.cycle", required=True, readonly=True, index=True, ondelete="restrict")
     company_id = fields.Many2one(related="cycle_id.company_id")
     partner_id = fields.Many2one(related="payment_id.partner_id")
@@ -125,10 +121,14 @@ class PaymentContradiction(models.Model):
             "context": {
                 "default_kind": "returned",
                 "default_payment_ids": [fields.Command.set(self.payment_id.ids)],
-                "default_evidence": self.bank_reference or self.reconciliation_id.name,
+                "default_evidence": self.bank_reference or self._told_by(),
                 "default_reason": self.reason,
             },
         }
+
+    def _told_by(self):
+        """The name of where the payer said so; False where nobody has noted it."""
+        return False
 
     def action_open_payment(self):
         """Button."""
@@ -143,10 +143,17 @@ class PaymentContradiction(models.Model):
     # Sets
 
     @api.model
-    def _record(self, reconciliation, operation=None):
-        """List what a file that is applied says against our records, once, and alarm finance. Returns how many are new.
+    def _record(self, said, told_by, operation=None, origin=()):
+        """List what a payer says against our records, once, and alarm finance. Returns how many are new.
 
         A payer who says paid is heard also where nothing can be recorded: the entitlement ended, or something blocks it.
+
+        :param SQL said: columns `payment_id`, `status` (paid, failed), `amount`, `bank_reference`, `date`, `reason`, `place`
+            (the order in which they are listed), `kind` (not_due, blocked; NULL: told from what is recorded), and those of
+            `origin`.
+        :param told_by: the name of where the payer says so.
+        :param origin: names of fields that tell where exactly; whoever adds them to this model has a unique index over
+            them, so that nothing is listed twice.
         """
         self.env.flush_all()
         self.env.cr.execute(
@@ -154,24 +161,21 @@ class PaymentContradiction(models.Model):
                 """
                 WITH said AS (
                     INSERT INTO g2p_payment_contradiction
-                           (payment_id, line_id, cycle_id, kind, status, amount, bank_reference, date, reason, state,
-                            create_uid, write_uid, create_date, write_date)
-                    SELECT payment.id, line.id, payment.cycle_id,
-                           CASE WHEN line.outcome IN ('not_due', 'blocked') THEN line.outcome
-                                WHEN line.status = 'failed' THEN 'failed_after_paid'
+                           (payment_id, cycle_id, kind, status, amount, bank_reference, date, reason, state,
+                            create_uid, write_uid, create_date, write_date %(columns)s)
+                    SELECT payment.id, payment.cycle_id,
+                           CASE WHEN answer.kind IS NOT NULL THEN answer.kind
+                                WHEN answer.status = 'failed' THEN 'failed_after_paid'
                                 WHEN payment.status = 'paid' THEN 'paid_again'
                                 WHEN EXISTS (SELECT FROM g2p_payment AS other
                                               WHERE other.entitlement_id = payment.entitlement_id
                                                 AND other.id <> payment.id AND other.status = 'paid') THEN 'paid_twice'
                                 ELSE 'paid_after_failed' END,
-                           line.status, line.amount, line.bank_reference, line.date, line.reason, 'open',
-                           %(uid)s, %(uid)s, %(now)s, %(now)s
-                      FROM g2p_payment_reconciliation_line AS line
-                      JOIN g2p_payment AS payment ON payment.id = line.payment_id
-                     WHERE line.reconciliation_id = %(reconciliation)s
-                       AND (line.outcome = 'contradiction'
-                            OR line.outcome IN ('not_due', 'blocked') AND line.status = 'paid')
-                     ORDER BY line.row_number
+                           answer.status, answer.amount, answer.bank_reference, answer.date, answer.reason, 'open',
+                           %(uid)s, %(uid)s, %(now)s, %(now)s %(values)s
+                      FROM (%(said)s) AS answer
+                      JOIN g2p_payment AS payment ON payment.id = answer.payment_id
+                     ORDER BY answer.place
                         ON CONFLICT DO NOTHING
                  RETURNING id, cycle_id
                 ), logged AS (
@@ -179,7 +183,9 @@ class PaymentContradiction(models.Model):
                 )
                 SELECT cycle_id, COUNT(*) FROM said GROUP BY cycle_id ORDER BY cycle_id
                 """,
-                reconciliation=reconciliation.id,
+                said=said,
+                columns=SQL().join(SQL(", %s", SQL.identifier(name)) for name in origin),
+                values=SQL().join(SQL(", %s", SQL.identifier("answer", name)) for name in origin),
                 uid=self.env.uid,
                 now=self.env.cr.now(),
                 history=self._history_sql(SQL("SELECT id, NULL::varchar, 'open', NULL::varchar FROM said"), operation),
@@ -188,20 +194,20 @@ class PaymentContradiction(models.Model):
         found = self.env.cr.fetchall()
         self.invalidate_model(flush=False)
         for cycle_id, count in found:
-            self._alarm(self.env["g2p.cycle"].browse(cycle_id), count, reconciliation)
+            self._alarm(self.env["g2p.cycle"].browse(cycle_id), count, told_by)
         return sum(count for _cycle, count in found)
 
     @api.model
-    def _alarm(self, cycle, count, reconciliation):
+    def _alarm(self, cycle, count, told_by):
         """Tell finance, by mail and by an activity on the cycle."""
         # sudo: the alarm is for others than who applied the file
         cycle = cycle.sudo()
         users = self._finance_users(cycle.company_id)
         summary = self.env._("%s answers of the payer contradict our records", count)
         note = self.env._(
-            "“%(file)s” says paid what failed, ended or never left here, or failed what is recorded as paid. Find out with the "
+            "“%(told_by)s” says paid what failed, ended or never left here, or failed what is recorded as paid. Find out with the "
             "payer whether money moved: Payments → Contradictions.",
-            file=reconciliation.name,
+            told_by=told_by,
         )
         cycle.message_post(subject=summary, body=note, partner_ids=users.partner_id.ids)
         for user in users:

@@ -1,6 +1,5 @@
 from . import test_access
 from . import test_approve_what_was_seen
-from . import test_batch_export
 from . import test_benefit_codes
 from . import test_cycle
 from . import test_cycle_recurrence
@@ -16,8 +15,6 @@ from . import test_money_concurrency
 from . import test_money_entitlement
 from . import test_money_fund
 from . import test_money_payment
-from . import test_money_reconciliation
-from . import test_money_statements
 from . import test_questions
 from . import test_screens
 from . import test_search

@@ -2,10 +2,6 @@ from . import program_create
 from . import assign_program
 from . import membership_change
 from . import multi_entitlement_approval
-from . import payment_reconciliation_line
-from . import payment_reconciliation
-from . import payment_reconciliation_steps
-from . import payment_reconciliation_read
 from . import payment_mark
 from . import assign_payments_batch
 from . import eligibility_explanation

@@ -522,15 +522,6 @@ class Cycle(models.Model):
     def _bulk_related(self, model):
         if model == "g2p.membership.change":
             return SQL("SELECT id FROM g2p_membership_change WHERE program_id = %s", self.program_id.id)
-        if model == "g2p.payment.reconciliation":
-            return SQL(
-                """
-                SELECT id FROM g2p_payment_reconciliation
-                 WHERE cycle_id = %s OR cycle_id IS NULL AND company_id = %s
-                """,
-                self.id,
-                self.company_id.id,
-            )
         return super()._bulk_related(model)
 
     @api.model
@@ -540,7 +531,7 @@ class Cycle(models.Model):
             **super()._bulk_relies_on(),
             "to_approve": (*members, "prepare", "withdraw"),
             "reset_draft": (),
-            "mark_cancelled": ("g2p.payment.reconciliation:reconcile",),
+            "mark_cancelled": (),
             "edit_members": (),
             "edit_entitlements": (),
             "reject": (),
@@ -1088,16 +1079,5 @@ class Cycle(models.Model):
             "res_model": "g2p.payment.mark.wizard",
             "view_mode": "form",
             "target": "new",
-            "context": {"default_cycle_id": self.id},
-        }
-
-    def action_reconcile(self):
-        """Button: reconcile with a file of the payer."""
-        self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Reconcile payments"),
-            "res_model": "g2p.payment.reconciliation",
-            "view_mode": "form",
             "context": {"default_cycle_id": self.id},
         }

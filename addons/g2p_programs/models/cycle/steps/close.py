@@ -9,7 +9,6 @@ PAID = (
     "prepare_payments",
     "send",
     "reconcile",
-    "g2p.payment.reconciliation:reconcile",
 )
 
 

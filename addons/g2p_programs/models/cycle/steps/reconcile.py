@@ -1,4 +1,4 @@
-from odoo import models
+from odoo import api, models
 from odoo.tools import SQL
 
 from ....tools.constants import GROUP_FINANCE
@@ -27,7 +27,13 @@ class Reconcile(models.AbstractModel):
         return cycle.state == "approved" and cycle.sent_count and 40
 
     def _next_words(self, cycle):
-        return self.env._("Payments are on their way: reconcile them with the payer's file, or mark them by hand.")
+        way = self.env._("Payments are on their way: mark them as paid or failed when you know what came of them.")
+        return " ".join([way, *self._other_ways(cycle)])
+
+    @api.model
+    def _other_ways(self, cycle):
+        """How else it may be recorded what came of them: sentences, one from each plug-in."""
+        return []
 
     def _outcomes(self):
         _ = self.env._

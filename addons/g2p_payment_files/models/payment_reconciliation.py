@@ -1,4 +1,5 @@
 import base64
+import io
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
@@ -7,9 +8,9 @@ from odoo.tools.misc import formatLang
 
 from odoo.addons.g2p_bulk.tools import table_file
 from odoo.addons.g2p_bulk.tools.question import question
+from odoo.addons.g2p_programs.tools.constants import GROUP_FINANCE
 from odoo.addons.g2p_registry_base.models.area_file import PeopleFile
 
-from ..models.fund import FINANCE
 from ..tools import csv_text
 from .payment_reconciliation_line import OUTCOMES
 
@@ -19,6 +20,26 @@ COLUMN_CHOICES = {
 }
 OPTIONS = ("encoding", "decimal_mark", *COLUMN_CHOICES.values())
 COUNTS = tuple(f"{outcome}_count" for outcome, _label in OUTCOMES)
+# What was read and not matched yet. No model: nobody but the steps reads or writes it, and it is empty in between.
+STAGED = """
+CREATE TABLE IF NOT EXISTS g2p_payment_reconciliation_staged (
+    reconciliation_id integer NOT NULL,
+    row_number integer NOT NULL,
+    reference varchar,
+    status varchar,
+    amount numeric,
+    date timestamp,
+    bank_reference varchar,
+    reason varchar,
+    error varchar,
+    repeated varchar,
+    amount_decimal numeric,
+    doubt varchar,
+    PRIMARY KEY (reconciliation_id, row_number)
+);
+ALTER TABLE g2p_payment_reconciliation_staged ADD COLUMN IF NOT EXISTS amount_decimal numeric;
+ALTER TABLE g2p_payment_reconciliation_staged ADD COLUMN IF NOT EXISTS doubt varchar;
+"""
 
 
 class PaymentReconciliation(models.Model):
@@ -72,6 +93,12 @@ class PaymentReconciliation(models.Model):
     matched_count = fields.Integer("Matched", readonly=True, copy=False)
     unmatched_count = fields.Integer("No payment", readonly=True, copy=False)
     amount_mismatch_count = fields.Integer("Another amount", readonly=True, copy=False)
+    too_early_count = fields.Integer(
+        "Paid before it was issued",
+        readonly=True,
+        copy=False,
+        help="The file gives a day on which it can't have been paid.",
+    )
     duplicate_count = fields.Integer("Twice in the file", readonly=True, copy=False)
     already_final_count = fields.Integer("Final already", readonly=True, copy=False)
     not_due_count = fields.Integer(
@@ -136,6 +163,17 @@ class PaymentReconciliation(models.Model):
             self.sudo().write({"state": "draft"})  # sudo: the role was checked; another file has to be read again
         return super().write(vals)
 
+    def init(self):
+        result = super().init()
+        self.env.cr.execute(STAGED)
+        # Reconciliations of before the counters were kept.
+        self.env.cr.execute(
+            "SELECT id FROM g2p_payment_reconciliation WHERE state <> 'draft' AND matched_count IS NULL"
+        )
+        if earlier := self.browse(reconciliation_id for [reconciliation_id] in self.env.cr.fetchall()):
+            earlier._refresh_counters()
+        return result
+
     def unlink(self):
         self.env.cr.execute(
             SQL("DELETE FROM g2p_payment_reconciliation_staged WHERE reconciliation_id = ANY(%s)", self.ids)
@@ -149,6 +187,11 @@ class PaymentReconciliation(models.Model):
     def _unlink_except_applied(self):
         if any(record.state == "applied" for record in self):
             raise UserError(self.env._("A reconciliation that was applied is evidence: it stays."))
+
+    # What its steps belong to
+
+    def _bulk_parents(self):
+        return [*super()._bulk_parents(), *self.cycle_id.program_id, *self.cycle_id]
 
     # Buttons
 
@@ -231,9 +274,11 @@ class PaymentReconciliation(models.Model):
         }
 
     def _check_can(self):
-        if not self.env.su and not self.env.user.has_group(FINANCE):
+        if not self.env.su and not self.env.user.has_group(GROUP_FINANCE):
             raise AccessError(
-                self.env._("Only members of the role “%s” may do this.", self.env.ref(FINANCE).sudo().display_name)
+                self.env._(
+                    "Only members of the role “%s” may do this.", self.env.ref(GROUP_FINANCE).sudo().display_name
+                )
             )
         self.check_access("write")
 
@@ -250,6 +295,48 @@ class PaymentReconciliation(models.Model):
             .sudo()
             .search([("res_model", "=", self._name), ("res_id", "=", self.id), ("res_field", "=", "file")], limit=1)
         )
+
+    def _open_file(self):
+        """The file as a binary stream; it is never wholly in memory where attachments are files."""
+        attachment = self._attachment()
+        if not attachment:
+            raise UserError(self.env._("Choose a CSV or XLSX file first."))
+        if attachment.store_fname:
+            return open(attachment._full_path(attachment.store_fname), "rb")
+        return io.BytesIO(attachment.raw or b"")
+
+    # Counters
+
+    def _refresh_counters(self):
+        """Count the lines of these reconciliations again."""
+        self.env.flush_all()
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE g2p_payment_reconciliation AS record
+                   SET %(counts)s, matched_amount = counted.amount
+                  FROM (
+                        SELECT this.id, %(counted)s,
+                               COALESCE(SUM(line.amount)
+                                        FILTER (WHERE line.outcome = 'matched' AND line.status = 'paid'), 0) AS amount
+                          FROM g2p_payment_reconciliation AS this
+                          LEFT JOIN g2p_payment_reconciliation_line AS line ON line.reconciliation_id = this.id
+                         WHERE this.id = ANY(%(ids)s)
+                         GROUP BY this.id
+                       ) AS counted
+                 WHERE record.id = counted.id
+                """,
+                counts=SQL(", ").join(
+                    SQL("%s = counted.%s", SQL.identifier(name), SQL.identifier(name)) for name in COUNTS
+                ),
+                counted=SQL(", ").join(
+                    SQL("COUNT(*) FILTER (WHERE line.outcome = %s) AS %s", outcome, SQL.identifier(name))
+                    for (outcome, _label), name in zip(OUTCOMES, COUNTS, strict=True)
+                ),
+                ids=self.ids,
+            )
+        )
+        self.invalidate_recordset()
 
     # The outcome as a file
 

@@ -8,8 +8,7 @@ from odoo.tests import HttpCase, new_test_user, tagged
 
 from odoo.addons.g2p_bulk.models.evidence import OPEN
 from odoo.addons.g2p_bulk.tests.statements import counting_statements
-
-from .money import MoneyCase
+from odoo.addons.g2p_programs.tests.money import MoneyCase
 
 HEADER = [
     "payment reference",

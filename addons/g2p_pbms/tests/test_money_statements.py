@@ -5,7 +5,7 @@ from unittest.mock import patch
 from odoo.tests import tagged
 from odoo.tools import SQL
 
-from .money import MoneyCase
+from odoo.addons.g2p_programs.tests.money import MoneyCase
 
 
 @tagged("post_install", "-at_install")

@@ -1,17 +1,22 @@
 import base64
 import io
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from unittest.mock import patch
 
 import openpyxl
+import psycopg2
+from lxml import etree
 
 from odoo import fields
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
+from odoo.tools import SQL, mute_logger
+from odoo.tools.safe_eval import safe_eval
 
-from .money import MoneyCase
+from odoo.addons.g2p_programs.tests.money import MoneyCase
 
 HEADER = "Payment reference,Status,Amount,Date,Bank reference"
+TODAY = fields.Date.to_string(fields.Date.today())
 
 
 @tagged("post_install", "-at_install")
@@ -39,7 +44,7 @@ class TestMoneyReconciliation(MoneyCase):
     def outcomes(self, record):
         return record.line_ids.sorted("row_number").mapped("outcome")
 
-    def line(self, payment, status="paid", amount=None, date="2024-03-01", reference="MT-1"):
+    def line(self, payment, status="paid", amount=None, date=TODAY, reference="MT-1"):
         amount = payment.amount_issued if amount is None else amount
         return f"{payment.name},{status},{amount},{date},{reference}"
 
@@ -59,7 +64,7 @@ class TestMoneyReconciliation(MoneyCase):
         self.assertEqual(record.state, "applied")
         self.assertEqual(self.counts(record, "reconcile"), {"paid": 2, "failed": 1})
         self.assertEqual(self.large_payment.bank_reference, "MT-1")
-        self.assertEqual(str(self.large_payment.payment_datetime), "2024-03-01 00:00:00")
+        self.assertEqual(str(self.large_payment.payment_datetime), f"{TODAY} 00:00:00")
         self.assertEqual((self.small_payment.status, self.small_payment.entitlement_id.state), ("failed", "approved"))
         self.assertEqual(self.empty_payment.entitlement_id.state, "rdpd2ben")
         self.assertEqual(self.figures(), (1000, 120, 260))
@@ -120,6 +125,54 @@ class TestMoneyReconciliation(MoneyCase):
         record.action_apply()
         self.assertEqual((self.large_payment.status, self.small_payment.status), (False, "paid"))
         self.assertEqual(self.figures(), (1000, 160, 220))
+
+    def test_the_count_of_wrong_lines_is_the_list_of_wrong_lines(self):
+        self.env["g2p.payment"]._finalize_now(
+            SQL("SELECT %s", self.empty_payment.id), "failed", "Closed", confirmed=True
+        )
+        record = self.upload(
+            self.line(self.large_payment),
+            self.line(self.large_payment),
+            self.line(self.empty_payment, "failed"),
+            "nobody,paid,1,,",
+            ",paid,1,,",
+            self.line(self.small_payment, amount="1"),
+        )
+        operation = self.operation(record, "match")
+        self.assertEqual((operation.done, operation.skipped, operation.failed), (1, 1, 4))
+        arch = etree.fromstring(record.line_ids.get_view(view_type="search")["arch"])
+        (wrong,) = arch.iterfind(".//filter[@name='wrong']")
+        listed = record.line_ids.filtered_domain(safe_eval(wrong.get("domain")))
+        self.assertEqual(len(listed), operation.failed)
+        self.assertEqual(
+            {line.outcome for line in listed},
+            {name for name, (_label, kind) in record._bulk_step("match")._outcomes().items() if kind == "failed"}
+            & set(record.line_ids.mapped("outcome")),
+        )
+
+    def test_nothing_is_paid_before_it_was_issued(self):
+        day = self.large_payment.issuance_date
+        early, behind = (fields.Date.to_string(day - timedelta(days=days)) for days in (2, 1))
+        record = self.upload(
+            self.line(self.large_payment, date=early),
+            self.line(self.small_payment, date=behind),
+            self.line(self.empty_payment, "failed", date=early),
+        )
+        self.assertEqual(self.outcomes(record), ["too_early", "matched", "matched"])
+        self.assertEqual((record.too_early_count, record.matched_count), (1, 2))
+        record.action_apply()
+        self.assertEqual(
+            [payment.status for payment in (self.large_payment, self.small_payment, self.empty_payment)],
+            [False, "paid", "failed"],
+        )
+        with (
+            mute_logger("odoo.sql_db"),
+            self.assertRaisesRegex(psycopg2.errors.CheckViolation, "before it was issued"),
+            self.env.cr.savepoint(),
+        ):
+            self.env["g2p.payment"]._finalize_now(
+                SQL("SELECT %s", self.large_payment.id), "paid", date=day - timedelta(days=2)
+            )
 
     def test_lines_that_contradict_each_other_are_not_applied(self):
         record = self.upload(self.line(self.large_payment), self.line(self.large_payment, "failed"))
@@ -329,7 +382,7 @@ class TestMoneyReconciliation(MoneyCase):
     def test_a_workbook_and_other_encodings_are_read(self):
         book = openpyxl.Workbook()
         book.active.append(["Payment reference", "Status", "Amount", "Value date", "Reason"])
-        book.active.append([self.large_payment.name, "paid", 156.8, datetime(2024, 3, 1, 10, 30), ""])
+        book.active.append([self.large_payment.name, "paid", 156.8, datetime.fromisoformat(f"{TODAY} 00:30"), ""])
         book.active.append([self.small_payment.name, "paid", "=100+17.6", date(2024, 3, 1), ""])
         book.active.append([self.empty_payment.name, "rejeté", 98, date(2024, 3, 1), ""])
         stream = io.BytesIO()
@@ -337,7 +390,7 @@ class TestMoneyReconciliation(MoneyCase):
         record = self.upload_bytes(stream.getvalue(), "bank.xlsx")
         self.assertEqual(self.outcomes(record), ["matched", "bad", "bad"])
         lines = record.line_ids.sorted("row_number")
-        self.assertEqual(str(lines[0].date), "2024-03-01 10:30:00")
+        self.assertEqual(str(lines[0].date), f"{TODAY} 00:30:00")
         self.assertIn("Amount is a formula without a stored value", lines[1].note)
         content = f"Référence;Statut;State;Montant\n{self.large_payment.name};é;paid;156,8\n"
         for encoding in ("utf-8", "utf-16", "cp1252"):

@@ -4,16 +4,46 @@ import hashlib
 
 from odoo import fields, models
 from odoo.exceptions import AccessError, UserError
+from odoo.orm.models import NO_ACCESS
 from odoo.tools import SQL
 from odoo.tools.misc import formatLang
 
+from odoo.addons.g2p_programs.tools.constants import GROUP_FINANCE, GROUP_MANAGER
+
 from ..tools import csv_text
-from ..tools.constants import GROUP_MANAGER
-from .fund import FINANCE
+
+# A batch of which a file was made is never taken away: not by a person, and not by a mistake in a statement.
+KEPT = """
+CREATE OR REPLACE TRIGGER g2p_payment_batch_file_kept BEFORE DELETE ON g2p_payment_batch FOR EACH ROW
+    WHEN (OLD.exported_on IS NOT NULL) EXECUTE FUNCTION g2p_payment_kept();
+"""
 
 
 class PaymentBatch(models.Model):
-    _inherit = "g2p.payment.batch"
+    _name = "g2p.payment.batch"
+    _inherit = ["g2p.payment.batch", "g2p.evidence.mixin"]
+
+    # The file that left: made once
+    export_attachment_id = fields.Many2one(
+        "ir.attachment", readonly=True, copy=False, ondelete="restrict", groups=NO_ACCESS
+    )
+    exported_by = fields.Many2one("res.users", readonly=True, copy=False)
+    exported_on = fields.Datetime(readonly=True, copy=False)
+    export_sha256 = fields.Char("SHA-256 of the file", readonly=True, copy=False)
+    export_count = fields.Integer("Payments in the file", readonly=True, copy=False)
+    export_amount = fields.Monetary("Amount in the file", readonly=True, copy=False)
+
+    def init(self):
+        result = super().init()
+        self.env.cr.execute(KEPT)
+        return result
+
+    def _has_left(self):
+        return super()._has_left() or bool(self.exported_on)
+
+    def _evidence_locked(self):
+        """The file that was made for the payer stays the one that was made."""
+        return self.filtered(lambda batch: batch.sudo().export_attachment_id)
 
     def action_export(self):
         """Button: the file of the payments of this batch, for who pays them. It is made once, when the batch has left;
@@ -76,10 +106,6 @@ class PaymentBatch(models.Model):
             author_id=self.env.user.partner_id.id,
         )
 
-    def _evidence_locked(self):
-        """The file that was made for the payer stays the one that was made."""
-        return self.filtered(lambda batch: batch.sudo().export_attachment_id)
-
     def _take_file(self):
         """The bytes of the file; that somebody took them is put on record.
 
@@ -117,7 +143,7 @@ class PaymentBatch(models.Model):
     def _check_can_export(self):
         """Names and account numbers leave the house: only those who pay may take them, and only a whole batch."""
         self.ensure_one()
-        if not self.env.su and not any(map(self.env.user.has_group, (GROUP_MANAGER, FINANCE))):
+        if not self.env.su and not any(map(self.env.user.has_group, (GROUP_MANAGER, GROUP_FINANCE))):
             raise AccessError(
                 self.env._("Only program managers and members of the finance role may export payments of a batch.")
             )

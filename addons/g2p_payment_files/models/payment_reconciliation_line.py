@@ -4,6 +4,7 @@ OUTCOMES = [
     ("matched", "Matched"),
     ("unmatched", "No payment has this reference"),
     ("amount_mismatch", "Another amount"),
+    ("too_early", "Paid before it was issued"),
     ("duplicate", "Twice in the file"),
     ("already_final", "Final already"),
     ("contradiction", "Contradicts what is recorded"),
@@ -11,6 +12,9 @@ OUTCOMES = [
     ("blocked", "Never left, and held back"),
     ("bad", "Can't be read"),
 ]
+# About the others something is wrong, which somebody has to find out: the operation's count of what failed, and the filter
+# of the list, say so of the same lines.
+DONE, SKIPPED = ("matched",), ("already_final",)
 
 
 class PaymentReconciliationLine(models.Model):

@@ -1,0 +1,20 @@
+{
+    "name": "G2P Payment Files",
+    "summary": "Files to and from payers: batches as files, and what payers answer",
+    "description": "A batch of payments as a file for who pays it, and reconciliation with the file that the payer gives back.",
+    "version": "19.0.3.0.0",
+    "category": "G2P PBMS",
+    "author": "G2P PBMS contributors",
+    "license": "LGPL-3",
+    "depends": ["g2p_programs"],
+    "data": [
+        "security/ir.model.access.csv",
+        "security/g2p_payment_files_rules.xml",
+        "views/g2p_payment_reconciliation_views.xml",
+        "views/g2p_payment_batch_views.xml",
+        "views/g2p_payment_contradiction_views.xml",
+        "views/g2p_cycle_views.xml",
+        "views/g2p_payment_files_menus.xml",
+    ],
+    "uninstall_hook": "uninstall_hook",
+}

@@ -1,0 +1,4 @@
+from . import read
+from . import match
+from . import apply
+from . import cycle_reconcile

@@ -1,0 +1,158 @@
+"""What holds for all addons and is read from their source: layers, the map, icons and descriptions, versions, texts."""
+
+import ast
+import doctest
+import re
+import struct
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "scripts"))
+
+import module_map  # noqa: E402
+
+ADDONS = module_map.manifests()
+ICON_SIZE, ICON_BYTES = (128, 128), 10_000
+# Where a name stands that is no use of it: what an upgrade moves, and what tests of the whole suite look at.
+ASIDE = {"migrations", "tests"}
+# (addon, what of an addon above it is named): what is still to be turned round.
+UPWARDS_YET: set = set()
+
+
+def sources(addon, *endings):
+    """The files of an addon that are loaded, by ending."""
+    for path in sorted((ROOT / "addons" / addon).rglob("*")):
+        if path.suffix in endings and not ASIDE & {*path.relative_to(ROOT).parts}:
+            yield path
+
+
+def imports(addon):
+    """{addons of the suite that the Python of an addon imports, tests included}"""
+    found = set()
+    for path in (ROOT / "addons" / addon).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                names = [node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)]
+            elif isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            else:
+                continue
+            found |= {part[2] for name in names if len(part := name.split(".")) > 2 and part[:2] == ["odoo", "addons"]}
+    return found & ADDONS.keys() - {addon}
+
+
+def models_of(addon):
+    """{models that an addon makes}"""
+    found = set()
+    for path in sources(addon, ".py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                said = {
+                    target.id: statement.value
+                    for statement in node.body
+                    if isinstance(statement, ast.Assign)
+                    for target in statement.targets
+                    if isinstance(target, ast.Name)
+                }
+                name, inherit = said.get("_name"), said.get("_inherit")
+                inherited = [getattr(one, "value", None) for one in getattr(inherit, "elts", [inherit])]
+                if isinstance(name, ast.Constant) and name.value not in inherited:
+                    found.add(name.value)
+    return found
+
+
+def names(addon):
+    """{texts of an addon's Python, views, data and scripts that may name something}"""
+    found = set()
+    for path in sources(addon, ".py"):
+        found |= {
+            node.value
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and "\n" not in node.value
+        }
+    for path in sources(addon, ".xml", ".csv", ".js"):
+        found |= set(re.findall(r"[\w.]+", path.read_text()))
+    return found
+
+
+MAKES = {addon: models_of(addon) for addon in ADDONS}
+
+
+def test_every_addon_stands_in_a_layer():
+    assert [name for name in ADDONS if name not in module_map.LAYERS] == []
+    assert all(0 <= layer < len(module_map.LAYER_NAMES) for layer in module_map.LAYERS.values())
+
+
+def test_arrows_point_downwards():
+    wrong = [
+        (name, needed)
+        for name, manifest in ADDONS.items()
+        for needed in {*manifest["depends"], *imports(name)} & ADDONS.keys()
+        if module_map.LAYERS[needed] >= module_map.LAYERS[name] and (name, needed) not in module_map.SIBLINGS
+    ]
+    assert sorted(wrong) == []
+
+
+def test_what_is_imported_is_needed():
+    wrong = [(name, one) for name in ADDONS for one in imports(name) - module_map.reached(ADDONS, name)]
+    assert sorted(wrong) == []
+
+
+@pytest.mark.parametrize("addon", ADDONS)
+def test_nothing_names_a_model_or_a_record_of_what_it_does_not_need(addon):
+    strangers = ADDONS.keys() - module_map.reached(ADDONS, addon) - {addon}
+    models = {model for stranger in strangers for model in MAKES[stranger]}
+    wrong = {name for name in names(addon) if name in models or strangers & {*re.findall(r"\w+", name)}}
+    assert sorted(wrong - {what for where, what in UPWARDS_YET if where == addon}) == []
+
+
+def test_the_reader_finds_what_it_is_there_for():
+    assert "g2p.cycle" in MAKES["g2p_programs"]
+    assert "res.partner" not in {model for models in MAKES.values() for model in models}
+    assert "g2p_bulk" in imports("g2p_programs")
+    assert {"g2p_programs.g2p_program_manager", "g2p.cycle"} <= names("g2p_deduplication") | names("g2p_payment_cash")
+
+
+def test_what_is_drawn_from_the_manifests_is_current():
+    stale = [path for path, text in module_map.wanted().items() if not path.exists() or path.read_text() != text]
+    assert [str(path.relative_to(ROOT)) for path in stale] == [], "run scripts/module_map.py"
+
+
+def test_the_examples_of_the_map_hold():
+    assert doctest.testmod(module_map).failed == 0
+
+
+def png_size(path):
+    content = path.read_bytes()
+    assert content[:8] == b"\x89PNG\r\n\x1a\n", path
+    return struct.unpack(">II", content[16:24])
+
+
+@pytest.mark.parametrize("addon", ADDONS)
+def test_it_can_be_told_apart(addon):
+    icon = ROOT / "addons" / addon / "static/description/icon.png"
+    assert icon.exists(), "draw it in scripts/icons.py"
+    assert png_size(icon) == ICON_SIZE
+    assert icon.stat().st_size <= ICON_BYTES
+    others = [ROOT / "addons" / other / "static/description/icon.png" for other in ADDONS if other != addon]
+    assert icon.read_bytes() not in [other.read_bytes() for other in others if other.exists()]
+
+
+@pytest.mark.parametrize("addon", ADDONS)
+def test_its_manifest_says_what_it_is(addon):
+    manifest = ADDONS[addon]
+    assert manifest["license"] == "LGPL-3"
+    assert manifest["summary"] and not manifest["summary"].endswith(".")
+    assert manifest["author"] == "G2P PBMS contributors"
+    assert (ROOT / "addons" / addon / "README.md").exists()
+
+
+@pytest.mark.parametrize("addon", ADDONS)
+def test_it_carries_the_version_of_the_suite(addon):
+    """The addons are released together: whoever reads a version of one knows the section of the change log."""
+    [version] = re.findall(r"^## (\d\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)[:1]
+    assert ADDONS[addon]["version"] == version
+    assert version.startswith("19.0.")
