@@ -381,8 +381,8 @@ class Program(models.Model):
         return super().write(vals)
 
     def _check_how_it_is_paid_stays(self):
-        """How people without an account are paid is part of what is approved: who prepares does not change it afterwards. An
-        administrator may, for those who could not be paid otherwise; it is on record."""
+        """How people are paid is part of what is approved: who prepares does not change it afterwards. An administrator may, for
+        those who could not be paid otherwise; it is on record."""
         if self.env.user.has_group(constants.GROUP_ADMIN):
             return
         # sudo: a cycle counts whether or not the user may see it; only the refusal is shown
@@ -390,7 +390,7 @@ class Program(models.Model):
         if under_way:
             raise UserError(
                 self.env._(
-                    "%(cycle)s is under way: how people without an account are paid stays until it is distributed, or an "
+                    "%(cycle)s is under way: how people are paid, and in which batches, stays until it is distributed, or an "
                     "administrator changes it.",
                     cycle=under_way[0].display_name,
                 )
