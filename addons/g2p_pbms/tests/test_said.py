@@ -274,20 +274,13 @@ class TestInWhoseName(SaidCase):
         self.assertEqual(tracked.tracking_value_ids.new_value_char, "Approved")
 
     def test_a_tracked_field_is_followed(self):
-        thread = next(
-            record
-            for record in self.threads()
-            if any(getattr(field, "tracking", None) and field.type == "char" for field in record._fields.values())
-        )
-        name = next(
-            name for name, field in thread._fields.items() if getattr(field, "tracking", None) and field.type == "char"
-        )
+        batch = self.paid_out().payment_batch_ids[:1]
         known = self.last_message()
-        thread.with_user(self.admin).with_context(tracking_disable=False).sudo().write({name: "Another name"})
-        self.env.cr.flush()
+        batch.with_user(self.admin).external_batch_ref = "Bank 7"
+        self.env.flush_all()
         self.env.cr.precommit.run()
-        messages = self.newest(thread, known).filtered("tracking_value_ids")
-        self.assertEqual(messages.tracking_value_ids.mapped("new_value_char"), ["Another name"])
+        messages = self.newest(batch, known).filtered(lambda message: message.sudo().tracking_value_ids)
+        self.assertEqual(messages.sudo().tracking_value_ids.mapped("new_value_char"), ["Bank 7"])
         self.assertEqual(messages.author_id, self.admin.partner_id)
 
     @mute_logger("odoo.addons.mail.models.mail_thread")
