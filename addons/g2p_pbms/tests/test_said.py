@@ -38,7 +38,8 @@ class SaidCase(MoneyCase):
             cls.env,
             login="said admin",
             email="admin@example.com",
-            groups="base.group_system,g2p_registry_base.group_g2p_admin,g2p_programs.g2p_program_manager",
+            groups="base.group_system,base.group_partner_manager,g2p_registry_base.group_g2p_admin,"
+            "g2p_programs.g2p_program_manager",
         )
         cls.other_company = cls.env["res.company"].create({"name": "Other ministry"})
         cls.outsider = new_test_user(
