@@ -277,7 +277,7 @@ class TestInWhoseName(SaidCase):
     def test_a_tracked_field_is_followed(self):
         batch = self.paid_out().payment_batch_ids[:1]
         known = self.last_message()
-        batch.with_user(self.admin).external_batch_ref = "Bank 7"
+        batch.with_user(self.admin).with_context(tracking_disable=False).external_batch_ref = "Bank 7"
         self.env.flush_all()
         self.env.cr.precommit.run()
         messages = self.newest(batch, known).filtered(lambda message: message.sudo().tracking_value_ids)

@@ -11,6 +11,8 @@ OPERATORS = sorted(
     STANDARD_CONDITION_OPERATORS - {"any!", "not any!"} | {"=", "!=", "<>", "=?", "child_of", "parent_of"}
 )
 ASKED = ("x", "12", "2026-01-01", 3, 10**12, True, False, ["x", 1, False], "a%_\\b")
+# Of which "not known" is found by neither yes nor no, as the field says.
+THREE_VALUED = {("res.partner", "z_ind_grp_is_female_headed")}
 NAMED = ("ilike", "not ilike", "like", "not like", "=", "!=", "in", "not in", "=like", "=ilike")
 
 
@@ -94,7 +96,13 @@ class TestSearches(MoneyCase):
                 continue
             rows = model.search([], limit=40)
             shown = {row: field.convert_to_write(row[name], row) for row in rows}
-            values = list(dict.fromkeys(value for value in shown.values() if value or field.type == "boolean"))
+            values = list(
+                dict.fromkeys(
+                    value
+                    for value in shown.values()
+                    if value or (field.type == "boolean" and (model._name, name) not in THREE_VALUED)
+                )
+            )
             for value in values[:3]:
                 with self.subTest(model._name, field=name, value=value):
                     expected = {row.id for row, own in shown.items() if own == value}
@@ -105,6 +113,6 @@ class TestSearches(MoneyCase):
                     except UserError:
                         continue  # said in a sentence
                     asked += 1
-                    self.assertEqual(found, expected)
-                    self.assertFalse(others & expected)
+                    self.assertEqual(found, expected, f"{model._name}.{name} = {value!r}")
+                    self.assertFalse(others & expected, f"{model._name}.{name} != {value!r}")
         self.assertGreater(asked, 10)

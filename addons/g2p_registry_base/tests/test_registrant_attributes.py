@@ -1,3 +1,5 @@
+from copy import deepcopy
+
 from odoo.exceptions import AccessError, ValidationError
 from odoo.fields import Command
 from odoo.tests import TransactionCase, new_test_user, tagged
@@ -198,7 +200,7 @@ class TestRegistrantAttributes(TransactionCase):
             {"name": "cattle", "string": "Cattle", "type": "integer", "value": 3, "definition_changed": True},
         ]
         with self.assertRaises(AccessError), self.env.cr.savepoint():
-            self.household.with_user(registrar).write({"registrant_attributes": questions})
+            self.household.with_user(registrar).write({"registrant_attributes": deepcopy(questions)})
         self.household.with_user(admin).write({"registrant_attributes": questions})
         self.assertEqual(self.household.registrant_attributes["cattle"], 3)
         self.assertIn("cattle", [question["name"] for question in self.schema.attributes_definition])
