@@ -12,6 +12,8 @@ from odoo.exceptions import AccessError
 OPEN = {"g2p_evidence": object()}
 # In the context: the system itself writes a note, such as what has changed, or that somebody is out of office.
 SYSTEM = {"g2p_system_note": object()}
+# In the context: the code has found the people it names by their right to read the record; they aren't asked for one by one.
+READERS = {"g2p_known_readers": object()}
 # What an attachment is, and where it belongs. Not: its description, or the token by which it is shown.
 PAPER = {
     "raw",
@@ -57,6 +59,10 @@ def is_open(env):
 def is_system(env):
     """Whether the system writes this note, not a person; superuser mode says nothing of it, the uid does."""
     return env.uid == SUPERUSER_ID or env.context.get("g2p_system_note") is SYSTEM["g2p_system_note"]
+
+
+def are_readers(env):
+    return env.context.get("g2p_known_readers") is READERS["g2p_known_readers"]
 
 
 def kept(env, model, ids):

@@ -1,7 +1,7 @@
 from odoo import api, models
 from odoo.exceptions import AccessError
 
-from .evidence import OPEN, SYSTEM, is_system, kept
+from .evidence import OPEN, SYSTEM, are_readers, is_system, kept
 
 
 class MailThread(models.AbstractModel):
@@ -85,7 +85,7 @@ class MailThread(models.AbstractModel):
 
     def message_post(self, **kwargs):
         if stays := self._messages_stay():
-            if partner_ids := kwargs.get("partner_ids"):
+            if (partner_ids := kwargs.get("partner_ids")) and not are_readers(self.env):
                 self._check_told(partner_ids)
                 kwargs["partner_ids"] = stays._readers_among(self.env["res.partner"].browse(partner_ids)).ids
             if kwargs.get("message_type") == "email":
@@ -113,6 +113,7 @@ class MailThread(models.AbstractModel):
         recipients = super()._notify_get_recipients(message, msg_vals, **kwargs)
         if not recipients or not self._messages_stay():
             return recipients
-        partners = self.env["res.partner"].browse([one["id"] for one in recipients if one["id"]])
-        readers = {*self._readers_among(partners).ids}
+        readers = {*((msg_vals or {}).get("partner_ids") or ())} if are_readers(self.env) else set()
+        asked = [one["id"] for one in recipients if one["id"] and one["id"] not in readers]
+        readers |= {*self._readers_among(self.env["res.partner"].browse(asked)).ids}
         return [one for one in recipients if one["id"] in readers]
