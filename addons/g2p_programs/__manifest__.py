@@ -49,6 +49,7 @@
         "views/g2p_payment_views.xml",
         "views/g2p_payment_batch_views.xml",
         "views/g2p_payment_correction_views.xml",
+        "views/g2p_payment_mark_views.xml",
         "views/g2p_payment_contradiction_views.xml",
         "views/g2p_program_fund_views.xml",
         "views/res_partner_views.xml",

@@ -182,6 +182,14 @@ class Ground:
 
     def cycle_reconcile(self):
         program, finance = self.sent(), self.world.finance
+        # One person's word is enough here: what is cut off is the step, not who agrees.
+        self.world.sql(
+            """
+            INSERT INTO g2p_approval_kind_off_rel (kind_id, company_id)
+            SELECT kind.id, company.id FROM g2p_approval_kind AS kind, res_company AS company WHERE kind.code = 'payment_mark'
+                ON CONFLICT DO NOTHING
+            """
+        )
         wizard = finance.create("g2p.payment.mark.wizard", cycle_id=program.cycle, status="paid")
         start = lambda: finance.call("g2p.payment.mark.wizard", "mark", [wizard])  # noqa: E731
         return "g2p.cycle", program.cycle, start, finance, self.all_paid(program)

@@ -41,6 +41,9 @@ class ApprovalKind(models.Model):
         "Done without in",
         help="Companies that are too small for it: there it is done at once, by whoever may do it.",
     )
+    is_required = fields.Boolean(
+        "Nobody does without", readonly=True, help="Two people do it everywhere, however small the department is."
+    )
     several_stages = fields.Boolean(
         "One person in several stages", help="Whoever agreed in one stage may agree in the next one too."
     )
@@ -50,6 +53,12 @@ class ApprovalKind(models.Model):
     def _check_group(self):
         for kind in self:
             kind._check_holds(kind.group_id, self.env["res.users"])
+
+    @api.constrains("off_company_ids", "is_required")
+    def _check_off(self):
+        for kind in self:
+            if kind.is_required and kind.off_company_ids:
+                raise ValidationError(self.env._("“%s” always takes two people: no company does without.", kind.name))
 
     @api.model
     def _of(self, code):

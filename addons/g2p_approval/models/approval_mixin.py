@@ -124,6 +124,9 @@ class ApprovalMixin(models.AbstractModel):
     def _approval_check(self, kind):
         """Raise where it makes no sense to ask: what can't be done anyhow."""
 
+    def _approval_check_decider(self, kind):
+        """Raise where the user, who is about to agree, does not see all of what they agree to. Asked as the user."""
+
     def _approval_granted(self, request):
         """Everybody has agreed: do it. As superuser with the last one who agreed as user, in the company.
 

@@ -526,7 +526,10 @@ class ApprovalRequest(models.Model):
                     "You prepared or changed this, or asked for it, so somebody else has to agree: %s.", self.waits_for
                 )
             )
+        if decision == "approved":
+            record.with_user(self.env.user)._approval_check_decider(request.kind_code)
         stage = request.stage_id
+        # sudo: who may decide was asked just above, by `_voice` and of the authors
         self.env["g2p.approval.decision"].sudo().create(
             {
                 "request_id": request.id,

@@ -34,6 +34,7 @@ NOT_CONFIGURED = {
     "g2p.payment.batch": "moved by steps",
     "g2p.payment.contradiction": "a finding, settled by finance",
     "g2p.payment.correction": "a request with states, decided by two people",
+    "g2p.payment.mark": "a request with states, decided by two people",
     "g2p.payment.reconciliation": "a file with states, applied by buttons",
     "g2p.payment.reconciliation.line": "rows of a file",
     "g2p.pmt.score": "computed from answers",

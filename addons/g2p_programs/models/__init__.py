@@ -19,6 +19,7 @@ from . import payment_batch_tag
 from . import payment_batch
 from . import payment
 from . import payment_correction
+from . import payment_mark
 from . import payment_contradiction
 from . import membership_change
 from . import state_history

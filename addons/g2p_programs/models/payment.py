@@ -560,6 +560,29 @@ class Payment(models.Model):
         return marked
 
     @api.model
+    def _mark_now(self, payments, status, reason=None, date=None, bank_reference=None, confirmed=False):
+        """As :meth:`_finalize_now`, with what came of it in words. :return: (Marked, [sentence])"""
+        blocked = self._blocked_text(payments) if status == "paid" else False
+        marked = self._finalize_now(payments, status, reason, date, bank_reference, confirmed)
+        messages = [self.env._("%s payments were marked.", marked.paid + marked.failed)]
+        if marked.blocked:
+            messages.append(
+                self.env._(
+                    "%(count)s were not, because something holds them back: %(reasons)s.",
+                    count=marked.blocked,
+                    reasons=blocked,
+                )
+            )
+        if marked.not_due:
+            messages.append(
+                self.env._(
+                    "%s were not: their entitlements are not approved any more. Mark these as failed, or ask for a correction.",
+                    marked.not_due,
+                )
+            )
+        return marked, messages
+
+    @api.model
     def _check_paid_on(self, payments, date):
         """Refuse a day that a person gives on which these open payments can't have been paid: one to come, or one before
         a payment was issued.

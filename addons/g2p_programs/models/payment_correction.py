@@ -6,6 +6,8 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 
+from odoo.addons.g2p_approval.tools import digest
+
 from ..tools.constants import GROUP_MANAGER
 from ..tools.money import decimal
 from .fund import FINANCE
@@ -21,7 +23,7 @@ class PaymentCorrection(models.Model):
 
     _name = "g2p.payment.correction"
     _description = "Payment correction"
-    _inherit = ["mail.thread", "mail.activity.mixin", "g2p.state.mixin"]
+    _inherit = ["mail.thread", "mail.activity.mixin", "g2p.state.mixin", "g2p.approval.mixin"]
     _order = "id desc"
     _rec_names_search = ["reason", "batch_id"]
 
@@ -111,9 +113,14 @@ class PaymentCorrection(models.Model):
     @api.depends_context("uid")
     def _compute_can_confirm(self):
         may = self.env.user.has_group(FINANCE)
+        waiting = {request.res_id: request for request in self._approval_open("payment_correction")} if may else {}
         for correction in self:
+            asked = waiting.get(correction._origin.id)
             correction.can_confirm = (
-                may and correction.state == "requested" and correction.requested_by != self.env.user
+                may
+                and correction.state == "requested"
+                and correction.requested_by != self.env.user
+                and (not asked or asked.can_decide)
             )
 
     # CRUD
@@ -145,7 +152,8 @@ class PaymentCorrection(models.Model):
         corrections = super().create(prepared)
         for correction in corrections:
             correction._check_request()
-            correction._tell_finance()
+            if correction._approval_asks("payment_correction"):
+                correction._approval_submit()
         return corrections
 
     @api.model
@@ -233,14 +241,6 @@ class PaymentCorrection(models.Model):
                 self.env._("Somebody asked to correct one of these payments already: confirm or refuse that.")
             )
 
-    def _tell_finance(self):
-        """An activity for each member of finance who may confirm it."""
-        for user in self.env["g2p.payment.contradiction"]._finance_users(self.company_id, but=self.requested_by):
-            # sudo: the activity is for somebody else
-            self.sudo().activity_schedule(
-                "mail.mail_activity_data_todo", summary=self.env._("Confirm or refuse: %s", self.name), user_id=user.id
-            )
-
     # Buttons
 
     def action_open_batch(self):
@@ -254,45 +254,97 @@ class PaymentCorrection(models.Model):
         }
 
     def confirm(self):
-        """Button: do it. By somebody of finance who did not ask for it; all of it, or nothing."""
+        """Button: agree to it. By somebody of finance who did not ask for it; it is done when the last who has to agree did, all
+        of it or nothing."""
+        answers = []
         for correction in self.union():
-            correction._decide("done")
-            # sudo: role, person, access and state were checked; payments and funds are moved by steps only
-            correction.sudo()._apply()
-        return True
+            correction._check_can_decide()
+            if correction.requested_by == self.env.user:
+                raise AccessError(self.env._("You asked for this correction, so somebody else has to confirm it."))
+            answers.append(correction._approval_submit())
+        return next(filter(None, answers), True)
 
     def refuse(self):
         """Button: it is not done. Whoever asked may take it back so."""
         for correction in self.union():
-            correction._decide("refused")
+            own = correction.requested_by == self.env.user
+            correction._check_can_decide(own)
+            request = correction._approval_open("payment_correction")
+            if not request:
+                # Asked for by the product itself, or before others had to agree by requests.
+                correction._move("refused")
+            elif own:
+                request.action_withdraw()
+            else:
+                request._decide("rejected")
         return True
 
-    def _decide(self, to_state):
+    def _check_can_decide(self, own=False):
         self.ensure_one()
-        own = to_state == "refused" and self.requested_by == self.env.user
         if not self.env.su and not own and not self.env.user.has_group(FINANCE):
             raise AccessError(
                 self.env._("Only members of the role “%s” may do this.", self.env.ref(FINANCE).sudo().display_name)
             )
         self.check_access("write")
-        if to_state == "done" and self.requested_by == self.env.user:
-            raise AccessError(self.env._("You asked for this correction, so somebody else has to confirm it."))
         self._require_state("requested")
-        if to_state == "done" and not self.env.su:
-            self._check_sees_all()
-        # sudo: role, access and state were checked above
-        moved = self.sudo()._transition_where(
-            SQL("t.id = %s", self.id),
-            to_state,
-            from_state="requested",
-            assign={"confirmed_by": SQL("%s", self.env.uid), "confirmed_on": SQL("%s", self.env.cr.now())},
-        )
-        if not moved:
-            raise UserError(self.env._("Somebody else decided on it meanwhile. Nothing was done."))
-        self.modified(["state"])
-        self.sudo().activity_feedback(["mail.mail_activity_data_todo"])
 
-    def _check_sees_all(self):
+    # Approval
+
+    def _approval_kind(self):
+        return "payment_correction"
+
+    def _approval_scope(self):
+        return self.program_id
+
+    def _approval_name(self, kind):
+        return self.env._("Correction: %(what)s, %(program)s", what=self.name, program=self.program_id.name)
+
+    def _approval_authors(self, kind):
+        return (self.requested_by | self.create_uid).sudo(False)
+
+    def _approval_amount(self, kind):
+        return decimal(self.payments_amount), self.currency_id
+
+    def _approval_lock(self, kind):
+        super()._approval_lock(kind)
+        self.env.cr.execute(
+            SQL("SELECT id FROM g2p_payment AS payment WHERE %s ORDER BY id FOR NO KEY UPDATE", self._set_sql())
+        )
+
+    def _set_sql(self):
+        """What it is about, over `payment`: of a batch, what is not final."""
+        if self.kind == "cancel":
+            return SQL("payment.batch_id = %s AND payment.status IS NULL", self.batch_id.id)
+        return SQL("payment.id = ANY(%s)", self.payment_ids.ids)
+
+    def _approval_digest(self, kind):
+        self.env.flush_all()
+        rows = digest.of_rows(
+            SQL(
+                "SELECT payment.id, concat_ws('|', payment.state, COALESCE(payment.status, '-'), payment.amount_issued)"
+                " FROM g2p_payment AS payment WHERE %s",
+                self._set_sql(),
+            )
+        )
+        [[payments, count]] = self.env.execute_query(rows)
+        said = [self.kind, self.afterwards, self.file_fate, self.reason, self.evidence]
+        return digest.of_values([self._name, self.id, kind, payments, count, *said])
+
+    def _approval_figures(self, kind):
+        labels = dict(self._fields["afterwards"]._description_selection(self.env))
+        return [
+            {"label": self.env._("Payments"), "value": self.payments_count},
+            {
+                "label": self.env._("Amount"),
+                "value": str(decimal(self.payments_amount)),
+                "money": self.currency_id.id,
+            },
+            {"label": self.env._("Afterwards"), "value": labels[self.afterwards]},
+            {"label": self.env._("Payer's reference"), "value": self.evidence},
+            {"label": self.env._("What happened"), "value": self.reason},
+        ]
+
+    def _approval_check_decider(self, kind):
         """Nobody confirms what they may not see."""
         domain = (
             [("batch_id", "=", self.batch_id.id)]
@@ -307,6 +359,25 @@ class PaymentCorrection(models.Model):
                     "%s of these payments are outside the areas you work in: ask somebody who sees all of them.", hidden
                 )
             )
+
+    def _approval_granted(self, request):
+        self._move("done")
+        self._apply()
+
+    def _approval_refused(self, request):
+        self._move("refused")
+
+    def _move(self, to_state):
+        # sudo: who decides was asked by the button and by the request; the fields are protected
+        moved = self.sudo()._transition_where(
+            SQL("t.id = %s", self.id),
+            to_state,
+            from_state="requested",
+            assign={"confirmed_by": SQL("%s", self.env.uid), "confirmed_on": SQL("%s", self.env.cr.now())},
+        )
+        if not moved:
+            raise UserError(self.env._("Somebody else decided on it meanwhile. Nothing was done."))
+        self.modified(["state"])
 
     # Set operations
 

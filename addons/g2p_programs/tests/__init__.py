@@ -25,4 +25,5 @@ from . import test_eligibility_rules
 from . import test_eligibility_explain
 from . import test_auto_enrol
 from . import test_payment_corrections
+from . import test_payment_mark
 from . import test_cycle_repair

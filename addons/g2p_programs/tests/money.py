@@ -13,6 +13,8 @@ class MoneyCase(ProgramsCase):
         super().setUpClass()
         cls.finance = cls.users["finance"]
         cls.approver = cls.users["approver"]
+        # Recording by hand is done at once here, as in a department that is too small: test_payment_mark.py is about the rest.
+        cls.env.ref("g2p_programs.approval_kind_payment_mark").off_company_ids = cls.env.company
         cls.grant = cls.program("Family Grant", "group")
         cls.terms = cls.grant.get_manager(cls.grant.MANAGER_ENTITLEMENT).with_user(cls.manager)
         cls.terms.write(

@@ -144,11 +144,11 @@ class TestPaymentCorrections(CorrectionCase):
         payments = self.payments(self.cycle)
         correction = self.ask(kind="failed", payment_ids=[(6, 0, payments.ids)], afterwards="cancel")
         self.mark(self.large_payment())
-        with self.assertRaisesRegex(UserError, "1 of these payments are final meanwhile"), self.cr.savepoint():
-            correction.with_user(self.second).confirm()
+        answer = correction.with_user(self.second).confirm()
+        self.assertIn("was changed after it was asked for", answer["params"]["message"])
+        self.assertEqual((correction.state, correction.sudo().approval_request_ids.state), ("refused", "void"))
         self.assertEqual((payments - self.large_payment()).mapped("status"), [False, False])
         others = payments - self.large_payment()
-        correction.with_user(self.second).refuse()
         self.ask(self.manager, kind="failed", payment_ids=[(6, 0, others.ids)], afterwards="cancel").with_user(
             self.second
         ).confirm()
@@ -310,8 +310,35 @@ class TestPaymentCorrections(CorrectionCase):
     def test_finance_is_told_that_somebody_waits(self):
         self.mark()
         correction = self.ask(payment_ids=[(6, 0, self.large_payment().ids)])
-        self.assertIn(self.second, correction.sudo().activity_ids.user_id)
-        self.assertNotIn(self.finance, correction.sudo().activity_ids.user_id)
+        request = correction.sudo().approval_request_ids
+        self.assertTrue(request.with_user(self.second).can_decide)
+        self.assertFalse(request.with_user(self.finance).can_decide)
+        told = request.message_ids.partner_ids
+        self.assertIn(self.second.partner_id, told)
+        self.assertNotIn(self.finance.partner_id, told)
+
+    def test_the_decision_is_made_in_the_inbox_too(self):
+        self.mark()
+        payment = self.large_payment()
+        correction = self.ask(payment_ids=[(6, 0, payment.ids)])
+        request = correction.sudo().approval_request_ids
+        self.assertEqual(request.figures[1]["value"], "156.8")
+        with self.assertRaisesRegex(AccessError, "somebody else has to agree"):
+            request.with_user(self.finance).action_approve(None, request.digest)
+        request.with_user(self.second).action_approve("I called the bank", request.digest)
+        self.assertEqual((correction.state, correction.confirmed_by, payment.status), ("done", self.second, "failed"))
+        self.assertIn("I called the bank", correction.sudo().approval_stage_ids.said)
+
+    def test_who_asked_takes_it_back(self):
+        self.mark()
+        correction = self.ask(payment_ids=[(6, 0, self.large_payment().ids)])
+        correction.with_user(self.finance).refuse()
+        self.assertEqual((correction.state, correction.sudo().approval_request_ids.state), ("refused", "withdrawn"))
+
+    def test_no_company_corrects_by_one_person(self):
+        kind = self.env.ref("g2p_programs.approval_kind_payment_correction")
+        with self.assertRaisesRegex(UserError, "always takes two people"):
+            kind.off_company_ids = self.env.company
 
     def test_other_areas_and_companies_are_not_touched(self):
         self.mark()

@@ -6,6 +6,8 @@ from odoo.tools.misc import formatLang
 from odoo.addons.g2p_bulk.tools.question import question
 
 from ..models.fund import FINANCE
+from ..models.payment_mark import KIND
+from ..tools.money import decimal
 
 
 class PaymentMarkWizard(models.TransientModel):
@@ -26,6 +28,7 @@ class PaymentMarkWizard(models.TransientModel):
     )
     open_amount = fields.Monetary("Amount", compute="_compute_open")
     currency_id = fields.Many2one("res.currency", compute="_compute_open")
+    waiting_text = fields.Char(compute="_compute_waiting_text", help="What somebody asked for already.")
 
     @api.model
     def default_get(self, fields_list):
@@ -61,6 +64,13 @@ class PaymentMarkWizard(models.TransientModel):
             source = wizard.cycle_id or wizard.batch_id or wizard.payment_ids[:1]
             wizard.currency_id = source.currency_id
 
+    @api.depends("payment_ids", "batch_id", "cycle_id")
+    def _compute_waiting_text(self):
+        marks = self.env["g2p.payment.mark"]
+        for wizard in self:
+            waiting = marks._waiting_for(self.env["g2p.payment"]._search(wizard._domain()), wizard.cycle_id)
+            wizard.waiting_text = waiting and waiting._waiting_text()
+
     def action_confirm_mark(self):
         """Button: say how many payments become what, and ask."""
         self.ensure_one()
@@ -88,7 +98,24 @@ class PaymentMarkWizard(models.TransientModel):
                     left,
                 )
         message += " " + self.env._("A final payment changes only by a correction that somebody else confirms.")
-        return question(self, "mark", self.env._("Mark payments"), message, self.env._("Mark"))
+        if not self._asks():
+            return question(self, "mark", self.env._("Mark payments"), message, self.env._("Mark"))
+        source = self.cycle_id or self.batch_id or self.payment_ids[:1]
+        # sudo: who has to agree is told to whoever may press the button
+        stages = (
+            self.env["g2p.approval.stage"]
+            .sudo()
+            ._values_for(
+                self.env["g2p.approval.kind"]._of(KIND),
+                source.company_id,
+                source.program_id,
+                decimal(self._failing_amount() if left else self.open_amount),
+                self.currency_id,
+            )
+        )
+        names = ", ".join(dict.fromkeys(stage["name"] for stage in stages))
+        message += " " + self.env._("It waits until somebody else agrees: %s.", names)
+        return question(self, "mark", self.env._("Mark payments"), message, self.env._("Ask for approval"))
 
     def mark(self):
         """Button: make the payments final. A failed one can be prepared again."""
@@ -105,16 +132,18 @@ class PaymentMarkWizard(models.TransientModel):
             self.env["g2p.payment"].sudo()._check_paid_on(
                 self.env["g2p.payment"]._search(self._domain()).subselect(), date
             )
-        if self.cycle_id:
-            left = self._left_count()
-            if left and left == self.open_count:
-                raise UserError(
-                    self.env._(
-                        "%s payments left, and the payer may pay them: ask to cancel their batches, or for a correction of the "
-                        "payments. Somebody else of finance confirms.",
-                        left,
-                    )
+        left = self._left_count() if self.cycle_id else 0
+        if left and left == self.open_count:
+            raise UserError(
+                self.env._(
+                    "%s payments left, and the payer may pay them: ask to cancel their batches, or for a correction of the "
+                    "payments. Somebody else of finance confirms.",
+                    left,
                 )
+            )
+        if self._asks():
+            return self._ask(date)
+        if self.cycle_id:
             return self.cycle_id._mark_payments(self.status, self.reason, date, self.bank_reference)
         payment = self.env["g2p.payment"]
         if self.batch_id:
@@ -122,36 +151,14 @@ class PaymentMarkWizard(models.TransientModel):
         # The record rules of the user narrow the set.
         payments = payment._search(self._domain()).subselect()
         # sudo: the role was checked above, and the set is what the user may see
-        paying = self.status == "paid"
-        blocked = payment.sudo()._blocked_text(payments) if paying else False
-        marked = payment.sudo()._finalize_now(
+        marked, messages = payment.sudo()._mark_now(
             payments, self.status, self.reason, date, self.bank_reference, self.env.su
         )
         count = marked.paid + marked.failed
-        messages = [self.env._("%s payments were marked.", count)]
-        if marked.blocked:
-            messages.append(
-                self.env._(
-                    "%(count)s were not, because something holds them back: %(reasons)s.",
-                    count=marked.blocked,
-                    reasons=blocked,
-                )
-            )
-        if marked.not_due:
-            messages.append(
-                self.env._(
-                    "%s were not: their entitlements are not approved any more. Mark these as failed, or ask for a correction.",
-                    marked.not_due,
-                )
-            )
         if marked.left:
             if not count:
                 return self._ask_for_correction()
-            messages.append(
-                self.env._(
-                    "%s left, and the payer may pay them: ask, and somebody else of finance confirms.", marked.left
-                )
-            )
+            messages.append(self._left_text(marked.left))
         elif not count:
             raise UserError(" ".join(messages[1:]) or self._final_already_text())
         return {
@@ -163,6 +170,38 @@ class PaymentMarkWizard(models.TransientModel):
                 "next": self._ask_for_correction() if marked.left else {"type": "ir.actions.act_window_close"},
             },
         }
+
+    def _asks(self):
+        """Whether somebody else has to agree."""
+        company = (self.cycle_id or self.batch_id or self.payment_ids[:1]).company_id or self.env.company
+        return not self.env.su and not self.env["g2p.approval.kind"]._of(KIND)._is_off(company)
+
+    def _ask(self, date):
+        """Ask others to agree, in one request for the set; what left and is said to have failed is asked for otherwise."""
+        if self.cycle_id:
+            self.cycle_id._check_can_mark()
+        if self.batch_id:
+            self.batch_id._check_can_finalize()
+        payment = self.env["g2p.payment"]
+        payment.check_access("read")
+        domain = Domain(self._domain())
+        if self.status == "failed":
+            domain &= ~payment._left_domain()
+        if not payment.search_count(domain, limit=1):
+            if self.open_count:
+                return self._ask_for_correction()
+            raise UserError(self._final_already_text())
+        left = self._left_count()
+        answer = self.env["g2p.payment.mark"]._ask(
+            domain, self.cycle_id, self.status, self.reason, date, self.bank_reference
+        )
+        if left and not self.cycle_id:
+            answer["params"]["message"] += " " + self._left_text(left)
+            answer["params"]["next"] = self._ask_for_correction()
+        return answer
+
+    def _left_text(self, left):
+        return self.env._("%s left, and the payer may pay them: ask, and somebody else of finance confirms.", left)
 
     def _left_count(self):
         """How many of them don't fail by one person's word."""

@@ -602,12 +602,9 @@ class Cycle(models.Model):
         """Button: bring beneficiaries and entitlements to where the state of the cycle says they are."""
         return self._press("repair")
 
-    def _mark_payments(self, status, reason=None, date=None, bank_reference=None):
+    def _mark_payments(self, status, reason=None, date=None, bank_reference=None, confirmed=None):
         """Mark every payment of the cycle that is not final. The role is checked here."""
-        self.ensure_one()
-        self._check_can(GROUP_FINANCE)
-        self._require_state("approved")
-        self._check_sees_payments()
+        self._check_can_mark()
         return self._bulk_start(
             "reconcile",
             {
@@ -616,9 +613,15 @@ class Cycle(models.Model):
                 "date": fields.Datetime.to_string(date) if date else None,
                 "bank_reference": bank_reference or None,
                 # Scheduled work and the product itself; a person alone says of nothing that left that it failed.
-                "confirmed": self.env.su,
+                "confirmed": self.env.su if confirmed is None else confirmed,
             },
         )._notification()
+
+    def _check_can_mark(self):
+        self.ensure_one()
+        self._check_can(GROUP_FINANCE)
+        self._require_state("approved")
+        self._check_sees_payments()
 
     # Life cycle
 
