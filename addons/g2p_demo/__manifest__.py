@@ -6,6 +6,6 @@
     "category": "G2P PBMS",
     "author": "G2P PBMS contributors",
     "license": "LGPL-3",
-    "depends": ["g2p_registry_import", "g2p_payment_files", "g2p_pbms"],
+    "depends": ["g2p_registry_import", "g2p_payment_files", "g2p_program_membership_change", "g2p_pbms"],
     "post_init_hook": "post_init_hook",
 }

@@ -13,6 +13,7 @@
         "g2p_registry_base",
         "g2p_registry_import",
         "g2p_programs",
+        "g2p_program_membership_change",
         "g2p_entitlement_cash",
         "g2p_payment_cash",
         "g2p_payment_files",

@@ -245,7 +245,7 @@ class Ground:
             kind="exit",
             member_domain=[["program_id", "=", program.id]],
             reason_id=self.world.sql(
-                "SELECT res_id FROM ir_model_data WHERE module = 'g2p_programs' AND name = 'change_reason_moved_away'"
+                "SELECT res_id FROM ir_model_data WHERE module = 'g2p_program_membership_change' AND name = 'change_reason_moved_away'"
             )[0][0],
         )
         return lambda: manager.call("g2p.membership.change.wizard", "action_confirm", [wizard])

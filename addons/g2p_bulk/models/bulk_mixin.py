@@ -238,7 +238,7 @@ class BulkMixin(models.AbstractModel):
     @api.model
     def _bulk_relies_on(self):
         """{step, transition or act: the steps that have to be whole before it}. Steps say so themselves
-        (``_relies_on``); transitions and acts are added by the model and by plug-ins.
+        (``_relies_on``); transitions and acts are added by the model, and by plug-ins also what steps of others wait for.
 
         Whatever is declared, only one step at a time works on a record, and nothing moves the record on while one does,
         or has failed and was neither resumed nor given up (:meth:`_bulk_harmless` names exceptions).

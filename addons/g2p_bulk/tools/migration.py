@@ -61,11 +61,28 @@ def move_models(cr, giver, taker, *models):
 
 
 def move_fields(cr, giver, taker, model, *names):
-    """Give single fields of a model that stays where it is, with their choices."""
+    """Give single fields of a model that stays where it is, with their choices and foreign keys."""
     fields = SQL("SELECT id FROM ir_model_fields WHERE model = %s AND name IN %s", model, names)
     choices = SQL("SELECT id FROM ir_model_fields_selection WHERE field_id IN (%s)", fields)
     _give(cr, giver, taker, "ir.model.fields", fields)
     _give(cr, giver, taker, "ir.model.fields.selection", choices)
+    table = model.replace(".", "_")
+    move_constraints(cr, giver, taker, *(f"{table}_{name}_fkey" for name in names))
+
+
+def move_constraints(cr, giver, taker, *names):
+    """Give single constraints and indexes of models that stay where they are."""
+    cr.execute(
+        """
+        UPDATE ir_model_constraint AS thing
+           SET module = taker.id
+          FROM ir_module_module AS giver, ir_module_module AS taker
+         WHERE giver.name = %s AND taker.name = %s AND thing.module = giver.id AND thing.name = ANY(%s)
+        """,
+        [giver, taker, list(names)],
+    )
+    kept = SQL("SELECT id FROM ir_model_constraint WHERE name = ANY(%s)", list(names))
+    _give(cr, giver, taker, "ir.model.constraint", kept)
 
 
 def install(cr, *modules):

@@ -198,5 +198,5 @@ class DemoTargeting(models.AbstractModel):
             [("program_id", "=", program.id), ("state", "=", "enrolled")], order="id DESC", limit=1
         )
         wizard = self.env["g2p.membership.change.wizard"].browse(member.action_pause()["res_id"])
-        wizard.reason_id = self.env.ref("g2p_programs.change_reason_moved_away")
+        wizard.reason_id = self.env.ref("g2p_program_membership_change.change_reason_moved_away")
         wizard.action_confirm()

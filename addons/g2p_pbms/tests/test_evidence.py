@@ -122,7 +122,7 @@ class TestEvidence(MoneyCase):
         paper = self.env["ir.attachment"].with_user(self.manager).create({"name": "letter.pdf", "raw": b"%PDF-1.4"})
         self.new_cycle()
         action = self.grant.program_membership_ids[0].with_user(self.manager).action_exit()
-        reason = self.env.ref("g2p_programs.change_reason_moved_away")
+        reason = self.env.ref("g2p_program_membership_change.change_reason_moved_away")
         wizard = self.env[action["res_model"]].with_user(self.manager).browse(action["res_id"])
         wizard.write({"reason_id": reason.id, "attachment_ids": [Command.set(paper.ids)]})
         wizard.action_confirm()

@@ -16,14 +16,7 @@ BASES = {"Model", "AbstractModel", "TransientModel"}
 # What is still to be done: a model that is one class by now has to leave the list.
 SEVERAL_CLASSES_YET = {
     "g2p_programs": {
-        "g2p.cycle",
-        "g2p.cycle.step.copy",
-        "g2p.cycle.step.prepare",
         "g2p.duplicate.engine",
-        "g2p.entitlement",
-        "g2p.payment",
-        "g2p.program",
-        "g2p.program_membership",
     },
     "g2p_registry_base": {"res.partner"},
     "g2p_registry_import": {"g2p.registrant.import"},

@@ -6,7 +6,7 @@ from odoo import fields
 from odoo.tests import tagged
 
 from odoo.addons.g2p_bulk.models.bulk_chunk import CHANGED, ERROR, MOVED_ON, NOT_RUN
-from odoo.addons.g2p_programs.tests.life import LifeCase
+from odoo.addons.g2p_program_membership_change.tests.life import LifeCase
 
 from .test_order import OrderCase
 

@@ -21,7 +21,6 @@ from . import payment
 from . import payment_correction
 from . import payment_mark
 from . import payment_contradiction
-from . import membership_change
 from . import state_history
 from . import fund_report
 from . import res_partner

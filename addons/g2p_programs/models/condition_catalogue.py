@@ -11,8 +11,6 @@ PROGRAMS = {
         "eligibility_verdict",
         "enrollment_date",
         "exit_date",
-        "last_verified_date",
-        "paused_until",
     },
     "g2p.program": {"id", "display_name", "name", "state", "target_type"},
     "g2p.cycle": {"id", "display_name", "name", "sequence", "state", "start_date", "end_date"},

@@ -357,7 +357,6 @@ class Entitlement(models.Model):
 
     @api.depends(
         "state",
-        "on_hold",
         "partner_id.disabled",
         "partner_id.active",
         "partner_id.bank_ids.acc_number",

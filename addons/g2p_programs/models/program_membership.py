@@ -21,12 +21,7 @@ class ProgramMembership(models.Model):
         "eligibility_verdict",
         "enrollment_date",
         "exit_date",
-        "paused_until",
         "reason",
-        "change_id",
-        "last_verified_date",
-        "last_verified_method",
-        "last_verified_by",
         "deduplication_status",
         "duplicate_ids",
     )
@@ -71,7 +66,6 @@ class ProgramMembership(models.Model):
     )
     enrollment_date = fields.Datetime(readonly=True, copy=False)
     exit_date = fields.Datetime(readonly=True, copy=False, help="When the member exited or graduated.")
-    paused_until = fields.Date(readonly=True, copy=False, help="On this day the member is resumed by itself.")
     registrant_id = fields.Integer(
         "Registrant's number", compute="_compute_registrant_id", help="The name by which OpenG2P's clients know it."
     )
@@ -177,11 +171,6 @@ class ProgramMembership(models.Model):
             domain = [("partner_id", "in", self.partner_id.ids), ("program_id", "in", self.program_id.ids)]
             if self.env[model].sudo().search_count(domain, limit=1):
                 raise UserError(self.env._("A member who was in a cycle can't be removed: their history must stay."))
-        # sudo: as above
-        if self.env["g2p.membership.change.line"].sudo().search_count([("membership_id", "in", self.ids)], limit=1):
-            raise UserError(
-                self.env._("A member whose state was changed, or is going to be, can't be removed: this must stay.")
-            )
 
     def unlink(self):
         programs = self.program_id

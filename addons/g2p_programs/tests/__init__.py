@@ -6,9 +6,6 @@ from . import test_cycle_recurrence
 from . import test_deduplication
 from . import test_enrollment
 from . import test_managers
-from . import test_membership_change
-from . import test_membership_concurrency
-from . import test_membership_money
 from . import test_program
 from . import test_money_approval
 from . import test_money_concurrency

@@ -2,7 +2,6 @@
 
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
-from odoo.tools import SQL
 
 from .money import MoneyCase
 
@@ -132,22 +131,3 @@ class TestCycleRepair(MoneyCase):
             cycle.to_approve()
         cycle.prepare_entitlement()
         cycle.to_approve()
-
-    def test_somebody_resumed_too_late_has_that_as_the_reason(self):
-        cycle = self.new_cycle()
-        membership = self.grant.program_membership_ids.filtered(lambda member: member.partner_id == self.small)
-        place = cycle.cycle_membership_ids.filtered(lambda place: place.partner_id == self.small)
-        membership._transition("paused")
-        self.env.cr.execute("UPDATE g2p_cycle_membership SET state = 'paused' WHERE id = %s", [place.id])
-        self.env.invalidate_all()
-        cycle.prepare_entitlement()
-        cycle.to_approve()
-        membership._transition("enrolled")
-        self.grant._follow_members(
-            SQL("SELECT %s AS partner_id, 'enrolled'::varchar AS state, NULL::varchar AS reason", self.small.id),
-            cycle,
-            self.operation(cycle, "submit"),
-        )
-        self.env.invalidate_all()
-        self.assertEqual((place.state, place.reason), ("enrolled", "Paused when the entitlements were prepared"))
-        cycle.with_user(self.approver).approve()

@@ -1,6 +1,5 @@
 from . import program_create
 from . import assign_program
-from . import membership_change
 from . import multi_entitlement_approval
 from . import payment_mark
 from . import assign_payments_batch

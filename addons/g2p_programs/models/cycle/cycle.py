@@ -519,17 +519,11 @@ class Cycle(models.Model):
     def _bulk_parents(self):
         return [*super()._bulk_parents(), self.program_id]
 
-    def _bulk_related(self, model):
-        if model == "g2p.membership.change":
-            return SQL("SELECT id FROM g2p_membership_change WHERE program_id = %s", self.program_id.id)
-        return super()._bulk_related(model)
-
     @api.model
     def _bulk_relies_on(self):
-        members = ("copy", "verify", "g2p.membership.change:apply", "g2p.membership.change:reverse")
         return {
             **super()._bulk_relies_on(),
-            "to_approve": (*members, "prepare", "withdraw"),
+            "to_approve": ("copy", "verify", "prepare", "withdraw"),
             "reset_draft": (),
             "mark_cancelled": (),
             "edit_members": (),
@@ -538,14 +532,6 @@ class Cycle(models.Model):
             "edit_payments": (),
             "send_batch": ("prepare_payments",),
             "mark": (),
-        }
-
-    @api.model
-    def _bulk_harmless(self):
-        """A change of members and these meet in the entitlements and payments, row by row."""
-        return {
-            **super()._bulk_harmless(),
-            "to_approve": ("g2p.membership.change:apply", "g2p.membership.change:reverse"),
         }
 
     @api.model

@@ -616,13 +616,10 @@ class Program(models.Model):
     def _bulk_related(self, model):
         if model == "g2p.cycle":
             return SQL("SELECT id FROM g2p_cycle WHERE program_id = %s", self.id)
-        if model == "g2p.membership.change":
-            return SQL("SELECT id FROM g2p_membership_change WHERE program_id = %s", self.id)
         return super()._bulk_related(model)
 
     @api.model
     def _bulk_relies_on(self):
-        changes = ("g2p.membership.change:apply", "g2p.membership.change:reverse")
         return {
             **super()._bulk_relies_on(),
             "action_activate": (),
@@ -632,8 +629,8 @@ class Program(models.Model):
             "resume_program": (),
             "action_archive": ("g2p.cycle:*",),
             # Acts on single members, and what they rest on
-            "edit_members": (*changes, "g2p.cycle:copy"),
-            "merge_members": (*changes, "g2p.cycle:*"),
+            "edit_members": ("g2p.cycle:copy",),
+            "merge_members": ("g2p.cycle:*",),
             "settings": ("g2p.cycle:prepare", "g2p.cycle:verify"),
         }
 

@@ -15,13 +15,10 @@ class Approve(models.AbstractModel):
     _relies_on = (
         "copy",
         "verify",
-        "g2p.membership.change:apply",
-        "g2p.membership.change:reverse",
         "prepare",
         "submit",
         "withdraw",
     )
-    _harmless = ("g2p.membership.change:apply", "g2p.membership.change:reverse")
 
     _button = "approve"
     _button_context = {"submission": "submission"}

@@ -18,8 +18,7 @@ class ApproveEntitlements(models.AbstractModel):
     _says_whose = False
     _from_states = ("approved",)
     _moves = ("g2p.entitlement",)
-    _relies_on = ("copy", "verify", "g2p.membership.change:apply", "g2p.membership.change:reverse", "prepare", "submit")
-    _harmless = ("g2p.membership.change:apply", "g2p.membership.change:reverse")
+    _relies_on = ("copy", "verify", "prepare", "submit")
     _completed_by = ("cancel_entitlements",)
     _moved = {"approved": ("g2p.entitlement", "approved")}
 

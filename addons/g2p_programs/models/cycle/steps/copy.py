@@ -19,8 +19,6 @@ class Copy(models.AbstractModel):
         "g2p.program:verify",
         "g2p.program:deduplicate",
         "g2p.program:auto_enrol",
-        "g2p.membership.change:apply",
-        "g2p.membership.change:reverse",
     )
     _completed_by = ("cancel_entitlements",)
 

@@ -15,7 +15,7 @@ class Prepare(models.AbstractModel):
     _place = 30
     _from_states = ("draft",)
     _moves = ("g2p.entitlement",)
-    _relies_on = ("copy", "verify", "g2p.membership.change:apply", "g2p.membership.change:reverse")
+    _relies_on = ("copy", "verify")
     _completed_by = ("repair", "cancel_entitlements")
 
     _button = "prepare_entitlement"

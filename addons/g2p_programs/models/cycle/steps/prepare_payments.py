@@ -15,8 +15,7 @@ class PreparePayments(models.AbstractModel):
     _place = 70
     _from_states = ("approved",)
     _moves = ("g2p.payment", "g2p.payment.batch", "g2p.entitlement")
-    _relies_on = ("submit", "approve_entitlements", "g2p.membership.change:apply", "g2p.membership.change:reverse")
-    _harmless = ("g2p.membership.change:apply", "g2p.membership.change:reverse")
+    _relies_on = ("submit", "approve_entitlements")
 
     _button = "prepare_payment"
     _groups = "g2p_programs.g2p_program_manager"

@@ -18,11 +18,8 @@ class Send(models.AbstractModel):
     _relies_on = (
         "submit",
         "approve_entitlements",
-        "g2p.membership.change:apply",
-        "g2p.membership.change:reverse",
         "prepare_payments",
     )
-    _harmless = ("g2p.membership.change:apply", "g2p.membership.change:reverse")
     _moved = {"sent": ("g2p.payment", "sent")}
 
     _button = "send_payment"

@@ -18,8 +18,6 @@ class Submit(models.AbstractModel):
     _relies_on = (
         "copy",
         "verify",
-        "g2p.membership.change:apply",
-        "g2p.membership.change:reverse",
         "prepare",
         "withdraw",
     )

@@ -22,8 +22,6 @@ class Verify(models.AbstractModel):
     _relies_on = (
         "copy",
         "g2p.program:load_list",
-        "g2p.membership.change:apply",
-        "g2p.membership.change:reverse",
     )
     _completed_by = ("cancel_entitlements",)
 

@@ -8,8 +8,6 @@ MEMBERS = (
     "verify",
     "deduplicate",
     "auto_enrol",
-    "g2p.membership.change:apply",
-    "g2p.membership.change:reverse",
 )
 
 

@@ -15,7 +15,7 @@ class Deduplicate(models.AbstractModel):
 
     _step = "deduplicate"
     _place = 40
-    _relies_on = ("import_eligible", "g2p.membership.change:apply", "g2p.membership.change:reverse")
+    _relies_on = ("import_eligible",)
 
     _button = "deduplicate_beneficiaries"
     _groups = "g2p_programs.g2p_program_validator"

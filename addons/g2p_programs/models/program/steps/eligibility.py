@@ -15,8 +15,6 @@ class Enroll(models.AbstractModel):
         "load_list",
         "import_eligible",
         "deduplicate",
-        "g2p.membership.change:apply",
-        "g2p.membership.change:reverse",
     )
 
     _button = "enroll_eligible_registrants"

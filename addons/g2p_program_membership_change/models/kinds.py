@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from ...tools.constants import GROUP_MANAGER, GROUP_VALIDATOR
+from odoo.addons.g2p_programs.tools.constants import GROUP_MANAGER, GROUP_VALIDATOR
 
 
 class Kind(NamedTuple):
@@ -46,3 +46,6 @@ OPEN_CYCLES = ("draft", "to_approve", "approved", "distributed")
 PLACES_IN = ("draft", "to_approve", "approved")
 UNPAID_STATES = ("draft", "pending_validation", "approved")
 LEFT_STATES = ("exited", "graduated")
+
+# The steps of a change, as those who rely on them name them.
+CHANGES = ("g2p.membership.change:apply", "g2p.membership.change:reverse")

@@ -1,4 +1,4 @@
-from .money import MoneyCase
+from odoo.addons.g2p_programs.tests.money import MoneyCase
 
 
 class LifeCase(MoneyCase):
@@ -28,7 +28,7 @@ class LifeCase(MoneyCase):
         return some.with_context(active_domain=[("program_id", "=", program.id)])
 
     def reason(self, code):
-        return self.env.ref(f"g2p_programs.change_reason_{code}")
+        return self.env.ref(f"g2p_program_membership_change.change_reason_{code}")
 
     def wizard(self, members, kind, user=None, **values):
         """The wizard as the button opens it."""

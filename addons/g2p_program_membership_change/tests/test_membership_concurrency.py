@@ -2,7 +2,7 @@
 
 from odoo.tests import tagged
 
-from . import test_money_concurrency as money
+from odoo.addons.g2p_programs.tests import test_money_concurrency as money
 
 
 @tagged("post_install", "-at_install")
@@ -43,7 +43,7 @@ class TestMembershipConcurrency(money.TestMoneyConcurrency):
                 {
                     "kind": kind,
                     "member_domain": [("id", "in", members[:partners].ids)],
-                    "reason_id": env.ref("g2p_programs.change_reason_other").id,
+                    "reason_id": env.ref("g2p_program_membership_change.change_reason_other").id,
                     "remark": "Test",
                 }
             )

@@ -10,8 +10,8 @@ from odoo.tools import SQL
 from odoo.tools.misc import format_date
 
 from odoo.addons.g2p_bulk.models.evidence import OPEN
+from odoo.addons.g2p_programs.tools.constants import GROUP_MANAGER, GROUP_VALIDATOR
 
-from ...tools.constants import GROUP_MANAGER, GROUP_VALIDATOR
 from .kinds import KIND_LABELS, KINDS, METHODS, OPEN_CYCLES, PLACES_IN
 
 _logger = logging.getLogger(__name__)
@@ -416,7 +416,9 @@ class MembershipChange(models.Model):
         refusal = self.new({"program_id": program.id})._bulk_refusal("apply")
         if refusal:
             _logger.info("Changes of members of program %s wait: %s", program.id, refusal)
-            self.env.ref("g2p_programs.cron_membership_changes")._trigger(fields.Datetime.now() + WAIT_AND_LOOK_AGAIN)
+            self.env.ref("g2p_program_membership_change.cron_membership_changes")._trigger(
+                fields.Datetime.now() + WAIT_AND_LOOK_AGAIN
+            )
         return bool(refusal)
 
     def _start_planned(self):
@@ -455,7 +457,7 @@ class MembershipChange(models.Model):
         rows = self.env.execute_query(
             SQL("SELECT DISTINCT program_id FROM g2p_program_membership WHERE paused_until <= %s", today)
         )
-        reason = self.env.ref("g2p_programs.change_reason_pause_over")
+        reason = self.env.ref("g2p_program_membership_change.change_reason_pause_over")
         programs = self.env["g2p.program"].browse(program_id for [program_id] in rows)
         for program in programs.filtered(lambda program: program.state == "active" and program.active):
             if self._has_to_wait(program):
@@ -480,61 +482,3 @@ class MembershipChange(models.Model):
             )
             if change:
                 change._bulk_start("apply")
-
-
-class MembershipChangeLine(models.Model):
-    """One member of a change, and where they came from."""
-
-    _name = "g2p.membership.change.line"
-    _inherit = ["g2p.bulk.row.mixin"]
-    _description = "Member of a change"
-    _order = "id desc"
-    _rec_name = "membership_id"
-    _log_access = False
-
-    _change_partner_uniq = models.Constraint("UNIQUE (change_id, partner_id)", "The member is in the change already.")
-    _membership_idx = models.Index("(membership_id)")
-
-    change_id = fields.Many2one("g2p.membership.change", required=True, readonly=True, ondelete="cascade")
-    membership_id = fields.Many2one("g2p.program_membership", required=True, readonly=True, ondelete="restrict")
-    # Indexed: a registrant who is deleted, or whose import is undone, is looked for here.
-    partner_id = fields.Many2one(
-        "res.partner", "Registrant", required=True, readonly=True, index=True, ondelete="restrict"
-    )
-    outcome = fields.Selection(
-        [("pending", "Waiting"), ("done", "Changed"), ("skipped", "Left as they were"), ("reversed", "Reversed")],
-        required=True,
-        readonly=True,
-    )
-    skipped = fields.Char("Skipped because", readonly=True)
-    skipped_reason = fields.Char("Why left as they were", compute="_compute_skipped_reason")
-    from_state = fields.Char(readonly=True)
-    from_reason = fields.Char(readonly=True)
-    from_exit_date = fields.Datetime(readonly=True)
-    from_paused_until = fields.Date(readonly=True)
-    from_change_id = fields.Many2one("g2p.membership.change", readonly=True, ondelete="restrict")
-
-    area_id = fields.Many2one(related="partner_id.area_id")
-    kind = fields.Selection(related="change_id.kind")
-    state = fields.Selection(related="change_id.state")
-    date = fields.Date(related="change_id.date")
-    until = fields.Date(related="change_id.until")
-    reason_id = fields.Many2one(related="change_id.reason_id")
-    remark = fields.Text(related="change_id.remark")
-    user_id = fields.Many2one(related="change_id.user_id")
-
-    def _compute_skipped_reason(self):
-        outcomes = self.env["g2p.membership.change"]._bulk_outcomes()
-        for line in self:
-            line.skipped_reason = outcomes[line.skipped][0] if line.skipped in outcomes else line.skipped
-
-    def action_open_change(self):
-        """Button: the change, with its documents."""
-        self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": "g2p.membership.change",
-            "res_id": self.change_id.id,
-            "view_mode": "form",
-            "views": [(False, "form")],
-        }

@@ -1,13 +1,51 @@
-"""What the change of a member means in the cycles that are not over: their places, entitlements and payments."""
+from dateutil.relativedelta import relativedelta
 
-from odoo import models
+from odoo import api, fields, models
 from odoo.tools import SQL
 
-from .kinds import LEFT_STATES, OPEN_CYCLES, PLACES_IN, UNPAID_STATES
+from .kinds import CHANGES, LEFT_STATES, OPEN_CYCLES, PLACES_IN, UNPAID_STATES
+
+RELYING_ON_CHANGES = (
+    "enroll",
+    "verify",
+    "deduplicate",
+    "create_new_cycle",
+    "end_program",
+    "edit_members",
+    "merge_members",
+)
 
 
 class Program(models.Model):
+    """What a change of members means in its cycles, and what the calendar does to members."""
+
     _inherit = "g2p.program"
+
+    _proof_of_life = models.Constraint(
+        "CHECK (proof_of_life_months >= 0)", "The months between proofs of life can't be negative."
+    )
+
+    proof_of_life_months = fields.Integer(
+        "Proof of life every (months)",
+        tracking=True,
+        help="Enrolled members of whom no proof of life was recorded for so many months, nor since they were enrolled, are "
+        "paused. 0: nobody is asked for it.",
+    )
+
+    # What comes before what
+
+    def _bulk_related(self, model):
+        if model == "g2p.membership.change":
+            return SQL("SELECT id FROM g2p_membership_change WHERE program_id = %s", self.id)
+        return super()._bulk_related(model)
+
+    @api.model
+    def _bulk_relies_on(self):
+        """What decides on members, what rests on who is one, and the end of the program come before or after a change."""
+        relied = super()._bulk_relies_on()
+        return relied | {name: (*relied[name], *CHANGES) for name in RELYING_ON_CHANGES}
+
+    # What follows in the cycles that are not over: places, entitlements and payments
 
     def _open_cycles(self, states=OPEN_CYCLES):
         # sudo: a member's change reaches every cycle, whoever makes it; cycles are few
@@ -160,33 +198,50 @@ class Program(models.Model):
             list(states),
         )
 
+    # Proof of life
 
-class CopyStep(models.AbstractModel):
-    _inherit = "g2p.cycle.step.copy"
+    def _overdue_sql(self, today):
+        """Over `t`, a member of this program: their proof of life is overdue."""
+        if not self.proof_of_life_months:
+            return SQL("FALSE")
+        return SQL("%s < %s", self.env["g2p.program_membership"]._last_proof_sql("t"), self._last_accepted_proof(today))
 
-    def _finish(self, cycle, operation):
-        cycle._catch_up_with_members(operation)
-        return super()._finish(cycle, operation)
+    def _last_accepted_proof(self, today):
+        return today - relativedelta(months=self.proof_of_life_months)
 
-
-class PrepareStep(models.AbstractModel):
-    _inherit = "g2p.cycle.step.prepare"
-
-    def _finish(self, cycle, operation):
-        cycle._catch_up_with_members(operation)
-        return super()._finish(cycle, operation)
-
-
-class Cycle(models.Model):
-    _inherit = "g2p.cycle"
-
-    def _catch_up_with_members(self, operation):
-        """Who was paused or left while the step ran, and whose change did not see what the step made.
-
-        The end of the step and the end of the change both write the cycle's counters: one of them sees what the other did.
-        """
-        members = self.program_id._members_in(("paused", *LEFT_STATES))
-        [[some]] = self.env.execute_query(SQL("SELECT EXISTS (%s)", members))
-        if not some:
+    def _pause_overdue(self):
+        """Pause the enrolled members whose proof of life is overdue, and leave a note and an activity with the count."""
+        self.ensure_one()
+        if self.env["g2p.membership.change"]._has_to_wait(self):
             return
-        self.program_id._follow_members(members, self, operation)
+        today = fields.Date.context_today(self)
+        change = self.env["g2p.membership.change"]._plan(
+            self,
+            SQL(
+                "SELECT t.id, t.partner_id FROM g2p_program_membership AS t WHERE t.program_id = %s AND t.state = 'enrolled' AND %s",
+                self.id,
+                self._overdue_sql(today),
+            ),
+            kind="pause",
+            date=today,
+            reason_id=self.env.ref("g2p_program_membership_change.change_reason_proof_of_life").id,
+        )
+        if not change:
+            return
+        change._bulk_start("apply")
+        summary = self.env._("Members were paused: proof of life overdue")
+        text = self.env._(
+            "%(count)s members of %(program)s were paused: no proof of life for %(months)s months. Record it for those who "
+            "are reached, then resume them.",
+            count=change.done_count or change.members_count,
+            program=self.name,
+            months=self.proof_of_life_months,
+        )
+        self.message_post(body=text)
+        if not self.activity_ids.filtered(lambda activity: activity.summary == summary):
+            self.activity_schedule(
+                "mail.mail_activity_data_warning",
+                summary=summary,
+                note=text,
+                user_id=self.create_uid.id or self.env.uid,
+            )

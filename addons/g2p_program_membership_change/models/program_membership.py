@@ -1,83 +1,19 @@
-"""What the calendar does to members: proof of life that is due, pauses that end, changes planned for today."""
-
-import logging
-
 from dateutil.relativedelta import relativedelta
 
 from odoo import api, fields, models
+from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.tools import SQL
 from odoo.tools.misc import format_date
 
-from .kinds import METHODS
-
-_logger = logging.getLogger(__name__)
+from .kinds import KINDS, METHODS
 
 OPERATORS = {"<": SQL("<"), "<=": SQL("<="), ">": SQL(">"), ">=": SQL(">=")}
 
 
-class Program(models.Model):
-    _inherit = "g2p.program"
-
-    _proof_of_life = models.Constraint(
-        "CHECK (proof_of_life_months >= 0)", "The months between proofs of life can't be negative."
-    )
-
-    proof_of_life_months = fields.Integer(
-        "Proof of life every (months)",
-        tracking=True,
-        help="Enrolled members of whom no proof of life was recorded for so many months, nor since they were enrolled, are "
-        "paused. 0: nobody is asked for it.",
-    )
-
-    def _overdue_sql(self, today):
-        """Over `t`, a member of this program: their proof of life is overdue."""
-        if not self.proof_of_life_months:
-            return SQL("FALSE")
-        return SQL("%s < %s", self.env["g2p.program_membership"]._last_proof_sql("t"), self._last_accepted_proof(today))
-
-    def _last_accepted_proof(self, today):
-        return today - relativedelta(months=self.proof_of_life_months)
-
-    def _pause_overdue(self):
-        """Pause the enrolled members whose proof of life is overdue, and leave a note and an activity with the count."""
-        self.ensure_one()
-        if self.env["g2p.membership.change"]._has_to_wait(self):
-            return
-        today = fields.Date.context_today(self)
-        change = self.env["g2p.membership.change"]._plan(
-            self,
-            SQL(
-                "SELECT t.id, t.partner_id FROM g2p_program_membership AS t WHERE t.program_id = %s AND t.state = 'enrolled' AND %s",
-                self.id,
-                self._overdue_sql(today),
-            ),
-            kind="pause",
-            date=today,
-            reason_id=self.env.ref("g2p_programs.change_reason_proof_of_life").id,
-        )
-        if not change:
-            return
-        change._bulk_start("apply")
-        summary = self.env._("Members were paused: proof of life overdue")
-        text = self.env._(
-            "%(count)s members of %(program)s were paused: no proof of life for %(months)s months. Record it for those who "
-            "are reached, then resume them.",
-            count=change.done_count or change.members_count,
-            program=self.name,
-            months=self.proof_of_life_months,
-        )
-        self.message_post(body=text)
-        if not self.activity_ids.filtered(lambda activity: activity.summary == summary):
-            self.activity_schedule(
-                "mail.mail_activity_data_warning",
-                summary=summary,
-                note=text,
-                user_id=self.create_uid.id or self.env.uid,
-            )
-
-
 class ProgramMembership(models.Model):
+    """How a member came where they are, by which changes, and the last proof of life."""
+
     _inherit = "g2p.program_membership"
 
     change_id = fields.Many2one(
@@ -90,6 +26,7 @@ class ProgramMembership(models.Model):
     )
     change_line_ids = fields.One2many("g2p.membership.change.line", "membership_id", string="Changes", readonly=True)
     planned_text = fields.Char("Planned", compute="_compute_planned_text")
+    paused_until = fields.Date(readonly=True, copy=False, help="On this day the member is resumed by itself.")
     last_verified_date = fields.Date("Last proof of life", readonly=True, copy=False)
     last_verified_method = fields.Selection(METHODS, "How it was given", readonly=True, copy=False)
     last_verified_by = fields.Many2one("res.users", "Recorded by", readonly=True, copy=False, ondelete="restrict")
@@ -99,6 +36,17 @@ class ProgramMembership(models.Model):
         search="_search_verification_due_date",
         help="The day after it the member is paused.",
     )
+
+    @property
+    def _protected_fields(self):
+        return (
+            *super()._protected_fields,
+            "change_id",
+            "paused_until",
+            "last_verified_date",
+            "last_verified_method",
+            "last_verified_by",
+        )
 
     def _compute_planned_text(self):
         """The changes that are planned, in the order of their days."""
@@ -120,18 +68,6 @@ class ProgramMembership(models.Model):
             return lines
         lines = lines.search([("membership_id", "in", self.ids), ("change_id.state", "=", "planned")])
         return lines.sorted(lambda line: (line.date, line.id))
-
-    def action_open_planned(self):
-        """Link: the changes that are planned for this member."""
-        self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Planned for %s", self.partner_id.name),
-            "res_model": "g2p.membership.change",
-            "view_mode": "list,form",
-            "views": [(False, "list"), (False, "form")],
-            "domain": [("id", "in", self._planned_lines().change_id.ids)],
-        }
 
     @api.model
     def _last_proof_sql(self, alias):
@@ -176,3 +112,73 @@ class ProgramMembership(models.Model):
                 fields.Date.to_date(value),
             ),
         )
+
+    # CRUD
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_changed(self):
+        # sudo: what depends on a member counts whether or not the user may see it; only the refusal is shown
+        if self.env["g2p.membership.change.line"].sudo().search_count([("membership_id", "in", self.ids)], limit=1):
+            raise UserError(
+                self.env._("A member whose state was changed, or is going to be, can't be removed: this must stay.")
+            )
+
+    # Buttons of the form (one member) and of the list (selected members, or all that match: of these the client names so
+    # many at most, and gives the domain).
+
+    def action_pause(self):
+        """Button."""
+        return self._ask_change("pause", self.env._("Pause"))
+
+    def action_resume(self):
+        """Button."""
+        return self._ask_change("resume", self.env._("Resume"))
+
+    def action_exit(self):
+        """Button."""
+        return self._ask_change("exit", self.env._("Exit"))
+
+    def action_graduate(self):
+        """Button."""
+        return self._ask_change("graduate", self.env._("Graduate"))
+
+    def action_readmit(self):
+        """Button."""
+        return self._ask_change("readmit", self.env._("Re-admit"))
+
+    def action_verify_life(self):
+        """Button."""
+        return self._ask_change("verify", self.env._("Record proof of life"))
+
+    def _ask_change(self, kind, title):
+        self.env["g2p.program"]._check_can(KINDS[kind].group)
+        self.check_access("write")
+        # sudo: how many records the client marks at most, a number of the web client
+        most = int(self.env["ir.config_parameter"].sudo().get_param("web.active_ids_limit", "20000"))
+        domain = [("id", "in", self.ids)]
+        if "active_domain" in self.env.context and len(self) >= most:
+            domain = list(Domain(self.env.context["active_domain"]))
+        wizard = self.env["g2p.membership.change.wizard"].create({"kind": kind, "member_domain": domain})
+        if not wizard.members_count:
+            raise UserError(self.env._("No members are chosen."))
+        return {
+            "type": "ir.actions.act_window",
+            "name": title,
+            "res_model": wizard._name,
+            "res_id": wizard.id,
+            "view_mode": "form",
+            "views": [(False, "form")],
+            "target": "new",
+        }
+
+    def action_open_planned(self):
+        """Link: the changes that are planned for this member."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Planned for %s", self.partner_id.name),
+            "res_model": "g2p.membership.change",
+            "view_mode": "list,form",
+            "views": [(False, "list"), (False, "form")],
+            "domain": [("id", "in", self._planned_lines().change_id.ids)],
+        }

@@ -10,7 +10,7 @@ from odoo.tools.misc import format_date, formatLang
 
 from odoo.addons.g2p_bulk.models.evidence import OPEN
 
-from ..models.membership_change.kinds import KIND_LABELS, KINDS, LEFT_STATES, METHODS, UNPAID_STATES
+from ..models.kinds import KIND_LABELS, KINDS, LEFT_STATES, METHODS, UNPAID_STATES
 
 
 class MembershipChangeWizard(models.TransientModel):
@@ -230,56 +230,4 @@ class MembershipChangeWizard(models.TransientModel):
                 "message": message,
                 "next": {"type": "ir.actions.client", "tag": "soft_reload"},
             },
-        }
-
-
-class ProgramMembership(models.Model):
-    _inherit = "g2p.program_membership"
-
-    # Buttons of the form (one member) and of the list (selected members, or all that match: of these the client names so
-    # many at most, and gives the domain).
-
-    def action_pause(self):
-        """Button."""
-        return self._ask_change("pause", self.env._("Pause"))
-
-    def action_resume(self):
-        """Button."""
-        return self._ask_change("resume", self.env._("Resume"))
-
-    def action_exit(self):
-        """Button."""
-        return self._ask_change("exit", self.env._("Exit"))
-
-    def action_graduate(self):
-        """Button."""
-        return self._ask_change("graduate", self.env._("Graduate"))
-
-    def action_readmit(self):
-        """Button."""
-        return self._ask_change("readmit", self.env._("Re-admit"))
-
-    def action_verify_life(self):
-        """Button."""
-        return self._ask_change("verify", self.env._("Record proof of life"))
-
-    def _ask_change(self, kind, title):
-        self.env["g2p.program"]._check_can(KINDS[kind].group)
-        self.check_access("write")
-        # sudo: how many records the client marks at most, a number of the web client
-        most = int(self.env["ir.config_parameter"].sudo().get_param("web.active_ids_limit", "20000"))
-        domain = [("id", "in", self.ids)]
-        if "active_domain" in self.env.context and len(self) >= most:
-            domain = list(Domain(self.env.context["active_domain"]))
-        wizard = self.env["g2p.membership.change.wizard"].create({"kind": kind, "member_domain": domain})
-        if not wizard.members_count:
-            raise UserError(self.env._("No members are chosen."))
-        return {
-            "type": "ir.actions.act_window",
-            "name": title,
-            "res_model": wizard._name,
-            "res_id": wizard.id,
-            "view_mode": "form",
-            "views": [(False, "form")],
-            "target": "new",
         }

@@ -1,0 +1,21 @@
+{
+    "name": "G2P Program Membership Changes",
+    "summary": "Members are paused, resumed, leave, graduate, come back and show that they live, with reason and documents",
+    "description": "Changes in the life of members of programs, and what follows in cycles, entitlements and payments.",
+    "version": "19.0.3.0.0",
+    "category": "G2P PBMS",
+    "author": "G2P PBMS contributors",
+    "license": "LGPL-3",
+    "depends": ["g2p_programs"],
+    "data": [
+        "security/ir.model.access.csv",
+        "security/g2p_program_membership_change_rules.xml",
+        "data/membership_change_data.xml",
+        "wizards/membership_change_views.xml",
+        "views/g2p_membership_change_views.xml",
+        "views/g2p_program_membership_views.xml",
+        "views/g2p_program_views.xml",
+        "views/g2p_membership_change_menus.xml",
+    ],
+    "uninstall_hook": "uninstall_hook",
+}

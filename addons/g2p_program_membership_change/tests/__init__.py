@@ -1,0 +1,3 @@
+from . import test_membership_change
+from . import test_membership_concurrency
+from . import test_membership_money
