@@ -159,9 +159,12 @@ def places_sql(model, rows, record_id):
     found = "\n            UNION ".join(selects)
     if not model._changes_on:
         return f"({found}) AS place {columns}"
+    # Looked up only for those that need it, by the record (id + 0): in the order of the primary key it would be the history from
+    # its end, for each row.
     last = (
-        f"SELECT owner_model, owner_id, company_id FROM g2p_change_history WHERE res_model = {me} AND res_id = {record_id}"
-        " AND owner_id IS NOT NULL ORDER BY id DESC LIMIT 1"
+        "SELECT owner_model, owner_id, company_id FROM g2p_change_history"
+        f" WHERE place.owner_id IS NULL AND res_model = {me} AND res_id = {record_id} AND owner_id IS NOT NULL"
+        " ORDER BY id + 0 DESC LIMIT 1"
     )
     return f"""(
             SELECT place.parent_model, place.parent_id,
@@ -169,7 +172,7 @@ def places_sql(model, rows, record_id):
                    COALESCE(place.owner_id, last.owner_id, {record_id}),
                    COALESCE(place.company_id, last.company_id)
             FROM ({found}) AS place {columns}
-            LEFT JOIN LATERAL ({last}) AS last ON place.owner_id IS NULL
+            LEFT JOIN LATERAL ({last}) AS last ON TRUE
         ) AS place {columns}"""
 
 
@@ -213,8 +216,9 @@ def label_sql(model, row):
 
 
 def function_sql(name, body):
+    # A session keeps its plan: one made when single rows changed must not compare each row with every other when many do.
     return f"""
-CREATE OR REPLACE FUNCTION {quoted(name)}() RETURNS trigger LANGUAGE plpgsql AS $changes$
+CREATE OR REPLACE FUNCTION {quoted(name)}() RETURNS trigger LANGUAGE plpgsql SET enable_nestloop = off AS $changes$
 DECLARE
     why varchar := nullif(current_setting('g2p.reason', true), '');
     who integer := nullif(current_setting('g2p.user_id', true), '');

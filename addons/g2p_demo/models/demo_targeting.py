@@ -96,10 +96,12 @@ class DemoTargeting(models.AbstractModel):
                      ORDER BY id
                  RETURNING id
                 )
-                INSERT INTO g2p_state_history (res_model, res_id, to_state, user_id, date)
-                SELECT 'g2p.program_membership', id, 'draft', %(uid)s, %(now)s FROM inserted
+                %(history)s
                 """,
                 applicants=APPLICANTS,
+                history=self.env["g2p.program_membership"]._history_sql(
+                    SQL("SELECT id, NULL::varchar, 'draft', NULL::varchar FROM inserted")
+                ),
                 **log,
             )
         )

@@ -104,9 +104,11 @@ class RegistrantImport(models.Model):
                         ON CONFLICT DO NOTHING
                  RETURNING id
                 )
-                INSERT INTO g2p_state_history (res_model, res_id, to_state, user_id, date)
-                SELECT 'g2p.program_membership', id, 'draft', %(uid)s, %(now)s FROM inserted
+                %(history)s
                 """,
+                history=self.env["g2p.program_membership"]._history_sql(
+                    SQL("SELECT id, NULL::varchar, 'draft', NULL::varchar FROM inserted")
+                ),
                 **log,
             )
         )

@@ -156,13 +156,7 @@ class ProgramMembershipDuplicate(models.Model):
                       FROM held
                      WHERE membership.id = held.id AND held.loses <> (held.state = 'duplicated')
                  RETURNING membership.id, held.state AS from_state, membership.state AS to_state, held.reason
-                ), logged AS (
-                    INSERT INTO g2p_state_history
-                           (res_model, res_id, from_state, to_state, reason, user_id, operation_id, date)
-                    SELECT 'g2p.program_membership', id, from_state, to_state,
-                           COALESCE(reason, %(freed)s), %(uid)s, %(operation)s, %(now)s
-                      FROM moved
-                )
+                ), logged AS (%(history)s)
                 SELECT COUNT(*) FILTER (WHERE loses),
                        COUNT(*) FILTER (WHERE stays AND NOT loses),
                        COUNT(*) FILTER (WHERE known AND NOT stays AND NOT loses),
@@ -174,10 +168,15 @@ class ProgramMembershipDuplicate(models.Model):
                 gone=self._gone_registrants(),
                 where=where,
                 state_before=self._state_before("membership"),
-                freed=self.env._("No duplicate any longer"),
                 uid=operation.user_id.id if operation else self.env.uid,
-                operation=operation.id if operation else None,
                 now=self.env.cr.now(),
+                history=self.env["g2p.program_membership"]._history_sql(
+                    SQL(
+                        "SELECT id, from_state, to_state, COALESCE(reason, %s) FROM moved",
+                        self.env._("No duplicate any longer"),
+                    ),
+                    operation,
+                ),
             )
         )
         duplicated, kept, waiting, unique = self.env.cr.fetchone()
@@ -193,7 +192,8 @@ class ProgramMembershipDuplicate(models.Model):
                FROM g2p_state_history AS history
               WHERE history.res_model = 'g2p.program_membership' AND history.res_id = %s
                 AND history.to_state = 'duplicated'
-              ORDER BY history.id DESC
+              -- id + 0: by the member, not the whole history from its end
+              ORDER BY history.id + 0 DESC
               LIMIT 1)
             """,
             SQL.identifier(alias, "id"),

@@ -56,10 +56,7 @@ class AssignProgramWizard(models.TransientModel):
                     SELECT registrant_id, %(program)s, 'draft', %(uid)s, %(uid)s, %(now)s, %(now)s FROM reachable
                         ON CONFLICT DO NOTHING
                  RETURNING id
-                ), logged AS (
-                    INSERT INTO g2p_state_history (res_model, res_id, to_state, user_id, date)
-                    SELECT 'g2p.program_membership', id, 'draft', %(uid)s, %(now)s FROM inserted
-                )
+                ), logged AS (%(history)s)
                 SELECT (SELECT COUNT(*) FROM inserted), (SELECT COUNT(*) FROM reachable)
                 """,
                 base=program._base_registrants(),
@@ -67,6 +64,9 @@ class AssignProgramWizard(models.TransientModel):
                 program=program.id,
                 uid=self.env.uid,
                 now=now,
+                history=self.env["g2p.program_membership"]._history_sql(
+                    SQL("SELECT id, NULL::varchar, 'draft', NULL::varchar FROM inserted")
+                ),
             )
         )
         added, reachable = self.env.cr.fetchone()

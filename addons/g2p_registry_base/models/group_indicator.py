@@ -128,7 +128,7 @@ BEGIN
         AND res_partner.id = indicator.group_id
         AND res_partner.z_ind_grp_num_individuals IS DISTINCT FROM indicator.size;
     RETURN changed;
-END $$ LANGUAGE plpgsql SET enable_seqscan = off;
+END $$ LANGUAGE plpgsql SET enable_seqscan = off SET enable_nestloop = on; -- also where who calls it has it off
 
 CREATE OR REPLACE FUNCTION g2p_group_registered() RETURNS trigger AS $$
 BEGIN

@@ -41,7 +41,7 @@ BEGIN
             IS DISTINCT FROM (removed."group", removed.individual, removed.ended_date)
     ));
     RETURN NULL;
-END $$ LANGUAGE plpgsql SET enable_seqscan = off;
+END $$ LANGUAGE plpgsql SET enable_seqscan = off SET enable_nestloop = off;
 
 CREATE OR REPLACE FUNCTION g2p_group_membership_deleted() RETURNS trigger AS $$
 BEGIN

@@ -234,13 +234,7 @@ class EligibilityVerdicts(models.AbstractModel):
                       FROM verdict
                      WHERE membership.id = verdict.id AND verdict.change = 'moves'
                  RETURNING membership.id, verdict.state AS from_state, membership.state AS to_state, verdict.reason
-                ), logged AS (
-                    INSERT INTO g2p_state_history
-                           (res_model, res_id, from_state, to_state, reason, user_id, operation_id, date)
-                    SELECT 'g2p.program_membership', id, from_state, to_state, reason, %(uid)s, %(operation)s, %(now)s
-                      FROM moved
-                     WHERE from_state <> to_state
-                )
+                ), logged AS (%(history)s)
                 SELECT COUNT(*) FILTER (WHERE verdict = 'eligible' AND state <> 'enrolled'),
                        COUNT(*) FILTER (WHERE verdict = 'eligible' AND state = 'enrolled'),
                        COUNT(*) FILTER (WHERE target = 'not_eligible'),
@@ -253,7 +247,9 @@ class EligibilityVerdicts(models.AbstractModel):
                 exits=exits,
                 now=now,
                 uid=operation.user_id.id if operation else self.env.uid,
-                operation=operation.id if operation else None,
+                history=self.env["g2p.program_membership"]._history_sql(
+                    SQL("SELECT id, from_state, to_state, reason FROM moved WHERE from_state <> to_state"), operation
+                ),
             )
         )
         names = ("enrolled", "already", "not_eligible", "unknown", "exited")

@@ -88,20 +88,17 @@ class Copy(models.AbstractModel):
                      ORDER BY member.registrant_id
                         ON CONFLICT DO NOTHING
                  RETURNING id
-                ), logged AS (
-                    INSERT INTO g2p_state_history
-                           (res_model, res_id, from_state, to_state, reason, user_id, operation_id, date)
-                    SELECT 'g2p.cycle.membership', id, NULL, 'enrolled', NULL, %(uid)s, %(operation)s, %(now)s
-                      FROM inserted
-                )
+                ), logged AS (%(history)s)
                 SELECT COUNT(*) FROM inserted
                 """,
                 members=manager._next_cycle_members(cycle, low, high),
                 cycle=cycle.id,
                 today=fields.Date.context_today(cycle),
                 uid=operation.user_id.id,
-                operation=operation.id,
                 now=self.env.cr.now(),
+                history=self.env["g2p.cycle.membership"]._history_sql(
+                    SQL("SELECT id, NULL::varchar, 'enrolled', NULL::varchar FROM inserted"), operation
+                ),
             )
         )
         [count] = self.env.cr.fetchone()

@@ -110,12 +110,7 @@ class Verify(models.AbstractModel):
                       FROM verdict
                      WHERE membership.id = verdict.id AND verdict.change = 'moves'
                  RETURNING membership.id, verdict.state AS from_state, membership.state AS to_state, verdict.reason
-                ), logged AS (
-                    INSERT INTO g2p_state_history
-                           (res_model, res_id, from_state, to_state, reason, user_id, operation_id, date)
-                    SELECT 'g2p.cycle.membership', id, from_state, to_state, reason, %(uid)s, %(operation)s, %(now)s
-                      FROM moved WHERE from_state <> to_state
-                ), noted AS (%(noted)s)
+                ), logged AS (%(history)s), noted AS (%(noted)s)
                 SELECT COUNT(*) FILTER (WHERE verdict = 'eligible' AND state <> 'enrolled'),
                        COUNT(*) FILTER (WHERE verdict = 'eligible' AND state = 'enrolled'),
                        COUNT(*) FILTER (WHERE verdict = 'not_eligible'),
@@ -126,8 +121,10 @@ class Verify(models.AbstractModel):
                 verdicts=verdicts,
                 noted=operation._note_sql(SQL("SELECT verdict, id FROM verdict WHERE verdict = 'unknown'")),
                 uid=operation.user_id.id,
-                operation=operation.id,
                 now=self.env.cr.now(),
+                history=self.env["g2p.cycle.membership"]._history_sql(
+                    SQL("SELECT id, from_state, to_state, reason FROM moved WHERE from_state <> to_state"), operation
+                ),
             )
         )
         enrolled, already, not_eligible, unknown = self.env.cr.fetchone()

@@ -81,12 +81,7 @@ class AutoEnrol(models.AbstractModel):
                      ORDER BY partner_id
                         ON CONFLICT DO NOTHING
                  RETURNING id, state, reason
-                ), logged AS (
-                    INSERT INTO g2p_state_history
-                           (res_model, res_id, from_state, to_state, reason, user_id, operation_id, date)
-                    SELECT 'g2p.program_membership', id, NULL, state, reason, %(uid)s, %(operation)s, %(now)s
-                      FROM inserted
-                ), noted AS (%(noted)s)
+                ), logged AS (%(history)s), noted AS (%(noted)s)
                 SELECT (SELECT COUNT(*) FROM verdict WHERE verdict = 'eligible'),
                        (SELECT COUNT(*) FROM verdict WHERE verdict = 'not_eligible'),
                        (SELECT COUNT(*) FROM verdict WHERE verdict = 'unknown'),
@@ -99,7 +94,9 @@ class AutoEnrol(models.AbstractModel):
                 left_out=NOT_ELIGIBLE if program.auto_enrol_delete_ineligible else "",
                 now=self.env.cr.now(),
                 uid=operation.user_id.id,
-                operation=operation.id,
+                history=self.env["g2p.program_membership"]._history_sql(
+                    SQL("SELECT id, NULL::varchar, state, reason FROM inserted"), operation
+                ),
                 noted=operation._note_sql(
                     SQL(
                         "SELECT 'passed', partner_id FROM taken WHERE partner_id NOT IN (SELECT partner_id FROM verdict)"

@@ -70,12 +70,7 @@ class ImportEligible(models.AbstractModel):
                      ORDER BY eligible.registrant_id
                         ON CONFLICT DO NOTHING
                  RETURNING id
-                ), logged AS (
-                    INSERT INTO g2p_state_history
-                           (res_model, res_id, from_state, to_state, reason, user_id, operation_id, date)
-                    SELECT 'g2p.program_membership', id, NULL, %(state)s, NULL, %(uid)s, %(operation)s, %(now)s
-                      FROM inserted
-                )
+                ), logged AS (%(history)s)
                 SELECT COUNT(*) FROM inserted
                 """,
                 eligible=program._eligible_registrants(low, high),
@@ -83,8 +78,10 @@ class ImportEligible(models.AbstractModel):
                 state=state,
                 enrollment_date=self.env.cr.now() if state == "enrolled" else None,
                 uid=operation.user_id.id,
-                operation=operation.id,
                 now=self.env.cr.now(),
+                history=self.env["g2p.program_membership"]._history_sql(
+                    SQL("SELECT id, NULL::varchar, %s, NULL::varchar FROM inserted", state), operation
+                ),
             )
         )
         [count] = self.env.cr.fetchone()
