@@ -1,7 +1,7 @@
 # Everything a person does with this project. Each target is a short script under scripts/ that can be run by itself.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench shell stop clean screenshots
+.PHONY: help run test lint format plugin bench shell stop clean screenshots
 
 PORT ?= 8069
 N ?= 1000 10000 100000
@@ -21,6 +21,9 @@ lint: ## ruff and pylint-odoo on the addons, scripts and tests
 
 format: ## Let ruff put the code in order
 	@scripts/lint.sh --fix
+
+plugin: ## Write a new plug-in that works (KIND=entitlement NAME=g2p_my_thing; KIND=help lists the kinds)
+	@python3 scripts/plugin.py $(if $(filter help,$(KIND)),--help,$(KIND) $(NAME))
 
 bench: ## Time the pipeline beside plain SQL at several sizes (N='1000 10000 100000')
 	@scripts/bench.sh $(N)

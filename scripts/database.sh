@@ -12,9 +12,10 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 use_postgres
 
-# Everything an installed database depends on: code, data and views; not tests, not texts.
+# Everything an installed database depends on: code, data and views; not tests, not texts, templates and descriptions.
 addons_hash() {
-  { find addons -type f -not -path '*/tests/*' -not -path '*/__pycache__/*' -not -name '*.md' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
+  { find addons -type f -not -path '*/tests/*' -not -path '*/__pycache__/*' -not -path '*/static/description/*' \
+      -not -name '*.md' -not -name '*.pot' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
     cat requirements.txt .odoo/SOURCE; echo "${G2P_DEMO_HOUSEHOLDS:-}" "$@"; } | sha256sum | cut -c1-32
 }
 

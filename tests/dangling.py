@@ -25,22 +25,30 @@ OWN_TABLES = {
 SERVER_TABLES = re.compile(r"^(base_registry_signaling|orm_signaling_\w+|rule_group_rel|module_country)$")
 
 
-def dangling(env):
-    """All that is wrong, in sentences, sorted; the environment is the superuser's."""
+# What Odoo notes of the parts of models. Of an addon that stays and extends something of one that went, these notes are dropped
+# with the next update of the addon.
+NOTES = ("ir.model", "ir.model.fields", "ir.model.inherit", "ir.model.fields.selection", "ir.model.constraint")
+
+
+def dangling(env, notes=True):
+    """All that is wrong, in sentences, sorted; the environment is the superuser's.
+
+    :param notes: whether all addons were updated since, so that none of their `NOTES` is old
+    """
     env.flush_all()
-    found = []
-    for look in (_xmlids, _models, _fields, _tables, _views, _menus, _actions, _rules, _crons, _access, _references):
+    found = [*_xmlids(env, notes)]
+    for look in (_models, _fields, _tables, _views, _menus, _actions, _rules, _crons, _access, _references):
         found += look(env)
     return sorted(found)
 
 
-def _xmlids(env):
+def _xmlids(env, notes):
     for model, ids in env.execute_query(
         SQL("SELECT model, array_agg(res_id) FROM ir_model_data WHERE res_id IS NOT NULL GROUP BY model")
     ):
         if model not in env:
             yield f"XML ids of {model}, which is no model"
-        elif not env[model]._abstract:
+        elif not env[model]._abstract and (notes or model not in NOTES):
             gone = set(ids) - set(env[model].browse(ids).exists().ids)
             for name in env["ir.model.data"].search([("model", "=", model), ("res_id", "in", list(gone))]):
                 yield f"XML id {name.complete_name}: there is no such {model}"
@@ -242,59 +250,57 @@ def _distinct(env, table, column):
     )
 
 
+# What a database is made of: each row is one thing, by name.
+SHAPE = {
+    "modules": "SELECT name FROM ir_module_module WHERE state = 'installed'",
+    "tables and views": "SELECT concat_ws(' ', relkind, relname) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v', 'm', 'p')",
+    "sequences": "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'S'",
+    "columns": "SELECT concat_ws(' ', table_name, column_name, data_type) FROM information_schema.columns WHERE table_schema = 'public'",
+    "constraints": "SELECT concat_ws(' ', conrelid::regclass, conname, pg_get_constraintdef(oid)) FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND contype <> 'n'",
+    "indexes": "SELECT concat_ws(' ', tablename, indexname) FROM pg_indexes WHERE schemaname = 'public'",
+    "triggers": "SELECT concat_ws(' ', tgrelid::regclass, tgname) FROM pg_trigger WHERE NOT tgisinternal",
+    # Without those of PostgreSQL's extensions, which stay.
+    "functions": """
+        SELECT routine.oid::regprocedure::text FROM pg_proc routine
+          LEFT JOIN pg_depend extension ON extension.objid = routine.oid AND extension.deptype = 'e'
+         WHERE routine.pronamespace = 'public'::regnamespace AND extension.objid IS NULL
+    """,
+    # Without what Odoo notes of an addon that stays and extends an abstract model of one that goes: it is dropped with the
+    # next update of the addon.
+    "xml ids": """
+        SELECT concat_ws(' ', data.module, data.name) FROM ir_model_data data
+          LEFT JOIN ir_module_module addon ON addon.name = data.module AND addon.state = 'installed'
+         WHERE NOT (data.module = 'base' AND data.model = 'ir.module.module')
+           AND NOT (addon.id IS NOT NULL AND data.model IN ('ir.model', 'ir.model.fields', 'ir.model.inherit',
+                                                            'ir.model.fields.selection', 'ir.model.constraint'))
+    """,
+    "models": "SELECT model FROM ir_model",
+    "parts of models": "SELECT concat_ws(' ', model.model, parent.model) FROM ir_model_inherit JOIN ir_model model ON model.id = model_id JOIN ir_model parent ON parent.id = parent_id",
+    "fields": "SELECT concat_ws(' ', model, name) FROM ir_model_fields",
+    "values of selections": "SELECT concat_ws(' ', f.model, f.name, s.value) FROM ir_model_fields_selection s JOIN ir_model_fields f ON f.id = s.field_id",
+    "menus": "SELECT concat_ws(' ', id, (name->>'en_US'), parent_id, action) FROM ir_ui_menu",
+    "views": "SELECT concat_ws(' ', id, name, model) FROM ir_ui_view",
+    "actions": "SELECT concat_ws(' ', id, type, (name->>'en_US')) FROM ir_actions",
+    "rules": "SELECT concat_ws(' ', id, name, active, domain_force) FROM ir_rule",
+    "access lines": "SELECT concat_ws(' ', id, name) FROM ir_model_access",
+    "crons": "SELECT concat_ws(' ', id, cron_name, active) FROM ir_cron",
+    "groups": "SELECT concat_ws(' ', id, (name->>'en_US')) FROM res_groups",
+    "groups of groups": "SELECT concat_ws(' ', gid, hid) FROM res_groups_implied_rel",
+    "jobs": "SELECT concat_ws(' ', f.id, f.name) FROM queue_job_function f UNION ALL SELECT concat_ws(' ', c.id, c.complete_name) FROM queue_job_channel c",
+    "settings": "SELECT key FROM ir_config_parameter",
+    "defaults": "SELECT concat_ws(' ', id, field_id, json_value) FROM ir_default",
+    "filters": "SELECT concat_ws(' ', id, name, model_id) FROM ir_filters",
+    "number sequences": "SELECT concat_ws(' ', id, name) FROM ir_sequence",
+    "assets": "SELECT concat_ws(' ', id, name) FROM ir_asset",
+    "mail templates": "SELECT concat_ws(' ', id, model) FROM mail_template",
+    "activity types": "SELECT concat_ws(' ', id, (name->>'en_US')) FROM mail_activity_type",
+}
+
+
 def shape(cr):
-    """{(kind, name)}: tables, columns, indexes, constraints, triggers, functions, and the records that make up an application."""
-    cr.execute(
-        """
-        SELECT 'column', table_name || '.' || column_name || ' ' || data_type || ' ' || is_nullable
-          FROM information_schema.columns WHERE table_schema = current_schema
-         UNION ALL
-        SELECT 'index', indexname FROM pg_indexes WHERE schemaname = current_schema
-         UNION ALL
-        SELECT 'constraint', conrelid::regclass || ' ' || pg_get_constraintdef(oid)
-          FROM pg_constraint WHERE connamespace = current_schema::regnamespace
-         UNION ALL
-        SELECT 'trigger', tgrelid::regclass || ' ' || tgname
-          FROM pg_trigger JOIN pg_class AS class ON class.oid = tgrelid
-         WHERE NOT tgisinternal AND class.relnamespace = current_schema::regnamespace
-         UNION ALL
-        SELECT 'function', function.oid::regprocedure::text
-          FROM pg_proc AS function
-          LEFT JOIN pg_depend AS extension ON extension.objid = function.oid AND extension.deptype = 'e'
-         WHERE function.pronamespace = current_schema::regnamespace AND extension.objid IS NULL
-         UNION ALL
-        SELECT 'sequence', sequencename FROM pg_sequences WHERE schemaname = current_schema
-         UNION ALL
-        SELECT 'xmlid', module || '.' || name FROM ir_model_data WHERE module <> 'base' OR name NOT LIKE 'module_%'
-         UNION ALL
-        SELECT 'parameter', key FROM ir_config_parameter
-        """
-    )
-    found = set(cr.fetchall())
-    for table, name in (
-        ("ir_model", "model"),
-        ("ir_model_fields", "model || '.' || name"),
-        ("ir_ui_view", "name"),
-        ("ir_ui_menu", "name->>'en_US'"),
-        ("ir_act_window", "name->>'en_US'"),
-        ("ir_act_server", "name->>'en_US'"),
-        ("ir_cron", "cron_name"),
-        ("ir_rule", "name"),
-        ("ir_model_access", "name"),
-        ("res_groups", "name->>'en_US'"),
-        ("ir_default", "field_id || ' ' || json_value"),
-        ("ir_filters", "name"),
-        ("ir_sequence", "name"),
-        ("queue_job_function", "name"),
-    ):
-        cr.execute(
-            SQL(
-                "SELECT %s, %s || ' (' || COUNT(*) || ')' FROM %s GROUP BY %s",
-                table,
-                SQL(name),
-                SQL.identifier(table),
-                SQL(name),
-            )
-        )
-        found |= {(kind, text) for kind, text in cr.fetchall()}
-    return found
+    """{kind: {names}}, see `SHAPE`."""
+    seen = {}
+    for kind, query in SHAPE.items():
+        cr.execute(query)
+        seen[kind] = {name for [name] in cr.fetchall()}
+    return seen

@@ -2,6 +2,7 @@
 
 import ast
 import doctest
+import functools
 import re
 import struct
 import sys
@@ -22,6 +23,11 @@ ASIDE = {"migrations", "tests"}
 UPWARDS_YET: set = set()
 
 
+@functools.cache
+def nodes(path):
+    return tuple(ast.walk(ast.parse(path.read_text())))
+
+
 def sources(addon, *endings):
     """The files of an addon that are loaded, by ending."""
     for path in sorted((ROOT / "addons" / addon).rglob("*")):
@@ -33,7 +39,7 @@ def imports(addon):
     """{addons of the suite that the Python of an addon imports, tests included}"""
     found = set()
     for path in (ROOT / "addons" / addon).rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes(path):
             if isinstance(node, ast.ImportFrom):
                 names = [node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)]
             elif isinstance(node, ast.Import):
@@ -48,7 +54,7 @@ def models_of(addon):
     """{models that an addon makes}"""
     found = set()
     for path in sources(addon, ".py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes(path):
             if isinstance(node, ast.ClassDef):
                 said = {
                     target.id: statement.value
@@ -70,7 +76,7 @@ def names(addon):
     for path in sources(addon, ".py"):
         found |= {
             node.value
-            for node in ast.walk(ast.parse(path.read_text()))
+            for node in nodes(path)
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and "\n" not in node.value
         }
     for path in sources(addon, ".xml", ".csv", ".js"):
@@ -121,8 +127,9 @@ def test_what_is_drawn_from_the_manifests_is_current():
     assert [str(path.relative_to(ROOT)) for path in stale] == [], "run scripts/module_map.py"
 
 
-def test_the_examples_of_the_map_hold():
+def test_the_examples_in_docstrings_hold():
     assert doctest.testmod(module_map).failed == 0
+    assert doctest.testmod(sys.modules[__name__]).failed == 0
 
 
 def png_size(path):
@@ -156,3 +163,40 @@ def test_it_carries_the_version_of_the_suite(addon):
     [version] = re.findall(r"^## (\d\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)[:1]
     assert ADDONS[addon]["version"] == version
     assert version.startswith("19.0.")
+
+
+# What holds a lazily translated sentence, so that nothing is lost by its not being written there.
+LAZY = {"self.sentence", "error.sentence", "cells.reason"}
+
+
+def untranslatable(nodes):
+    """[(line, what is translated)] where that is no literal, which no translator ever sees.
+
+    >>> untranslatable(ast.walk(ast.parse("self.env._('Yes'), _lt('No', x=1)\\nself.env._(WORDS[0])\\n_(f'{name} left')")))
+    [(2, 'WORDS[0]'), (3, "f'{name} left'")]
+    """
+    found = []
+    for node in nodes:
+        called = getattr(node, "func", None)
+        if getattr(called, "attr", getattr(called, "id", None)) not in ("_", "_lt") or not node.args:
+            continue
+        given = node.args[0]
+        if not (isinstance(given, ast.Constant) and isinstance(given.value, str)) and ast.unparse(given) not in LAZY:
+            found.append((node.lineno, ast.unparse(given)))
+    return sorted(found)
+
+
+@pytest.mark.parametrize("addon", ADDONS)
+def test_what_is_translated_is_a_text_that_translators_see(addon):
+    """A sentence that is chosen elsewhere is written there as `_lt("…")` of `LazyTranslate(__name__)`: then it is in the template
+    of the module that says it, and is read in the language of who reads it."""
+    found = {str(path.relative_to(ROOT)): untranslatable(nodes(path)) for path in sources(addon, ".py")}
+    assert {path: places for path, places in found.items() if places} == {}
+
+
+@pytest.mark.parametrize("addon", ADDONS)
+def test_a_sentence_that_is_said_later_belongs_to_its_module(addon):
+    """`LazyTranslate` takes the module from the name it is given; Odoo's templates know it by `_lt` only."""
+    for path in sources(addon, ".py"):
+        text = path.read_text()
+        assert text.count("LazyTranslate(") == text.count("_lt = LazyTranslate(__name__)"), path

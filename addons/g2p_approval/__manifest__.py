@@ -21,5 +21,6 @@
     "assets": {
         "web.assets_backend": ["g2p_approval/static/src/**/*"],
     },
+    "uninstall_hook": "uninstall_hook",
     "installable": True,
 }

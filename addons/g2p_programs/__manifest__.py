@@ -53,5 +53,6 @@
     "assets": {
         "web.assets_backend": ["g2p_programs/static/src/**/*"],
     },
+    "uninstall_hook": "uninstall_hook",
     "application": True,
 }

@@ -20,6 +20,7 @@ def uninstall_hook(env):
         DROP FUNCTION IF EXISTS g2p_search_number(text) CASCADE;
         DROP FUNCTION IF EXISTS g2p_search_phone(text, text) CASCADE;
         DROP FUNCTION IF EXISTS g2p_group_registered() CASCADE;
+        DROP FUNCTION IF EXISTS g2p_group_starts_empty() CASCADE;
         DROP FUNCTION IF EXISTS g2p_group_person_changed() CASCADE;
         DROP FUNCTION IF EXISTS g2p_group_persons_settled() CASCADE;
         DROP FUNCTION IF EXISTS g2p_group_refresh_indicators(integer[]) CASCADE;

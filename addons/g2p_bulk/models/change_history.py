@@ -145,7 +145,7 @@ class ChangeHistory(models.Model):
               FROM pg_trigger JOIN pg_class AS class ON class.oid = tgrelid
              WHERE tgname LIKE %(mine)s AND class.relnamespace = current_schema::regnamespace
              UNION ALL
-            SELECT NULL, proc.oid::regprocedure::text, NULL
+            SELECT NULL, proc.proname, NULL
               FROM pg_proc AS proc
              WHERE proc.proname LIKE %(mine)s AND proc.prorettype = 'trigger'::regtype
                AND proc.pronamespace = current_schema::regnamespace
@@ -161,8 +161,7 @@ class ChangeHistory(models.Model):
             if table:
                 self.env.cr.execute(SQL("DROP TRIGGER %s ON %s", SQL.identifier(name), SQL.identifier(table)))
             else:
-                # The name of a function comes quoted from PostgreSQL.
-                self.env.cr.execute(SQL("DROP FUNCTION " + name))  # pylint: disable=sql-injection
+                self.env.cr.execute(SQL("DROP FUNCTION %s()", SQL.identifier(name)))
         for key, digest in digests.items():
             if installed.get(key) != digest:
                 table, name = key
@@ -177,12 +176,14 @@ class ChangeHistory(models.Model):
         """What is left behind must work without this addon."""
         self.env.registry[self._name]._ending = True
         query = SQL(
-            "SELECT tgrelid::regclass::text, tgname FROM pg_trigger WHERE tgname LIKE %s",
+            """
+            SELECT proname FROM pg_proc
+             WHERE proname LIKE %s AND prorettype = 'trigger'::regtype AND pronamespace = current_schema::regnamespace
+            """,
             changes.PREFIX.replace("_", r"\_") + "%",
         )
-        for table, name in self.env.execute_query(query):
-            # The name of a table comes quoted from PostgreSQL.
-            self.env.cr.execute(SQL("DROP TRIGGER %s ON " + table, SQL.identifier(name)))  # pylint: disable=sql-injection
+        for [name] in self.env.execute_query(query):
+            self.env.cr.execute(SQL("DROP FUNCTION %s() CASCADE", SQL.identifier(name)))
 
     # Who sees it
 

@@ -372,5 +372,12 @@ class TestChanges(TransactionCase):
         self.scheme.amount = 11
         self.assertFalse(self.later(self.scheme))
 
+    def test_a_function_whose_table_is_gone_goes_too_however_long_its_name(self):
+        name = "g2p_changes_".ljust(63, "x")
+        self.env.cr.execute(f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'")
+        self.history._install_triggers()
+        self.env.cr.execute("SELECT FROM pg_proc WHERE proname = %s", [name])
+        self.assertFalse(self.env.cr.rowcount)
+
     def test_names_of_functions_fit(self):
         self.assertLessEqual(len(changes.short(changes.PREFIX + "x" * 100)), 63)

@@ -339,7 +339,7 @@ class _Bounded(io.BufferedIOBase):
         piece = self.stream.read(size)
         self.length += len(piece)
         if self.length > MAX_ROW:
-            raise csv.Error("the row is too long")
+            raise csv.Error(_lt("the row is too long"))
         return piece
 
     read = read1
@@ -361,7 +361,7 @@ class _Lines:
         if len(line) == MAX_LINE and line[-1] not in "\r\n":
             while len(line) == MAX_LINE and line[-1] not in "\r\n":
                 line = self.text.readline(MAX_LINE)
-            raise csv.Error("the line is too long")
+            raise csv.Error(_lt("the line is too long"))
         if '"' in line:
             self.quotes += line.count('"')
         return line
@@ -412,7 +412,7 @@ def _numbered(reader, lines, bounded):
             return
         except csv.Error as error:
             cells = []
-            problem = BadLine(_lt("The line can't be read: %(error)s", error=str(error)))
+            problem = BadLine(_lt("The line can't be read: %(error)s", error=error.args[0]))
             if not lines:
                 raise FileError(
                     _lt(

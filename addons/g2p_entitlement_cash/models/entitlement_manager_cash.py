@@ -10,7 +10,7 @@ class EntitlementManager(models.Model):
 
     @api.model
     def _selection_manager_ref_id(self):
-        return [*super()._selection_manager_ref_id(), ("g2p.program.entitlement.manager.cash", "Cash")]
+        return [*super()._selection_manager_ref_id(), ("g2p.program.entitlement.manager.cash", self.env._("Cash"))]
 
 
 class CashEntitlementManager(models.Model):

@@ -394,9 +394,9 @@ class OutboxBatch(models.Model):
             response = call(due.request)
             answer = read(response)
         except transport.NotSentError as error:
-            answer = Answer(LATER, str(error))
+            answer = Answer(LATER, self.env._(error.sentence))
         except transport.UnansweredError as error:
-            answer = Answer(UNKNOWN, str(error))
+            answer = Answer(UNKNOWN, self.env._(error.sentence))
         except Exception as error:
             # Something of it may have left before our own error.
             _logger.exception("Batch %s: the call, or reading its answer, failed", self.id)

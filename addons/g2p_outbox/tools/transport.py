@@ -14,6 +14,10 @@ import time
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from odoo.tools import LazyTranslate
+
+_lt = LazyTranslate(__name__)
+
 READ_SIZE = 65_536
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
@@ -36,16 +40,24 @@ class Response(NamedTuple):
     body: bytes
 
 
-class NotSentError(Exception):
-    """Nothing of the call has left. In words without data."""
+class CallError(Exception):
+    """A call that came to nothing, in a sentence without data: in English for logs, and for who reads it by `env._`."""
 
-
-class UnansweredError(Exception):
-    """The call left, at least in part, and no whole answer came. In words without data."""
-
-    def __init__(self, text, status=None):
-        super().__init__(text)
+    def __init__(self, sentence, status=None):
+        super().__init__(sentence)
+        self.sentence = sentence
         self.status = status
+
+    def __str__(self):
+        return self.sentence if isinstance(self.sentence, str) else self.sentence._translate("en_US")
+
+
+class NotSentError(CallError):
+    """Nothing of the call has left."""
+
+
+class UnansweredError(CallError):
+    """The call left, at least in part, and no whole answer came."""
 
 
 def parse_networks(text):
@@ -115,13 +127,13 @@ def check_url(url):
     """
     parts = urlsplit(url)
     if parts.scheme not in ("https", "http"):
-        raise ValueError("An address begins with https://.")
+        raise ValueError(_lt("An address begins with https://."))
     if not parts.hostname:
-        raise ValueError("An address names a host.")
+        raise ValueError(_lt("An address names a host."))
     if parts.username is not None or parts.password is not None:
-        raise ValueError("An address holds no user and password.")
+        raise ValueError(_lt("An address holds no user and password."))
     if parts.port == 0 or parts.fragment or any(ord(sign) <= 32 or ord(sign) > 126 for sign in url):
-        raise ValueError("An address holds no spaces, and no signs but those of English.")
+        raise ValueError(_lt("An address holds no spaces, and no signs but those of English."))
     return parts
 
 
@@ -136,7 +148,7 @@ def send(request):
     try:
         parts = check_url(request.url)
     except ValueError as error:
-        raise NotSentError(str(error)) from None
+        raise NotSentError(*error.args) from None
     connection = _connection(parts, request, deadline)
     expired = threading.Event()
 
@@ -153,10 +165,14 @@ def send(request):
         return _exchange(connection, parts, request)
     except (UnansweredError, OSError, http.client.HTTPException, ValueError) as error:
         if expired.is_set() or isinstance(error, TimeoutError):
-            raise UnansweredError(f"No answer within {request.timeout:g} seconds.") from None
+            raise UnansweredError(
+                _lt("No answer within %(seconds)s seconds.", seconds=f"{request.timeout:g}")
+            ) from None
         if isinstance(error, UnansweredError):
             raise
-        raise UnansweredError(f"The connection ended before an answer ({type(error).__name__}).") from None
+        raise UnansweredError(
+            _lt("The connection ended before an answer (%(error)s).", error=type(error).__name__)
+        ) from None
     finally:
         clock.cancel()
         connection.close()
@@ -171,9 +187,11 @@ def _exchange(connection, parts, request):
     while part := answer.read(min(READ_SIZE, request.limit + 1 - len(body))):
         body += part
         if len(body) > request.limit:
-            raise UnansweredError(f"The answer is larger than {request.limit:,} bytes.", answer.status)
+            raise UnansweredError(
+                _lt("The answer is larger than %(limit)s bytes.", limit=f"{request.limit:,}"), answer.status
+            )
     if answer.length:
-        raise UnansweredError("The connection ended within the answer.", answer.status)
+        raise UnansweredError(_lt("The connection ended within the answer."), answer.status)
     return Response(answer.status, {name.lower(): value for name, value in answer.getheaders()}, bytes(body))
 
 
@@ -184,14 +202,16 @@ def _connection(parts, request, deadline):
     try:
         found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        raise NotSentError("The name of the host is not known.") from None
+        raise NotSentError(_lt("The name of the host is not known.")) from None
     # One forbidden address is enough to refuse: who answers for the name mixes what is public with what is ours.
     for *_rest, address in found:
         if not may_reach(ipaddress.ip_address(address[0].partition("%")[0]), parts.scheme, request.networks):
             raise NotSentError(
-                "The address is not allowed: only https, and inner networks only where an administrator allows them."
+                _lt(
+                    "The address is not allowed: only https, and inner networks only where an administrator allows them."
+                )
             )
-    trouble = "No address."
+    trouble = _lt("No address.")
     for family, kind, protocol, _name, address in found:
         sock = socket.socket(family, kind, protocol)
         try:
@@ -201,10 +221,10 @@ def _connection(parts, request, deadline):
                 sock = ssl.create_default_context().wrap_socket(sock, server_hostname=parts.hostname)
         except ssl.SSLError as error:
             sock.close()
-            trouble = f"The connection is not safe ({error.reason or type(error).__name__})."
+            trouble = _lt("The connection is not safe (%(error)s).", error=error.reason or type(error).__name__)
         except OSError as error:
             sock.close()
-            trouble = f"The host can't be reached ({type(error).__name__})."
+            trouble = _lt("The host can't be reached (%(error)s).", error=type(error).__name__)
         else:
             # http.client only writes and reads: the socket is the one that was checked.
             connection = http.client.HTTPConnection(parts.hostname, port, timeout=request.timeout)

@@ -6,7 +6,7 @@ class PaymentManager(models.Model):
 
     @api.model
     def _selection_manager_ref_id(self):
-        return [*super()._selection_manager_ref_id(), ("g2p.program.payment.manager.cash", "Cash")]
+        return [*super()._selection_manager_ref_id(), ("g2p.program.payment.manager.cash", self.env._("Cash"))]
 
 
 class CashPaymentManager(models.Model):

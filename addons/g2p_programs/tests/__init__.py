@@ -24,3 +24,4 @@ from . import test_auto_enrol
 from . import test_payment_corrections
 from . import test_payment_mark
 from . import test_cycle_repair
+from . import test_manager_form

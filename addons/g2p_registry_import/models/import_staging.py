@@ -81,8 +81,7 @@ class RegistrantImport(models.Model):
                 reason = self.env._("has more cells than the first row")
             elif problem := import_file.unreadable_cell(cells[:width]):
                 column, error = header[problem[0]], problem[1]
-                # the templates are listed for translators in _reasons()
-                reason = self.env._(error.template, **error.values)
+                reason = self.env._(error.sentence)
             if reason:
                 problems = encode([[column, reason]])
                 raw, data, state = encode([table_file.storable(cell) for cell in cells]), None, "refused"

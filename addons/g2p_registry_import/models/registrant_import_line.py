@@ -1,8 +1,5 @@
 from odoo import api, fields, models
 
-from .import_mapping import TARGETS
-
-LABELS = dict(TARGETS)
 NAME_TARGETS = ("full_name", "family_name", "given_name", "addl_name")
 NAMED_BY_COLUMN = ("id", "group_id", "id_expiry", "related_id", "info", "attribute", "group_attribute")
 
@@ -56,6 +53,8 @@ class RegistrantImportLine(models.Model):
     @api.depends("data", "raw", "import_id.layout")
     def _compute_summary(self):
         """What the row says under the names of what its columns become, for the preview."""
+        target_field = self.env["g2p.registrant.import.mapping.line"]._fields["target"]
+        labels = dict(target_field._description_selection(self.env))
         for line in self:
             data = line.data if isinstance(line.data, dict) else {}
             raw = line.raw or []
@@ -64,7 +63,7 @@ class RegistrantImportLine(models.Model):
                 target, position = column["target"], column["position"]
                 if data.get("name") and target in NAME_TARGETS:
                     continue
-                label = column["column"] if target in NAMED_BY_COLUMN else LABELS.get(target, column["column"])
+                label = column["column"] if target in NAMED_BY_COLUMN else labels.get(target, column["column"])
                 value = data.get(target)
                 if not isinstance(value, str):  # numbers of records mean nothing to people: the cell as it stands
                     value = raw[position] if position < len(raw) else None

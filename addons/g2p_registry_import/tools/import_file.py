@@ -1,11 +1,15 @@
 """What cells of files of registrants may hold. The files themselves are read by `g2p_bulk.tools.table_file`.
 
-Nothing here knows the ORM; every refusal is a `CellError` whose text is a translatable template and its values.
+Nothing here knows the ORM; every refusal is a `CellError` with one sentence, which is translated when somebody reads it.
 """
 
 import re
 
+from odoo.tools import LazyTranslate
+
 from odoo.addons.g2p_bulk.tools.table_file import SURROGATE
+
+_lt = LazyTranslate(__name__)
 
 MAX_CELL = 4096  # a cell longer than this is an accident or an attack, not a registrant's value
 DATE_FORMATS = [
@@ -20,12 +24,14 @@ DECIMAL_MARKS = [(".", "Point, as in 1234.56"), (",", "Comma, as in 1234,56")]
 
 
 class CellError(Exception):
-    """One cell can't be taken; the arguments are a template and the values of its placeholders."""
+    """One cell can't be taken: the rest of a sentence that begins with the column."""
 
-    def __init__(self, template, **values):
-        super().__init__(template)
-        self.template = template
-        self.values = values
+    def __init__(self, sentence):
+        super().__init__()
+        self.sentence = sentence
+
+    def __str__(self):
+        return str(self.sentence)
 
 
 def unreadable_cell(cells):
@@ -35,10 +41,12 @@ def unreadable_cell(cells):
         return None
     for position, value in enumerate(cells):
         if SURROGATE.search(value):
-            return position, CellError("is not text in the chosen encoding")
+            return position, CellError(_lt("is not text in the chosen encoding"))
         if len(value) > MAX_CELL:
             return position, CellError(
-                "is too long: %(length)s characters, at most %(limit)s are taken", length=len(value), limit=MAX_CELL
+                _lt(
+                    "is too long: %(length)s characters, at most %(limit)s are taken", length=len(value), limit=MAX_CELL
+                )
             )
     return None
 

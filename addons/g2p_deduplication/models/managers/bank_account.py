@@ -9,8 +9,8 @@ class DeduplicationManager(models.Model):
     def _selection_manager_ref_id(self):
         return [
             *super()._selection_manager_ref_id(),
-            ("g2p.deduplication.manager.bank_account", "Bank account or wallet"),
-            ("g2p.deduplication.manager.fuzzy", "Similar name and date of birth"),
+            ("g2p.deduplication.manager.bank_account", self.env._("Bank account or wallet")),
+            ("g2p.deduplication.manager.fuzzy", self.env._("Similar name and date of birth")),
         ]
 
 

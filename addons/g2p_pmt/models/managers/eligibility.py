@@ -11,7 +11,10 @@ class EligibilityManager(models.Model):
 
     @api.model
     def _selection_manager_ref_id(self):
-        return [*super()._selection_manager_ref_id(), ("g2p.program_membership.manager.pmt", "Proxy means test")]
+        return [
+            *super()._selection_manager_ref_id(),
+            ("g2p.program_membership.manager.pmt", self.env._("Proxy means test")),
+        ]
 
 
 class PMTEligibilityManager(models.Model):

@@ -30,7 +30,7 @@ class CycleManager(models.Model):
 
     @api.model
     def _selection_manager_ref_id(self):
-        return [*super()._selection_manager_ref_id(), ("g2p.cycle.manager.default", "Default")]
+        return [*super()._selection_manager_ref_id(), ("g2p.cycle.manager.default", self.env._("Default"))]
 
 
 class BaseCycleManager(models.AbstractModel):

@@ -14,9 +14,9 @@ class DeduplicationManager(models.Model):
     def _selection_manager_ref_id(self):
         return [
             *super()._selection_manager_ref_id(),
-            ("g2p.deduplication.manager.default", "Default (shared member)"),
-            ("g2p.deduplication.manager.id_dedup", "ID document"),
-            ("g2p.deduplication.manager.phone_number", "Phone number"),
+            ("g2p.deduplication.manager.default", self.env._("Default (shared member)")),
+            ("g2p.deduplication.manager.id_dedup", self.env._("ID document")),
+            ("g2p.deduplication.manager.phone_number", self.env._("Phone number")),
         ]
 
 

@@ -23,13 +23,13 @@ class EligibilityManager(models.Model):
     def _selection_manager_ref_id(self):
         return [
             *super()._selection_manager_ref_id(),
-            ("g2p.program_membership.manager.default", "Default"),
-            ("g2p.program_membership.manager.id_dedup", "ID document"),
-            ("g2p.program_membership.manager.phone_number", "Phone number"),
-            ("g2p.program_membership.manager.tag", "Tags"),
-            ("g2p.program_membership.manager.area", "Areas"),
-            ("g2p.program_membership.manager.list", "List from a file"),
-            ("g2p.program_membership.manager.rules", "Rules"),
+            ("g2p.program_membership.manager.default", self.env._("Default")),
+            ("g2p.program_membership.manager.id_dedup", self.env._("ID document")),
+            ("g2p.program_membership.manager.phone_number", self.env._("Phone number")),
+            ("g2p.program_membership.manager.tag", self.env._("Tags")),
+            ("g2p.program_membership.manager.area", self.env._("Areas")),
+            ("g2p.program_membership.manager.list", self.env._("List from a file")),
+            ("g2p.program_membership.manager.rules", self.env._("Rules")),
         ]
 
 

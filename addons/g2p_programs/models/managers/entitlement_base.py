@@ -19,7 +19,10 @@ class EntitlementManager(models.Model):
 
     @api.model
     def _selection_manager_ref_id(self):
-        return [*super()._selection_manager_ref_id(), ("g2p.program.entitlement.manager.default", "Default")]
+        return [
+            *super()._selection_manager_ref_id(),
+            ("g2p.program.entitlement.manager.default", self.env._("Default")),
+        ]
 
 
 class BaseEntitlementManager(models.AbstractModel):

@@ -4,6 +4,8 @@ says what kind it is, and the *concrete* record with the settings, whose model i
 A plug-in adds a type by writing one concrete model and naming it in `_selection_manager_ref_id` of its kind.
 """
 
+from lxml.builder import E
+
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
@@ -197,6 +199,24 @@ class ManagerSourceMixin(models.AbstractModel):
                     )
         return copies
 
+    @api.model
+    def _get_default_form_view(self):
+        """The form of a type that brings none: what it is called, whom it serves, and its own settings in their order."""
+        own = [
+            field
+            for field in self._fields.values()
+            if self._original_module in field._modules and field.name not in models.MAGIC_COLUMNS
+        ]
+        wide = [E.field(name=field.name) for field in own if field.type in ("one2many", "text", "html")]
+        shown = [
+            E.field(name="name"),
+            E.field(name="program_id", readonly="id", options="{'no_create': True}"),
+            *(E.field(name=field.name) for field in own if field.type not in ("one2many", "text", "html")),
+        ]
+        if any(field.type == "monetary" for field in own):
+            shown.append(E.field(name="currency_id", invisible="1"))
+        return E.form(E.sheet(E.group(*shown), *wide))
+
     # Who approves
 
     @api.model
@@ -321,9 +341,30 @@ class IrModel(models.Model):
     _inherit = "ir.model"
 
     def unlink(self):
-        """A plug-in that is uninstalled takes the references to its managers along."""
+        """A plug-in that is uninstalled takes the references to its managers along, and what joins them to other tables."""
         self._forget_managers(self.mapped("model"))
+        self._drop_relations()
         return super().unlink()
+
+    def _drop_relations(self):
+        """Odoo drops the tables of many-to-many fields with the addon that declares the field: of one that a type of manager
+        has from the base of its kind, the table would stay."""
+        relations = self.env.execute_query(
+            SQL(
+                """
+                SELECT DISTINCT relation.name
+                  FROM ir_model_relation AS relation
+                 WHERE relation.model = ANY(%(gone)s)
+                   AND NOT EXISTS (
+                        SELECT FROM ir_model_relation AS other
+                         WHERE other.name = relation.name AND other.model <> ALL(%(gone)s)
+                       )
+                """,
+                gone=self.ids,
+            )
+        )
+        for [table] in relations:
+            self.env.cr.execute(SQL("DROP TABLE IF EXISTS %s", SQL.identifier(table)))
 
     @api.model
     def _forget_managers(self, names):

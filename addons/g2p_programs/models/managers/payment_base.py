@@ -16,7 +16,7 @@ class PaymentManager(models.Model):
 
     @api.model
     def _selection_manager_ref_id(self):
-        return [*super()._selection_manager_ref_id(), ("g2p.program.payment.manager.default", "Default")]
+        return [*super()._selection_manager_ref_id(), ("g2p.program.payment.manager.default", self.env._("Default"))]
 
 
 class BasePaymentManager(models.AbstractModel):

@@ -11,7 +11,7 @@ class ProgramManager(models.Model):
 
     @api.model
     def _selection_manager_ref_id(self):
-        return [*super()._selection_manager_ref_id(), ("g2p.program.manager.default", "Default")]
+        return [*super()._selection_manager_ref_id(), ("g2p.program.manager.default", self.env._("Default"))]
 
 
 class BaseProgramManager(models.AbstractModel):

@@ -9,7 +9,7 @@ class EntitlementManager(models.Model):
 
     @api.model
     def _selection_manager_ref_id(self):
-        return [*super()._selection_manager_ref_id(), ("g2p.program.entitlement.manager.age", "By age")]
+        return [*super()._selection_manager_ref_id(), ("g2p.program.entitlement.manager.age", self.env._("By age"))]
 
 
 class AgeEntitlementManager(models.Model):
