@@ -13,7 +13,4 @@ say "ruff"
 say "map of the modules"
 .venv/bin/python scripts/module_map.py --check
 say "pylint-odoo"
-addons=$(ls -d addons/*/ | grep -v /g2p_programs/)
-.venv/bin/pylint $addons
-# The models of this addon are still opened by several classes, see g2p_pbms/tests/test_one_class.py.
-.venv/bin/pylint --disable=consider-merging-classes-inherited addons/g2p_programs
+.venv/bin/pylint addons/*/

@@ -18,7 +18,7 @@
         "data/registry_data.xml",
         "data/targeting_data.xml",
         "data/ir_cron.xml",
-        "wizard/disable_registrant_views.xml",
+        "wizards/disable_registrant_views.xml",
         "views/g2p_area_views.xml",
         "views/g2p_id_type_views.xml",
         "views/g2p_registry_configuration_views.xml",

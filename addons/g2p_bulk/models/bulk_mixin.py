@@ -20,44 +20,6 @@ from ..core import (
 from ..engine import words
 
 
-class MethodStep:
-    """A step whose parts are methods of its target."""
-
-    _fetches = False
-
-    def __init__(self, code):
-        self.code = code
-
-    def _before(self, record, operation):
-        if before := getattr(record, f"_bulk_before_{self.code}", None):
-            before(operation)
-
-    def _source(self, record, operation):
-        return getattr(record, f"_bulk_source_{self.code}")(operation)
-
-    def _chunk(self, record, operation, low, high):
-        return getattr(record, f"_bulk_chunk_{self.code}")(operation, low, high)
-
-    def _finish(self, record, operation):
-        if finish := getattr(record, f"_bulk_finish_{self.code}", None):
-            finish(operation)
-
-    def _then(self, record, operation):
-        pass
-
-    def _outcomes(self):
-        return {}
-
-    def _rows(self, record, operation, outcome):
-        return record._bulk_rows(operation, outcome)
-
-    def _shortfall(self, record, name):
-        return record._bulk_shortfall(self.code, name)
-
-    def _analyzed(self, record):
-        return record._bulk_tables(self.code)
-
-
 class BulkMixin(models.AbstractModel):
     """A record that bulk operations work on (a program, a cycle, a batch …).
 
@@ -140,8 +102,6 @@ class BulkMixin(models.AbstractModel):
         for step in self.env["g2p.bulk.step"]._of(self._name):
             if step._step == code:
                 return step
-        if hasattr(self, f"_bulk_source_{code}"):
-            return MethodStep(code)
         return None
 
     @api.model
@@ -167,20 +127,6 @@ class BulkMixin(models.AbstractModel):
             MOVED_ON: (self.env._("Not done, the record had moved on"), "failed"),
             ERROR: (self.env._("Stopped by an error"), "failed"),
         }
-
-    def _bulk_outcome_action(self, operation, outcome):
-        """The window action that lists the rows of ``outcome``, or None: then the count leads to the record."""
-        return
-
-    @api.model
-    def _bulk_tables(self, step):
-        return []
-
-    def _bulk_rows(self, operation, outcome):
-        return
-
-    def _bulk_shortfall(self, step, name):
-        return False
 
     def _refresh_counters(self):
         """Count the figures that are kept on the records again, from the tables: what a step does when it is over."""

@@ -198,7 +198,7 @@ class BulkOperation(models.Model):
         self.check_access("read")
         target = self.env[self.res_model].browse(self.res_id)
         target.check_access("read")
-        return self._rows_action(outcome) or target._bulk_outcome_action(self, outcome) or self.action_open_target()
+        return self._rows_action(outcome) or self.action_open_target()
 
     # The rows of an outcome
 

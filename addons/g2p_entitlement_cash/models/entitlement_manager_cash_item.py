@@ -5,7 +5,7 @@ from odoo.tools import SQL
 
 from odoo.addons.g2p_programs.tools.explain import DomainExplanation
 from odoo.addons.g2p_programs.tools.kleene import three_valued
-from odoo.addons.g2p_registry_base.models.res_partner_indicator import INDICATORS
+from odoo.addons.g2p_registry_base.tools import indicators
 
 
 class CashEntitlementItem(models.Model):
@@ -76,7 +76,7 @@ class CashEntitlementItem(models.Model):
     @api.depends("multiplier")
     def _compute_multiplier_field(self):
         fields_ = self.env["ir.model.fields"]
-        names = {column: name for name, column in INDICATORS.items()} | {"size": "z_ind_grp_num_individuals"}
+        names = {column: name for name, column in indicators.FIELDS.items()} | {"size": "z_ind_grp_num_individuals"}
         for item in self:
             source, _colon, name = (item.multiplier or "").partition(":")
             name = names.get(name) if source == "household" else name if source == "registrant" else None
@@ -94,8 +94,8 @@ class CashEntitlementItem(models.Model):
     def _key_of_field(self, chosen):
         """The key of the figure that a field of the registrant shows."""
         name = chosen.name
-        if name in INDICATORS or name == "z_ind_grp_num_individuals":
-            key = f"household:{INDICATORS.get(name, 'size')}"
+        if name in indicators.FIELDS or name == "z_ind_grp_num_individuals":
+            key = f"household:{indicators.FIELDS.get(name, 'size')}"
         else:
             key = f"registrant:{'age' if name == 'age_in_years' else name}"
         if chosen.model != "res.partner" or key not in dict(self._selection_figure()):

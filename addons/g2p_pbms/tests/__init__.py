@@ -4,6 +4,7 @@ from . import test_attacks
 from . import test_blank_names
 from . import test_attacks_targeting
 from . import test_counters
+from . import test_doctests
 from . import test_matrix
 from . import test_plans
 from . import test_one_class

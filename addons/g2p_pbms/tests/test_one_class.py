@@ -13,14 +13,6 @@ from odoo.tests import BaseCase, tagged
 
 ADDONS = Path(__file__).parents[2]
 BASES = {"Model", "AbstractModel", "TransientModel"}
-# What is still to be done: a model that is one class by now has to leave the list.
-SEVERAL_CLASSES_YET = {
-    "g2p_programs": {
-        "g2p.duplicate.engine",
-    },
-    "g2p_registry_base": {"res.partner"},
-    "g2p_registry_import": {"g2p.registrant.import"},
-}
 # (addon, model, method, the model that loses it)
 SHADOWED_YET = {
     ("g2p_registry_base", "res.partner.bank", "_search_reference_domains", "g2p.search.mixin"),
@@ -180,9 +172,7 @@ class TestOneClass(BaseCase):
             (addon, model): sorted(str(one.path.relative_to(ADDONS)) for one in several)
             for (addon, model), several in reopened(self.classes).items()
         }
-        listed = {(addon, model) for addon, models in SEVERAL_CLASSES_YET.items() for model in models}
-        self.assertEqual({key: found[key] for key in found.keys() - listed}, {}, "one model is one class, in one file")
-        self.assertEqual(listed - found.keys(), set(), "these are one class now: take them off the list")
+        self.assertEqual(found, {}, "one model is one class, in one file")
 
     def test_nothing_is_shadowed(self):
         """A class that gives a method another body takes nothing from anybody, as long as nobody adds to that method: then it

@@ -4,54 +4,43 @@ from odoo import models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
-from odoo.addons.g2p_registry_import.models.import_staging import GOOD
-
 from ..tools.numbers import Numbering
 from .registrant_info import OPEN_STATES
 
 LEFT = ("exited", "graduated")
 
 
-class RegistrantImport(models.Model):
-    """Rows with answers to a program's questions become applications, and their registrants draft members."""
+def check_program(record):
+    """Refuse a file with applications to a program that its registrants can't apply to."""
+    program = record.mapping_id.program_id
+    if not program:
+        raise UserError(record.env._("Choose in the mapping which program the applications are to."))
+    if program.state != "active":
+        raise UserError(record.env._("%s is not active, so nobody can apply to it.", program.name))
+    if program.target_type != record.target_type or program.company_id != record.company_id:
+        raise UserError(record.env._("Registrants of this file can't apply to %s.", program.name))
 
-    _inherit = "g2p.registrant.import"
 
-    def _check_layout(self, lines, targets):
-        result = super()._check_layout(lines, targets)
-        if "application" in targets:
-            self._check_program()
+class Read(models.AbstractModel):
+    _inherit = "g2p.registrant.import.step.read"
+
+    def _check_layout(self, record, lines):
+        result = super()._check_layout(record, lines)
+        if "application" in lines.mapped("target"):
+            check_program(record)
         return result
 
-    def _check_program(self):
-        program = self.mapping_id.program_id
-        if not program:
-            raise UserError(self.env._("Choose in the mapping which program the applications are to."))
-        if program.state != "active":
-            raise UserError(self.env._("%s is not active, so nobody can apply to it.", program.name))
-        if program.target_type != self.target_type or program.company_id != self.company_id:
-            raise UserError(self.env._("Registrants of this file can't apply to %s.", program.name))
 
-    def _bulk_before_import(self, operation):
-        if self._columns("application"):
-            self._check_program()
-            user = self.with_user(self.env.uid)
-            user.env["g2p.program_membership"].check_access("create")
-            user.env["g2p.program.registrant_info"].check_access("create")
-            user.mapping_id.program_id.check_access("read")
-            self.mapping_id.program_id._bulk_check("edit_members")
-        return super()._bulk_before_import(operation)
+class ImportStep(models.AbstractModel):
+    _inherit = "g2p.registrant.import.step"
 
-    def _check_application(self, column, cell, joins, extra):
-        return self._check_attribute(column, cell, joins, extra)
-
-    def _refuse_known_ids(self, rows, seen=GOOD):
+    def _refuse_known_ids(self, record, which, seen):
         """Of who is registered: those who can't apply are refused here, as a person who applies for them would be."""
-        result = super()._refuse_known_ids(rows, seen)
-        columns = self._columns("application")
-        if columns and self.existing_policy == "update":
-            program = self.mapping_id.program_id
-            self._refuse_found(
+        result = super()._refuse_known_ids(record, which, seen)
+        columns = record._columns("application")
+        if columns and record.existing_policy == "update":
+            program = record.mapping_id.program_id
+            self._refuse(
                 SQL(
                     """
                     SELECT line.id AS line_id, %(column)s::text AS column_name,
@@ -76,22 +65,38 @@ class RegistrantImport(models.Model):
                     already=self.env._("has an application to the program already, which allows one"),
                     left=list(LEFT),
                     program=program.id,
-                    rows=rows,
+                    rows=which,
                     several=bool(program.multiple_form_submission),
                     alive=[*OPEN_STATES, "completed"],
                 )
             )
         return result
 
-    def _write_more(self):
-        result = super()._write_more()
-        if self._columns("application"):
-            self._write_applications()
+
+class Apply(models.AbstractModel):
+    """Rows with answers to a program's questions become applications, and their registrants draft members."""
+
+    _inherit = "g2p.registrant.import.step.import"
+
+    def _before(self, record, operation):
+        if record._columns("application"):
+            check_program(record)
+            user = record.with_user(self.env.uid)
+            user.env["g2p.program_membership"].check_access("create")
+            user.env["g2p.program.registrant_info"].check_access("create")
+            user.mapping_id.program_id.check_access("read")
+            record.mapping_id.program_id._bulk_check("edit_members")
+        return super()._before(record, operation)
+
+    def _write_more(self, record):
+        result = super()._write_more(record)
+        if record._columns("application"):
+            self._write_applications(record)
         return result
 
-    def _write_applications(self):
+    def _write_applications(self, record):
         """Draft members who are none yet, and an application for each row that answers; a constant number of statements."""
-        program = self.mapping_id.program_id
+        program = record.mapping_id.program_id
         log = {"uid": self.env.uid, "now": SQL("now() AT TIME ZONE 'UTC'"), "program": program.id}
         self.env.cr.execute(
             SQL(
@@ -165,12 +170,11 @@ class RegistrantImport(models.Model):
         for model in ("g2p.program_membership", "g2p.program.registrant_info"):
             self.env[model].invalidate_model(flush=False)
 
-    def _bulk_tables(self, step):
-        tables = super()._bulk_tables(step)
-        return [*tables, "g2p_program_membership", "g2p_program_registrant_info"] if step == "import" else tables
+    def _analyzed(self, record):
+        return [*super()._analyzed(record), "g2p_program_membership", "g2p_program_registrant_info"]
 
-    def _bulk_finish_import(self, operation):
-        result = super()._bulk_finish_import(operation)
-        if self._columns("application"):
-            self.mapping_id.program_id._refresh_counters()
+    def _finish(self, record, operation):
+        result = super()._finish(record, operation)
+        if record._columns("application"):
+            record.mapping_id.program_id._refresh_counters()
         return result

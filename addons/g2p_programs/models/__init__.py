@@ -7,11 +7,7 @@ from . import managers
 from . import eligibility
 from . import program
 from . import program_membership
-from . import duplicate_engine
-from . import duplicate_records
-from . import duplicate_comparison
-from . import duplicate_set
-from . import program_duplicate
+from . import deduplication
 from . import cycle
 from . import fund
 from . import entitlement

@@ -15,24 +15,21 @@ from . import group_membership_kind
 
 # Registrants and what hangs on them.
 from . import search_mixin
+from . import properties
 from . import registration
 from . import res_partner
-from . import res_partner_individual
-from . import res_partner_group
 from . import reg_id
 from . import phone_number
 from . import reg_rel
 from . import group_membership
 from . import group_indicator
-from . import res_partner_indicator
 from . import registry
+from . import steps
 from . import res_bank
 from . import res_partner_bank
 
 # What the user defines of registrants: further attributes, typed.
-from . import properties
 from . import registrant_schema
-from . import res_partner_attributes
 
 # What conditions and figures may use.
 from . import condition_catalogue

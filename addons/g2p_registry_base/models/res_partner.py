@@ -1,21 +1,41 @@
 import json
 
+from dateutil.relativedelta import relativedelta
+
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from ..tools import search
+from odoo.addons.g2p_bulk.tools import searching
 
-MEMBER_PART = 5  # so much of a member's ID or phone finds the household; less is everybody's
+from ..tools import ages, indicators, search
+from ..tools.registrant_search import RegistrantSearch
+
 DISABLE_FIELDS = ("disabled", "disabled_by", "disabled_reason")
+NAME_PARTS = ("family_name", "given_name", "addl_name")
+# What the figures of a group are made of.
+SOURCES = {"birthdate", "gender", "disability", "disabled", "active", "is_registrant", "is_group"}
+
+
+def searched(column):
+    """The search method of the field that shows ``column``."""
+
+    def search_column(self, operator, value):
+        return self._search_indicator(column, operator, value)
+
+    return search_column
+
+
+def counted(column, string, **attributes):
+    return fields.Integer(string, compute="_compute_indicators", search=searched(column), **attributes)
 
 
 class ResPartner(models.Model):
     """A registrant: an individual or a group (household, family …) known to the registry."""
 
     _name = "res.partner"
-    _inherit = ["res.partner", "g2p.change.mixin", "g2p.bulk.row.mixin"]  # pylint: disable=consider-merging-classes-inherited
+    _inherit = ["res.partner", "g2p.change.mixin", "g2p.bulk.row.mixin", "g2p.properties.mixin"]
     _guarded = True
     # Changes of people are for those who may see the person, auditors too.
     _changes_personal = True
@@ -99,6 +119,12 @@ class ResPartner(models.Model):
     _no_registrant_idx = models.Index("(id) WHERE is_registrant IS NOT TRUE")
     _registrant_disabled_idx = models.Index("(disabled) WHERE is_registrant IS TRUE AND disabled IS NOT NULL")
     _registrant_registered_idx = models.Index("(registration_date) WHERE is_registrant IS TRUE")
+    _registrant_birthdate_idx = models.Index("(birthdate) WHERE is_registrant IS TRUE AND is_group IS NOT TRUE")
+    _registrant_kind_idx = models.Index("(kind) WHERE is_group IS TRUE")
+    _registrant_partial_idx = models.Index("(id) WHERE is_group IS TRUE AND is_partial_group IS TRUE")
+    _registrant_empty_idx = models.Index(
+        "(id) WHERE is_group IS TRUE AND (z_ind_grp_num_individuals IN (0) OR z_ind_grp_num_individuals IS NULL)"
+    )
 
     _income_positive = models.Constraint("CHECK (income >= 0)", "An income can't be negative.")
     _income_bound = models.Constraint("CHECK (income <= 1e12)", "An income above 1,000,000,000,000 can't be right.")
@@ -136,6 +162,85 @@ class ResPartner(models.Model):
         help="Further facts as a JSON object, such as {“Home Owned”: “yes”}.",
     )
 
+    # Individuals
+    family_name = fields.Char(string="Family name")
+    given_name = fields.Char(string="Given name")
+    addl_name = fields.Char(string="Additional name")
+    birth_place = fields.Char(string="Birth place")
+    birthdate = fields.Date(string="Date of birth")
+    birthdate_not_exact = fields.Boolean(string="Approximate birth date")
+    age = fields.Char(compute="_compute_age", search="_search_age")
+    age_in_years = fields.Integer(
+        "Age (years)",
+        compute="_compute_age",
+        search="_search_age",
+        aggregator=None,
+        help="In whole years; 0 if not known.",
+    )
+    gender = fields.Selection(selection=lambda self: self.env["gender.type"]._selection())
+    disability = fields.Selection(
+        [("yes", "Yes"), ("no", "No")], help="Whether the person lives with a disability; empty: not known."
+    )
+
+    # Groups, and what ties individuals to them
+    kind = fields.Many2one("g2p.group.kind", string="Group type", ondelete="restrict")
+    kind_as_str = fields.Char(related="kind.name", string="Group type name")
+    is_partial_group = fields.Boolean(string="Partial group", help="Some members are not registered yet.")
+    group_membership_ids = fields.One2many("g2p.group.membership", "group", string="Members")
+    individual_membership_ids = fields.One2many("g2p.group.membership", "individual", string="Member of")
+    z_ind_grp_num_individuals = fields.Integer(
+        string="Members count",
+        readonly=True,
+        copy=False,
+        help="Individuals who are members now and are not disabled; kept by the database.",
+    )
+
+    # What its members make of a group: figures kept by the database, shown and searched here. A search never finds a group of
+    # which the answer is not known, whichever way the question is put; `= False` finds them.
+    z_ind_grp_num_children = counted("children", "Children", help="Members aged 0 to 17.")
+    z_ind_grp_num_children_under_5 = counted("children_under_5", "Children under 5", help="Members aged 0 to 4.")
+    z_ind_grp_num_children_6_17 = counted("children_6_17", "Children of 6 to 17", help="Members aged 6 to 17.")
+    z_ind_grp_num_adults = counted("adults", "Adults", help="Members aged 18 to 64.")
+    z_ind_grp_num_elderly = counted("elderly", "Elderly", help="Members aged 65 and over.")
+    z_ind_grp_num_working_age = counted("working_age", "Of working age", help="Members aged 15 to 64.")
+    z_ind_grp_num_women = counted("women", "Women", help="Female members aged 18 and over.")
+    z_ind_grp_num_females = counted("females", "Females", help="Female members of any age.")
+    z_ind_grp_is_female_headed = fields.Boolean(
+        "Headed by a woman",
+        compute="_compute_indicators",
+        search=searched("female_headed"),
+        help="Not known where the group has no head or their gender is not known: neither yes nor no finds it then.",
+    )
+    z_ind_grp_num_disabled = counted(
+        "disabled_members", "With a disability", help="Members whose disability is recorded as yes."
+    )
+    z_ind_grp_num_unknown_age = counted(
+        "unknown_age_members", "Of unknown age", help="Members without a date of birth."
+    )
+    z_ind_grp_dependency_ratio = fields.Float(
+        "Dependency ratio",
+        digits=(16, 4),
+        compute="_compute_indicators",
+        search=searched("dependency_ratio"),
+        help="Members aged 0 to 14 and 65 and over, for each member aged 15 to 64. There is none where nobody is of that age.",
+    )
+    z_ind_grp_head_age = counted("head_age", "Age of the head", help="In whole years.")
+    z_ind_grp_head_gender = fields.Selection(
+        selection=lambda self: self.env["gender.type"]._selection(),
+        string="Gender of the head",
+        compute="_compute_indicators",
+        search=searched("head_gender"),
+    )
+
+    # Answers to the questions that users define
+    registrant_schema_id = fields.Many2one(
+        "g2p.registrant.schema", compute="_compute_registrant_schema_id", search="_search_registrant_schema_id"
+    )
+    registrant_attributes = fields.Properties(
+        string="Further attributes", definition="registrant_schema_id.attributes_definition", copy=True
+    )
+
+    # What hangs on a registrant
     reg_ids = fields.One2many("g2p.reg.id", "partner_id", string="IDs")
     phone_number_ids = fields.One2many("g2p.phone.number", "partner_id", string="Phone numbers")
     related_1_ids = fields.One2many("g2p.reg.rel", "destination", string="Related from")
@@ -153,13 +258,126 @@ class ResPartner(models.Model):
     disabled_by = fields.Many2one("res.users", string="Disabled by", readonly=True, copy=False)
     disabled_reason = fields.Text(string="Reason for disabling", readonly=True, copy=False)
 
-    def _messages_stay(self):
-        """What was said about a registrant stays; a contact's messages are the contact's."""
-        return super()._messages_stay() | self.filtered("is_registrant")
+    # -- the database
 
-    def _compute_change_reason(self):
-        """A reason belongs to one change: it is asked anew."""
-        self.change_reason = False
+    def _auto_init(self):
+        """What search compares and indexes is computed by the database; it comes before the indexes."""
+        self.env.cr.execute(search.FUNCTIONS)
+        self.env.cr.execute(search.COLUMN)
+        self.env.registry.has_trigram = True
+        return super()._auto_init()
+
+    def init(self):
+        self.env.cr.execute(search.WORDS_TABLE)
+        return super().init()
+
+    # -- computed
+
+    @api.depends("family_name", "given_name", "addl_name", "is_registrant", "is_group")
+    def _compute_name(self):
+        """An individual's name is made of its parts; any other name stays as it was given."""
+        for partner in self:
+            if partner._has_name_parts():
+                partner.name = self._full_name(partner.family_name, partner.given_name, partner.addl_name)
+            else:
+                partner.name = partner.name
+
+    @api.model
+    def _full_name(self, family_name, given_name, addl_name):
+        """FAMILY, GIVEN ADDITIONAL"""
+        parts = (family_name, f"{given_name or ''} {addl_name or ''}")
+        return ", ".join(filter(None, (" ".join((part or "").split()) for part in parts))).upper()
+
+    def _has_name_parts(self):
+        self.ensure_one()
+        return self.is_registrant and not self.is_group and any(self[part] for part in NAME_PARTS)
+
+    @api.depends("birthdate")
+    def _compute_age(self):
+        today = fields.Date.context_today(self)
+        for partner in self:
+            if partner.birthdate:
+                partner.age_in_years = relativedelta(today, partner.birthdate).years
+                partner.age = str(partner.age_in_years)
+            else:
+                partner.age_in_years = 0
+                partner.age = self.env._("No Birthdate!")
+
+    @api.model
+    def _search_age(self, operator, value):
+        return ages.domain(operator, value, fields.Date.context_today(self))
+
+    def _compute_indicators(self):
+        self._flush_indicator_sources()
+        columns = SQL(", ").join(SQL.identifier(column) for column in indicators.FIELDS.values())
+        rows = self.env.execute_query(
+            SQL("SELECT group_id, %s FROM g2p_group_indicator WHERE group_id = ANY(%s)", columns, self._origin.ids)
+        )
+        figures = {row[0]: dict(zip(indicators.FIELDS, row[1:], strict=True)) for row in rows}
+        nothing = dict.fromkeys(indicators.FIELDS, False)
+        for partner in self:
+            partner.update(figures.get(partner._origin.id, nothing))
+
+    @api.model
+    def _search_indicator(self, column, operator, value):
+        """Groups by one figure: a semi-join with the table of figures."""
+        if column != "female_headed":
+            as_asked = searching.text if column == "head_gender" else searching.number
+            if operator in ("in", "not in"):
+                value = [one if one is None or one is False else as_asked(self.env, one) for one in value]
+            elif operator in indicators.COMPARISONS:
+                value = as_asked(self.env, value)
+        condition = indicators.condition(column, operator, value)
+        if condition is None:
+            return NotImplemented
+        self._flush_indicator_sources()
+        return [("id", "in", indicators.groups(condition))]
+
+    @api.model
+    def _unknown_domain(self, name):
+        """The groups of which a figure is not known; None where it always is. A search for the figure never finds them."""
+        unknown = indicators.unknown(indicators.FIELDS.get(name))
+        return unknown and Domain("id", "in", SQL("(%s)", indicators.groups(unknown)))
+
+    @api.model
+    def _flush_indicator_sources(self):
+        self.flush_model(SOURCES)
+        self.env["g2p.group.membership"].flush_model()
+
+    @api.model
+    def _forget_indicators(self):
+        """The database has counted; forget what the cache knew."""
+        self.invalidate_model(["z_ind_grp_num_individuals", *indicators.FIELDS], flush=False)
+
+    @api.depends("is_registrant", "is_group", "company_id")
+    def _compute_registrant_schema_id(self):
+        schemas = self.env["g2p.registrant.schema"]
+        for partner in self:
+            partner.registrant_schema_id = partner.is_registrant and schemas._schema_id(
+                "group" if partner.is_group else "individual", partner.company_id.id
+            )
+
+    @api.model
+    def _search_registrant_schema_id(self, operator, value):
+        """Registrants who answer these questions. Lists of properties ask for `!= False`: all registrants of the type."""
+        if operator not in ("in", "not in"):
+            return NotImplemented
+        schemas = self.env["g2p.registrant.schema"].sudo().search([])  # sudo: configuration, no registrant's data
+        wanted = schemas.filtered(lambda schema: (schema.id in value) == (operator == "in"))
+        domain = Domain.FALSE
+        for schema in wanted:
+            companies = Domain("company_id", "=", schema.company_id.id)
+            if not schema.company_id:
+                own = schemas.filtered(lambda other, schema=schema: other.target_type == schema.target_type)
+                companies = Domain("company_id", "not in", own.company_id.ids)
+            domain |= Domain("is_group", "=", schema.target_type == "group") & companies
+        domain &= Domain("is_registrant", "=", True)
+        if (False in value) == (operator == "in"):
+            domain |= Domain("is_registrant", "!=", True)
+        return domain
+
+    def _properties_fields(self):
+        return (*super()._properties_fields(), "registrant_attributes")
 
     @api.depends("additional_g2p_info")
     def _compute_additional_g2p_info_text(self):
@@ -177,12 +395,32 @@ class ResPartner(models.Model):
                 raise ValidationError(self.env._("The additional info must be a JSON object of names and values."))
             partner.additional_g2p_info = info
 
+    def _compute_change_reason(self):
+        """A reason belongs to one change: it is asked anew."""
+        self.change_reason = False
+
+    # -- constraints
+
     @api.constrains("registration_date")
     def _check_registration_date(self):
         today = fields.Date.context_today(self)
         for partner in self:
             if partner.registration_date and partner.registration_date > today:
                 raise ValidationError(self.env._("The registration date of %s can't be in the future.", partner.name))
+
+    @api.constrains("birthdate")
+    def _check_birthdate(self):
+        today = fields.Date.context_today(self)
+        for partner in self:
+            if partner.birthdate and partner.birthdate > today:
+                raise ValidationError(self.env._("The date of birth of %s can't be in the future.", partner.name))
+
+    @api.constrains("gender")
+    def _check_gender(self):
+        known = {False} | {value for value, _label in self.env["gender.type"]._selection()}
+        for partner in self:
+            if partner.gender not in known:
+                raise ValidationError(self.env._("%s is no gender of the registry.", partner.gender))
 
     @api.constrains("is_registrant", "is_group")
     def _check_is_group(self):
@@ -220,17 +458,6 @@ class ResPartner(models.Model):
                 )
             )
 
-    def _auto_init(self):
-        """What search compares and indexes is computed by the database; it comes before the indexes."""
-        self.env.cr.execute(search.FUNCTIONS)
-        self.env.cr.execute(search.COLUMN)
-        self.env.registry.has_trigram = True
-        return super()._auto_init()
-
-    def init(self):
-        self.env.cr.execute(search.WORDS_TABLE)
-        return super().init()
-
     # -- search
 
     @api.model
@@ -254,78 +481,7 @@ class ResPartner(models.Model):
 
         Only what the user may read is compared: who may not read phone numbers finds nobody by one.
         """
-        words = search.words(text)[: search.WORDS]
-        letters = [word for word in words if not any(map(str.isdigit, word))]
-        if not words:
-            return others
-        if len(letters) == len(words):
-            # names only: a plain condition, so that PostgreSQL may choose between the index of names and the order of ids
-            domain = self._named([[word] for word in words])
-            return domain | self._misspelt(domain, words) | others
-        found = [
-            self._search(self._named([[word] for word in words]), active_test=False, bypass_access=True).select(),
-            self._search(others, active_test=False, bypass_access=True).select(),
-        ]
-        numbers = self._numbered(text)
-        found += numbers
-        if letters:
-            # a name and a number: both must fit
-            digits = " ".join(word for word in words if word not in letters)
-            fits = Domain("id", "in", SQL("(%s)", self._union(self._numbered(digits) or [SQL("SELECT NULL::integer")])))
-            both = self._named([[word] for word in letters]) & fits
-            found.append(self._search(both, active_test=False, bypass_access=True).select())
-        if numbers and len(search.number(text)) >= MEMBER_PART and self.env["g2p.group.membership"].has_access("read"):
-            # who comes with an ID or a phone may be a member of the household that is in the list
-            of_members = Domain("individual", "in", SQL("(%s)", self._union(numbers))) & (
-                Domain("ended_date", "=", False) | Domain("ended_date", ">", fields.Datetime.now())
-            )
-            found.append(self._column(self.env["g2p.group.membership"]._search(of_members), "group"))
-        return Domain("id", "in", SQL("(%s)", self._union(found)))
-
-    @api.model
-    def _named(self, sought):
-        return Domain("is_registrant", "=", True) & Domain.custom(
-            to_sql=lambda model, alias, query: search.named(
-                SQL.identifier(alias, "search_words", to_flush=model._fields["complete_name"]), sought
-            )
-        )
-
-    @api.model
-    def _misspelt(self, exact, words):
-        """A domain of individuals and of groups named nearly so: of those only of whom nobody is named so exactly."""
-        nobody = [
-            kind
-            for kind in (Domain("is_group", "=", False), Domain("is_group", "=", True))
-            if not self.with_context(active_test=False).search_count(exact & kind, limit=1)
-        ]
-        if not nobody:
-            return Domain.FALSE
-        sought = [[word, *(f" {other} " for other in search.near(self.env.cr, word))] for word in words]
-        if all(len(spellings) == 1 for spellings in sought):
-            return Domain.FALSE
-        return self._named(sought) & Domain.OR(nobody)
-
-    @api.model
-    def _numbered(self, text):
-        """Queries of the ids of registrants with an ID or a phone number that holds `text`, as the user may read them."""
-        found = []
-        number = search.number(text)
-        ids = self.env["g2p.reg.id"]
-        if len(number) >= search.LEAST and ids.has_access("read"):
-            found.append(self._column(ids._search(ids._holds(number)), "partner_id"))
-        phones = self.env["g2p.phone.number"]
-        digits = search.phone_digits(text)
-        if digits and phones.has_access("read"):
-            found.append(self._column(phones._search(phones._holds(text)), "partner_id"))
-        return found
-
-    @api.model
-    def _column(self, query, name):
-        return query.select(SQL.identifier(query.table, name))
-
-    @api.model
-    def _union(self, queries):
-        return SQL(" UNION ALL ").join(SQL("(%s)", query) for query in queries)
+        return RegistrantSearch(self).domain(text, others)
 
     # -- create, write, delete
 
@@ -348,9 +504,30 @@ class ResPartner(models.Model):
             "area_id": areas.id if len(areas) == 1 else False,
         }
 
+    @api.model
+    def _individual_vals(self, vals):
+        """Values for creating an individual: its name is made of its parts, where it has any."""
+        if any(vals.get(part) for part in NAME_PARTS):
+            return {**vals, "name": self._full_name(*(vals.get(part) for part in NAME_PARTS))}
+        return vals
+
+    @api.model
+    def _asked_of(self, vals):
+        """The id of the schema with the questions that are asked of whom ``vals`` make."""
+        context = self.env.context
+        if not vals.get("is_registrant", context.get("default_is_registrant")):
+            return False
+        is_group = vals.get("is_group", context.get("default_is_group"))
+        company_id = vals["company_id"] if "company_id" in vals else self.env.company.id
+        return self.env["g2p.registrant.schema"]._schema_id("group" if is_group else "individual", company_id)
+
     def _guard_secret(self):
         # sudo: whether somebody is a registrant decides who may name them
         return self.sudo().filtered("is_registrant").sudo(False)
+
+    def _messages_stay(self):
+        """What was said about a registrant stays; a contact's messages are the contact's."""
+        return super()._messages_stay() | self.filtered("is_registrant")
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -359,6 +536,8 @@ class ResPartner(models.Model):
         prepared = []
         defaults = None
         for vals in vals_list:
+            # the ORM is told which questions are asked: it gives their defaults, and keeps answers to no others
+            vals = {**vals, "registrant_schema_id": self._asked_of(vals)}
             if vals.get("is_registrant", context.get("default_is_registrant")):
                 defaults = defaults or self._registrant_defaults()
                 vals = {**defaults, **vals}
@@ -396,6 +575,9 @@ class ResPartner(models.Model):
             if "name" in vals:
                 named = self.filtered(lambda partner: partner._has_name_parts())
                 self.env.add_to_compute(self._fields["name"], named)
+        if vals.keys() & SOURCES:
+            self.flush_recordset(vals.keys() & SOURCES)
+            self._forget_indicators()
         return result
 
     def _untracked(self):
@@ -437,7 +619,42 @@ class ResPartner(models.Model):
             }
         ]
 
-    # -- buttons
+    # -- calls and buttons
+
+    @api.readonly
+    def count_individuals(self, kinds=None, domain=None):
+        """How many people live in each of these groups now, as far as the user may see them: a call that OpenG2P's clients
+        make.
+
+        :param kinds: names of roles; only people with one of them count
+        :param domain: conditions on the individuals
+        :return: [[group id, count], …] of the groups that have any
+        """
+        conditions = [
+            ("group", "in", self.ids),
+            "|",
+            ("ended_date", "=", False),
+            ("ended_date", ">", fields.Datetime.now()),
+            ("individual.disabled", "=", False),
+            ("individual.active", "=", True),
+        ]
+        if kinds:
+            conditions.append(("kind.name", "in", list(kinds)))
+        if domain:
+            conditions.append(("individual", "any", list(domain)))
+        counts = self.env["g2p.group.membership"]._read_group(conditions, ["group"], ["individual:count_distinct"])
+        return [[group.id, count] for group, count in counts]
+
+    def action_view_members(self):
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Members of %s", self.name),
+            "res_model": "g2p.group.membership",
+            "view_mode": "list,form",
+            "domain": [("group", "=", self.id)],
+            "context": {"default_group": self.id, "search_default_active_members": 1},
+        }
 
     def action_disable_registrant(self):
         """Ask for the reason."""

@@ -39,7 +39,7 @@ class SearchMixin(models.AbstractModel):
         ways = [registrant, *self._search_reference_domains(number)]
         # the rules of these rows are applied by who asks; those of registrants are applied here
         queries = [self._search(way, active_test=False, bypass_access=True).select() for way in ways]
-        return Domain("id", "in", SQL("(%s)", self.env["res.partner"]._union(queries)))
+        return Domain("id", "in", SQL("(%s)", search.union(queries)))
 
     @api.model
     def _search_reference_domains(self, number):

@@ -284,8 +284,9 @@ class TestGroupIndicator(IndicatorCase):
         self.env.flush_all()
         registry = self.env.ref("g2p_registry_base.registry")
         operation = registry._bulk_start("refresh_indicators")
+        step = registry._bulk_step("refresh_indicators")
         with counting_statements(self.env.cr) as count:
-            counts = registry._bulk_chunk_refresh_indicators(operation, 0, 2**31 - 1)
+            counts = step._chunk(registry, operation, 0, 2**31 - 1)
         self.assertEqual(count.statements, 4)
         self.assertGreaterEqual(counts["unchanged"], 201)
 

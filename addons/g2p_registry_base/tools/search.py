@@ -236,3 +236,12 @@ def distance(one, other):
             row.append(cost)
         last, before = before, row
     return before[-1]
+
+
+def union(queries):
+    return SQL(" UNION ALL ").join(SQL("(%s)", query) for query in queries)
+
+
+def column(query, name):
+    """:param odoo.tools.Query query: whose rows are wanted for one of their columns"""
+    return query.select(SQL.identifier(query.table, name))

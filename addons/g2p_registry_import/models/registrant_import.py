@@ -1,8 +1,6 @@
 import base64
-import csv
 import io
 import os
-import stat
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
@@ -13,10 +11,9 @@ from odoo.addons.g2p_bulk.tools import table_file
 from odoo.addons.g2p_bulk.tools.question import question
 from odoo.addons.g2p_registry_base.models.area_file import PeopleFile
 
-from ..tools import import_file
+from ..tools import import_file, results, server_file
 
 KEEP_ROWS_DAYS = 30  # the rows hold personal data: the registry keeps it, the staging table forgets it
-RESULT_BATCH = 5000  # rows read at a time for a file of results
 SAMPLE_ROWS = 10
 FIRST_ERRORS = 40
 OPTIONS = (
@@ -380,6 +377,27 @@ class RegistrantImport(models.Model):
         self.invalidate_recordset(["state"])
         return self.env.cr.fetchone()[0]
 
+    # -- what the steps ask
+
+    def _columns(self, *targets):
+        """The columns of the layout that become one of these."""
+        return [column for column in self.layout or [] if column["target"] in targets]
+
+    def _label(self, target):
+        """How messages name the column: as the mapping does, else as the registry does."""
+        column = self._columns(target) if self.mapping_id else []
+        labels = dict(self.env["g2p.registrant.import.mapping.line"]._fields["target"].selection)
+        return column[0]["column"] if column else labels[target]
+
+    def _areas(self):
+        """The areas that who brought the file is limited to."""
+        # sudo: the user's own areas
+        return self.create_uid.sudo().g2p_area_ids
+
+    def _allowed_area_ids(self):
+        # sudo: the user's own areas
+        return self.create_uid.sudo().g2p_allowed_area_ids.ids
+
     # -- the file
 
     def _open_file(self):
@@ -406,20 +424,12 @@ class RegistrantImport(models.Model):
                     "Files of the server are not enabled: an administrator names their folder under Settings, PBMS."
                 )
             )
-        folder = os.path.realpath(folder)
         try:
-            real = os.path.realpath(os.path.join(folder, path))
-            if os.path.commonpath([folder, real]) != folder:
-                raise UserError(self.env._("The file is not inside the folder for imports."))
-            # what the path names may change after it was resolved: no link is followed any more
-            descriptor = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-            stream = os.fdopen(descriptor, "rb")
+            return server_file.open_inside(folder, path)
+        except server_file.OutsideError as error:
+            raise UserError(self.env._("The file is not inside the folder for imports.")) from error
         except (OSError, ValueError) as error:
             raise UserError(self.env._("There is no such file in the folder for imports.")) from error
-        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-            stream.close()
-            raise UserError(self.env._("There is no such file in the folder for imports."))
-        return stream
 
     def _file_name(self):
         """The name that says what kind of file it is."""
@@ -430,80 +440,8 @@ class RegistrantImport(models.Model):
     # -- what the engine asks
 
     @api.model
-    def _bulk_steps(self):
-        return super()._bulk_steps() | {
-            "check": self.env._("Check file"),
-            "import": self.env._("Import"),
-            "undo": self.env._("Undo import"),
-        }
-
-    @api.model
-    def _bulk_outcomes(self):
-        return {
-            "good": (self.env._("Good"), "done"),
-            "created": (self.env._("Created"), "done"),
-            "updated": (self.env._("Updated"), "done"),
-            "removed": (self.env._("Removed"), "done"),
-            "in_use": (self.env._("Something depends on them, left"), "skipped"),
-            "skipped": (self.env._("Skipped"), "skipped"),
-            "refused": (self.env._("Refused"), "skipped"),
-        } | super()._bulk_outcomes()
-
-    @api.model
-    def _bulk_tables(self, step):
-        if step == "check":
-            return ["g2p_registrant_import_line"]
-        return [
-            "res_partner",
-            "g2p_reg_id",
-            "g2p_phone_number",
-            "res_partner_bank",
-            "g2p_group_membership",
-            "g2p_group_indicator",
-        ]
-
-    def _bulk_rows(self, operation, outcome):
-        """The rows of the file. A check is told by what the rows were before the import changed them."""
-        states = {
-            ("check", "good"): ("ok", "imported", "updated", "undone"),
-            ("import", "created"): ("imported", "undone"),
-            ("import", "updated"): ("updated",),
-            ("undo", "removed"): ("undone",),
-            ("undo", "in_use"): ("imported",),
-        }.get((operation.step, outcome)) or {"skipped": ("skipped",), "refused": ("refused",)}.get(outcome)
-        if not states:
-            return super()._bulk_rows(operation, outcome)
-        key = SQL("t.row_number") if operation.step == "check" else SQL("t.unit")
-        return "g2p.registrant.import.line", SQL(
-            "t.import_id = %s AND t.state = ANY(%s) AND %s",
-            self.id,
-            list(states),
-            operation._in_chunks_with(outcome, key),
-        )
-
-    @api.model
     def _bulk_relies_on(self):
-        return {
-            **super()._bulk_relies_on(),
-            "check": (),
-            "import": ("check",),
-            "undo": ("import",),
-            "action_submit": ("check",),
-        }
-
-    @api.model
-    def _bulk_from_states(self):
-        return {
-            **super()._bulk_from_states(),
-            "check": ("draft", "checked"),
-            "import": ("checked", "submitted", "importing"),
-            "undo": ("done",),
-        }
-
-    @api.model
-    def _bulk_given_up(self):
-        """A cancelled import is checked still: it can go on, or what it made can be taken back."""
-        return (*super()._bulk_given_up(), "import")
+        return {**super()._bulk_relies_on(), "action_submit": ("check",)}
 
     def _bulk_notification(self, operation):
         action = super()._bulk_notification(operation)
@@ -547,37 +485,9 @@ class RegistrantImport(models.Model):
     # -- results as a file
 
     def _result_file(self, kind):
-        """Yield the lines of a CSV file: the rows that the user may read as they came, each with what became of it; with `kind`
-        refused, the refused rows only. No cell can run as a formula, and no more than a few thousand rows are in memory."""
+        """The lines of a CSV file of the rows that the user may read; with `kind` refused, of the refused rows only."""
         self.ensure_one()
-        labels = dict(self.env["g2p.registrant.import.line"]._fields["state"]._description_selection(self.env))
-        header = [table_file.neutral(name) for name in self.header or []]
-        width = len(header)
-        refused = kind == "refused"
-        own = [self.env._("row number"), self.env._("column"), self.env._("reason")]
-        output = io.StringIO(newline="")
-        writer = csv.writer(output)
-        output.write("\ufeff")
-        writer.writerow([*own, *header] if refused else [*header, own[0], self.env._("result"), *own[1:]])
-        last = 0
-        lines = self.env["g2p.registrant.import.line"]
-        mine = [("import_id", "=", self.id), *([("state", "=", "refused")] if refused else [])]
-        while True:
-            yield output.getvalue()
-            output.seek(0)
-            output.truncate()
-            # the rows that the user may read, no others
-            query = lines._search([*mine, ("row_number", ">", last)], order="row_number", limit=RESULT_BATCH)
-            columns = ("row_number", "state", "column_name", "reason", "raw")
-            rows = self.env.execute_query(query.select(*(SQL.identifier(query.table, name) for name in columns)))
-            if not rows:
-                return
-            last = rows[-1][0]
-            for number, state, column, reason, raw in rows:
-                cells = [*(raw or []), *[""] * (width - len(raw or []))]
-                why = [column or "", reason or ""]
-                values = [number, *why, *cells] if refused else [*cells, number, labels[state], *why]
-                writer.writerow([table_file.neutral(value) for value in values])
+        return results.lines(self, only_refused=kind == "refused")
 
     @api.autovacuum
     def _gc_rows(self):
@@ -591,11 +501,3 @@ class RegistrantImport(models.Model):
             """,
             [KEEP_ROWS_DAYS],
         )
-
-    def _reasons(self):
-        """The reasons of `import_file`, spelled out so that they can be translated."""
-        return [
-            self.env._("has more cells than the first row"),
-            self.env._("is not text in the chosen encoding"),
-            self.env._("is too long: %(length)s characters, at most %(limit)s are taken"),
-        ]

@@ -22,7 +22,8 @@ from odoo.addons.g2p_bulk.models import bulk_step_read
 from odoo.addons.g2p_bulk.tests.statements import counting_statements
 from odoo.addons.g2p_bulk.tools import table_file, workbook
 
-from ..tools import import_file
+from ..tools import import_file, made, rows
+from ..tools.people import People
 from .test_import import REPOSITORY, as_csv
 
 # Of a table's columns, those that tell rows or moments apart rather than what was entered.
@@ -563,8 +564,7 @@ class TestImportLife(ImportCase):
         self.env["ir.config_parameter"].set_param("g2p_bulk.chunk_size", "2")
         record = self.new_import(self.rows())
         record.action_check()
-        model = type(self.env["g2p.registrant.import"])
-        write = model._write_tags
+        write = People.write_tags
         calls = []
 
         def failing(this):
@@ -573,7 +573,7 @@ class TestImportLife(ImportCase):
                 raise ZeroDivisionError
             return write(this)
 
-        with patch.object(model, "_write_tags", failing), mute_logger("odoo.addons.g2p_bulk.models.bulk_operation"):
+        with patch.object(People, "write_tags", failing), mute_logger("odoo.addons.g2p_bulk.models.bulk_operation"):
             record.action_import()
         operation = record.sudo().operation_ids.filtered(lambda o: o.step == "import")
         self.assertEqual((operation.state, record.state, record.imported_count), ("failed", "importing", 4))
@@ -625,9 +625,8 @@ class TestImportLife(ImportCase):
         record = self.imported(self.rows())
         people = record.line_ids.partner_id
         child = self.env["res.partner"].create({"name": "child", "parent_id": people[1].id})
-        with patch.object(
-            type(record), "_refuse_undo_of_used", lambda *args: None
-        ):  # looked before the child was there
+        undo = type(self.env["g2p.registrant.import.step.undo"])
+        with patch.object(undo, "_refuse_used", lambda *args: None):  # looked before the child was there
             record.action_undo()
         self.assertEqual(people.exists(), people[1])
         operation = record.operation_ids[0]
@@ -649,9 +648,9 @@ class TestImportLife(ImportCase):
         record = self.imported(self.rows())
         self.env.flush_all()
         self.env.cr.execute("ANALYZE res_partner")
-        self.env.cr.execute(SQL("CREATE TEMP TABLE g2p_undo_made AS %s", record._made(record._units(0, 100))))
+        self.env.cr.execute(SQL("CREATE TEMP TABLE g2p_undo_made AS %s", made.made(rows.of_units(record, 0, 100))))
         self.env.cr.execute("ANALYZE g2p_undo_made")
-        self.env.cr.execute(SQL("EXPLAIN (COSTS OFF) %s", record._used_units()))
+        self.env.cr.execute(SQL("EXPLAIN (COSTS OFF) %s", made.used_units(made.references(self.env))))
         scans = [line.strip() for [line] in self.env.cr.fetchall() if "Seq Scan on res_partner " in line]
         self.assertEqual(scans, [])
 

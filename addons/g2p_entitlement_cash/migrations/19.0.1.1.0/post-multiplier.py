@@ -1,6 +1,6 @@
 import json
 
-from odoo.addons.g2p_registry_base.models.res_partner_indicator import INDICATORS
+from odoo.addons.g2p_registry_base.tools import indicators
 
 
 def migrate(cr, version):
@@ -12,7 +12,7 @@ def migrate(cr, version):
     )
     if not cr.rowcount:
         return
-    household = {"z_ind_grp_num_individuals": "size"} | INDICATORS
+    household = {"z_ind_grp_num_individuals": "size"} | indicators.FIELDS
     cr.execute(
         """
         UPDATE g2p_program_entitlement_manager_cash_item AS item

@@ -4,7 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
-from ..tools.constants import GROUP_VALIDATOR
+from ...tools.constants import GROUP_VALIDATOR
 
 
 class DuplicateSet(models.AbstractModel):

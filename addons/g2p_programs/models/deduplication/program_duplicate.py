@@ -1,7 +1,7 @@
 from odoo import api, fields, models
 from odoo.tools import SQL, format_date
 
-from ..tools.constants import DEDUPLICATION_CANDIDATES
+from ...tools.constants import DEDUPLICATION_CANDIDATES
 
 
 class ProgramMembershipDuplicate(models.Model):

@@ -1,41 +1,24 @@
-"""The second half of the engine: from components to the records of sets and pairs."""
+"""From components to the records of sets and pairs: which record a component has or gets, and what is written into it."""
 
-from odoo import api, models
 from odoo.tools import SQL
 
 
-class DuplicateEngine(models.AbstractModel):
-    _inherit = "g2p.duplicate.engine"
+class DuplicateRecords:
+    """The records of one scope, in statements over what the engine has found (`deduplication_pair`, `deduplication_label`).
 
-    def _survivor_source(self):
-        """FROM items that give `member` its columns for the survivor's order: one row per labelled member."""
-        raise NotImplementedError  # pragma: no cover - abstract contract
+    :param sets: the model of sets, a g2p.duplicate.engine
+    :param scope: the record that the sets belong to
+    """
 
-    @api.model
-    def _completeness(self):
-        """How much is known of `member`, whose registrant is `member.partner_id`; :return SQL: a number."""
-        return SQL(
-            """
-            NUM_NONNULLS(member.family_name, member.given_name, member.birthdate, member.gender, member.area_id,
-                         member.address)
-            + EXISTS (SELECT FROM g2p_reg_id AS document
-                       WHERE document.partner_id = member.partner_id AND document.value <> '')::integer
-            + EXISTS (SELECT FROM g2p_phone_number AS phone
-                       WHERE phone.partner_id = member.partner_id AND phone.disabled IS NULL)::integer
-            + EXISTS (SELECT FROM res_partner_bank AS account
-                       WHERE account.partner_id = member.partner_id AND account.active)::integer
-            """
-        )
+    def __init__(self, sets, scope):
+        self.sets = sets
+        self.scope = scope
+        self.env = sets.env
 
-    def _links(self):
-        """(table, column of the set, column of the member) of the members' Many2many."""
-        field = self._fields[self._members_field]
-        return (SQL.identifier(name) for name in (field.relation, field.column1, field.column2))
-
-    def _claim_records(self, scope, survivor, manual):
+    def claim(self, survivor, manual):
         """deduplication_set(label, members, survivor_id, record_id, is_new, ignored, grown): each component with the
         record it has or gets. A record that several parts of a former set lay claim to goes to the largest part."""
-        links, set_column, member_column = self._links()
+        links, set_column, member_column = self.sets._links()
         self.env.cr.execute(
             SQL(
                 """
@@ -86,27 +69,27 @@ class DuplicateEngine(models.AbstractModel):
                        ) AS told_apart USING (label)
                 """,
                 survivor=survivor,
-                source=self._survivor_source(),
+                source=self.sets._survivor_source(),
                 links=links,
                 set_column=set_column,
                 member_column=member_column,
-                records=SQL.identifier(self._table),
-                scope_field=SQL.identifier(self._scope_field),
-                scope=scope.id,
+                records=SQL.identifier(self.sets._table),
+                scope_field=SQL.identifier(self.sets._scope_field),
+                scope=self.scope.id,
                 manual=manual,
-                sequence=f"{self._table}_id_seq",
+                sequence=f"{self.sets._table}_id_seq",
             )
         )
         self.env.cr.execute("CREATE UNIQUE INDEX ON deduplication_set (label)")
         self.env.cr.execute("ANALYZE deduplication_set")
 
-    def _write_sets(self, scope):
+    def write_sets(self):
         """Open sets take in who joined and let go who is no longer among them; new sets are inserted."""
-        links, set_column, member_column = self._links()
+        links, set_column, member_column = self.sets._links()
         terms = {
-            "records": SQL.identifier(self._table),
-            "scope_field": SQL.identifier(self._scope_field),
-            "scope": scope.id,
+            "records": SQL.identifier(self.sets._table),
+            "scope_field": SQL.identifier(self.sets._scope_field),
+            "scope": self.scope.id,
             "uid": self.env.uid,
             "now": self.env.cr.now(),
             "links": links,
@@ -181,12 +164,12 @@ class DuplicateEngine(models.AbstractModel):
             )
         )
 
-    def _write_pairs(self, scope):
+    def write_pairs(self):
         """The evidence: one row per pair and scope. Rows that nothing speaks for any longer go; decisions stay."""
         terms = {
-            "pairs": SQL.identifier(self.env[self._pair_model]._table),
-            "scope_field": SQL.identifier(self._scope_field),
-            "scope": scope.id,
+            "pairs": SQL.identifier(self.env[self.sets._pair_model]._table),
+            "scope_field": SQL.identifier(self.sets._scope_field),
+            "scope": self.scope.id,
             "uid": self.env.uid,
             "now": self.env.cr.now(),
         }
@@ -222,17 +205,4 @@ class DuplicateEngine(models.AbstractModel):
                 """,
                 **terms,
             )
-        )
-
-    def _close_unsupported(self, scope):
-        """Open sets that no component took: a document was corrected, a member left, the pairs were told apart."""
-        self._transition_where(
-            SQL(
-                "t.%s = %s AND t.id NOT IN (SELECT record_id FROM deduplication_set WHERE NOT ignored)",
-                SQL.identifier(self._scope_field),
-                scope.id,
-            ),
-            "resolved",
-            reason=self.env._("Nothing speaks for it any longer"),
-            from_state="duplicate",
         )

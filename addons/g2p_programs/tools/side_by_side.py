@@ -1,68 +1,30 @@
-"""The members of a set side by side: what the review screen shows."""
+"""Registrants side by side, as the user may see them: what the review of duplicates shows."""
 
 import re
 
-from odoo import api, fields, models
 from odoo.tools import format_date
 
 GROUP_REGISTRAR = "g2p_registry_base.group_g2p_registrar"
 
 
-class DuplicateComparison(models.AbstractModel):
-    """One column for each member, one line for each thing to compare; read as the user, so rules and roles hold."""
+def differ(values):
+    """Signs and case do not make a difference, nor does a value that is missing.
 
-    _name = "g2p.duplicate.comparison"
-    _description = "Comparison of duplicates"
+    >>> differ(["+254 700", "254-700", ""]), differ(["Rana", "Rai"])
+    (False, True)
+    """
+    return len({re.sub(r"[\W_•]", "", value).upper() for value in values if value}) > 1
 
-    comparison = fields.Json("Members side by side", compute="_compute_comparison")
 
-    @api.depends_context("uid", "allowed_company_ids")
-    def _compute_comparison(self):
-        for duplicate in self:
-            members, count = duplicate._compared_members()
-            members = members._filtered_access("read").sorted("id")
-            duplicate.comparison = {
-                "members": [
-                    {
-                        "id": member.id,
-                        "name": partner.name,
-                        "stays": member == duplicate.survivor_id,
-                        "partner_id": partner.id,
-                    }
-                    for member, partner in zip(members, duplicate._partners_of(members), strict=True)
-                ],
-                "lines": [
-                    {"label": label, "values": values, "differs": self._differ(values)}
-                    for label, values in duplicate._comparison_lines(members)
-                    if any(values)
-                ],
-                "hidden": max(count - len(members), 0),
-                **duplicate._comparison_buttons(),
-            }
+class SideBySide:
+    def __init__(self, partners):
+        self.partners = partners
+        self.env = partners.env
 
-    def _compared_members(self):
-        """(members, how many there are with those whom the user may not see)"""
-        return self[self._members_field], self.members_count
-
-    def _comparison_buttons(self):
-        """Whether *Keep this one* is offered, and whether somebody has chosen."""
-        return {
-            "open": self.state == "duplicate" and self.env.user.has_group(self._decider),
-            "decided": bool(self.decided_by_id),
-        }
-
-    def _differ(self, values):
-        """Signs and case do not make a difference, nor does a value that is missing."""
-        return len({re.sub(r"[\W_•]", "", value).upper() for value in values if value}) > 1
-
-    def _partners_of(self, members):
-        """The registrants behind members, in the same order."""
-        raise NotImplementedError  # pragma: no cover - abstract contract
-
-    def _comparison_lines(self, members):
+    def lines(self):
         """[(label, [one text for each member])]"""
         _ = self.env._
-        partners = self._partners_of(members)
+        partners = self.partners
         genders = dict(partners._fields["gender"]._description_selection(self.env))
         accounts = dict(self._grouped("res.partner.bank", "partner_id", partners))
         households = dict(self._grouped("g2p.group.membership", "individual", partners, [("is_ended", "=", False)]))

@@ -1,14 +1,15 @@
-"""From what deduplication managers find to sets of duplicates: pairs, connected components, records."""
-
 from odoo import api, fields, models
 from odoo.tools import SQL
+
+from ...tools import components
+from ...tools.duplicate_records import DuplicateRecords
 
 # A value that more members share is not compared each with each: the first of them with each of the others.
 ALL_PAIRS_UP_TO = 10
 
 
 class DuplicateEngine(models.AbstractModel):
-    """The set operations behind a model of sets of duplicates.
+    """From what deduplication managers find to sets of duplicates: pairs, connected components, records.
 
     A model that inherits it says where its sets belong (`_scope_field`, a Many2one of a program or of a registry), who is
     in them (`_members_field`, a Many2many) and which model keeps the evidence of each pair (`_pair_model`).
@@ -37,10 +38,11 @@ class DuplicateEngine(models.AbstractModel):
         self.env.flush_all()
         self._prepare_people(members, scope.target_type == "group")
         self._collect_pairs(scope, managers)
-        self._label_components()
-        self._claim_records(scope, survivor, manual)
-        self._write_sets(scope)
-        self._write_pairs(scope)
+        components.label(self.env.cr)
+        records = DuplicateRecords(self, scope)
+        records.claim(survivor, manual)
+        records.write_sets()
+        records.write_pairs()
         self._close_unsupported(scope)
         self.env.invalidate_all(flush=False)
 
@@ -193,54 +195,42 @@ class DuplicateEngine(models.AbstractModel):
             )
         )
 
-    # Connected components
+    # Records
 
-    def _label_components(self):
-        """deduplication_label(member_id, label): members of one component have one label, their smallest id.
+    def _survivor_source(self):
+        """FROM items that give `member` its columns for the survivor's order: one row per labelled member."""
+        raise NotImplementedError  # pragma: no cover - abstract contract
 
-        Every member takes the smallest label among those it is paired with, then the label of that label, which halves
-        the length of a chain: as many rounds as the logarithm of the longest chain, not its length.
-        """
-        execute = self.env.cr.execute
-        execute(
+    @api.model
+    def _completeness(self):
+        """How much is known of `member`, whose registrant is `member.partner_id`; :return SQL: a number."""
+        return SQL(
             """
-            CREATE TEMPORARY TABLE deduplication_label ON COMMIT DROP AS
-            SELECT member_a AS member_id, member_a AS label FROM deduplication_pair
-             UNION
-            SELECT member_b, member_b FROM deduplication_pair
+            NUM_NONNULLS(member.family_name, member.given_name, member.birthdate, member.gender, member.area_id,
+                         member.address)
+            + EXISTS (SELECT FROM g2p_reg_id AS document
+                       WHERE document.partner_id = member.partner_id AND document.value <> '')::integer
+            + EXISTS (SELECT FROM g2p_phone_number AS phone
+                       WHERE phone.partner_id = member.partner_id AND phone.disabled IS NULL)::integer
+            + EXISTS (SELECT FROM res_partner_bank AS account
+                       WHERE account.partner_id = member.partner_id AND account.active)::integer
             """
         )
-        execute("CREATE UNIQUE INDEX ON deduplication_label (member_id)")
-        execute("ANALYZE deduplication_label")
-        moved = 1
-        while moved:
-            execute(
-                """
-                UPDATE deduplication_label AS label
-                   SET label = reached.label
-                  FROM (
-                        SELECT member_id, MIN(label) AS label
-                          FROM (
-                                SELECT pair.member_a AS member_id, other.label
-                                  FROM deduplication_pair AS pair
-                                  JOIN deduplication_label AS other ON other.member_id = pair.member_b
-                                 UNION ALL
-                                SELECT pair.member_b, other.label
-                                  FROM deduplication_pair AS pair
-                                  JOIN deduplication_label AS other ON other.member_id = pair.member_a
-                               ) AS neighbour
-                         GROUP BY member_id
-                       ) AS reached
-                 WHERE reached.member_id = label.member_id AND reached.label < label.label
-                """
-            )
-            moved = self.env.cr.rowcount
-            if moved:
-                execute(
-                    """
-                    UPDATE deduplication_label AS label
-                       SET label = further.label
-                      FROM deduplication_label AS further
-                     WHERE further.member_id = label.label AND further.label < label.label
-                    """
-                )
+
+    def _links(self):
+        """(table, column of the set, column of the member) of the members' Many2many."""
+        field = self._fields[self._members_field]
+        return (SQL.identifier(name) for name in (field.relation, field.column1, field.column2))
+
+    def _close_unsupported(self, scope):
+        """Open sets that no component took: a document was corrected, a member left, the pairs were told apart."""
+        self._transition_where(
+            SQL(
+                "t.%s = %s AND t.id NOT IN (SELECT record_id FROM deduplication_set WHERE NOT ignored)",
+                SQL.identifier(self._scope_field),
+                scope.id,
+            ),
+            "resolved",
+            reason=self.env._("Nothing speaks for it any longer"),
+            from_state="duplicate",
+        )
