@@ -18,7 +18,8 @@ from psycopg2 import sql
 ROOT = Path(__file__).resolve().parent.parent
 DUMPS = sorted((ROOT / "tests/upgrade").glob("*.sql.xz"))
 
-# What an upgrade makes anew, or counts by: not compared row by row.
+# What an upgrade makes anew, or counts by: not compared row by row. Groups of users may become more, with new addons: of them
+# and of what they allow nobody loses anything, see `test_nobody_loses_a_right`.
 SERVERS_OWN = re.compile(
     r"^(ir_(?!attachment$|filters$|default$|config_parameter$|sequence$)\w+|bus_\w+|res_groups(_implied_rel|_users_rel|_privilege)?"
     r"|res_(lang|country)\w*|base_registry_signaling|orm_signaling_\w+|rule_group_rel|g2p_bulk_log)$"
@@ -37,6 +38,20 @@ GROWING = (
 CHANGED = {}
 # Records with XML ids that the new version does without, and why.
 GONE = {}
+# Rights that the new version takes away on purpose, as {model: why}.
+SHARED = "what all programs use is changed by administrators"
+TAKEN = {
+    "g2p.benefit.codes": SHARED,
+    "g2p.document.tag": SHARED,
+    "g2p.membership.change.reason": SHARED,
+}
+HELD = """
+    WITH RECURSIVE held AS (
+        SELECT uid, gid FROM res_groups_users_rel
+         UNION
+        SELECT held.uid, brought.hid FROM held JOIN res_groups_implied_rel AS brought ON brought.gid = held.gid
+    )
+"""
 LOG_COLUMNS = ("write_date", "write_uid")
 # Kinds of records of which Odoo makes new ones where a module declares them differently.
 REFLECTED = ("ir.model.constraint", "ir.model.inherit", "ir.model.fields.selection")
@@ -135,6 +150,27 @@ class Database:
             )
         )
 
+    def groups(self):
+        """{(user, group)}, those that a group brings with it included."""
+        return set(self.rows(f"{HELD} SELECT uid, gid FROM held"))
+
+    def rights(self):
+        """{(user, model, what they may do with it)} by their groups."""
+        return set(
+            self.rows(
+                f"""
+                {HELD}
+                SELECT DISTINCT held.uid, model.model, may.what
+                  FROM held
+                  JOIN ir_model_access AS access ON access.group_id = held.gid AND access.active
+                  JOIN ir_model AS model ON model.id = access.model_id
+                 CROSS JOIN LATERAL (VALUES ('read', perm_read), ('write', perm_write), ('create', perm_create),
+                                            ('unlink', perm_unlink)) AS may (what, allowed)
+                 WHERE may.allowed
+                """
+            )
+        )
+
     def unbalanced(self):
         """Funds of which the account does not say what the ledger says, or does not add up."""
         return self.rows(
@@ -161,7 +197,12 @@ def upgraded(request, environment):
         database = Database(name)
         columns = database.columns()
         last_ids = database.last_ids()
-        before = {"contents": database.contents(columns, last_ids), "xmlids": database.xmlids()}
+        before = {
+            "contents": database.contents(columns, last_ids),
+            "xmlids": database.xmlids(),
+            "groups": database.groups(),
+            "rights": database.rights(),
+        }
         new = database.rows("SELECT name FROM ir_module_module WHERE state = 'installed'")
         installed = sorted(set(addons()) & {module for [module] in new})
         upgrade = subprocess.run(
@@ -179,6 +220,8 @@ def upgraded(request, environment):
         after = {
             "contents": database.contents(columns, last_ids),
             "xmlids": database.xmlids(),
+            "groups": database.groups(),
+            "rights": database.rights(),
             "versions": dict(
                 database.rows("SELECT name, latest_version FROM ir_module_module WHERE state = 'installed'")
             ),
@@ -222,6 +265,16 @@ def test_every_row_is_as_it_was(upgraded):
         if after["contents"].get((table, column)) != value and (table, column) not in CHANGED
     }
     assert not lost
+
+
+def test_nobody_loses_a_right(upgraded):
+    _database, before, after, _log, _look = upgraded
+    assert len({user for user, _group in before["groups"]}) > 5
+    assert not before["groups"] - after["groups"]
+    lost = before["rights"] - after["rights"]
+    assert not {right for right in lost if right[1] not in TAKEN}
+    assert {model for _user, model, _what in lost} == set(TAKEN)
+    assert not {right for right in lost if right[2] == "read"}
 
 
 def test_every_record_keeps_its_number_and_name(upgraded):

@@ -6,6 +6,8 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 from odoo.tools.misc import formatLang
 
+from odoo.addons.g2p_bulk.models import evidence
+
 ADMIN = "g2p_approval.group_g2p_approval_admin"
 OPEN_STATES = ("waiting", "granted")
 # How many people one message is sent to. More find it in the menu, in their activities and in the inbox, as all do.
@@ -646,7 +648,7 @@ class ApprovalRequest(models.Model):
             lines = Markup("").join(
                 Markup("<li>%s: %s</li>") % (label, value) for label, value in request._figure_lines()
             )
-            request.message_post(
+            request.with_context(**evidence.READERS).message_post(
                 subject=self.env._("To approve: %s", request.name),
                 body=Markup("<p>%s</p><ul>%s</ul>")
                 % (

@@ -6,6 +6,8 @@ from . import change_history
 from . import change_mixin
 from . import change_watched
 from . import evidence
+from . import mail_message
+from . import mail_thread
 from . import export_log
 from . import bulk_event
 from . import state_history

@@ -1,6 +1,7 @@
 import json
 
 from odoo import SUPERUSER_ID, api, models, tools
+from odoo.exceptions import UserError
 from odoo.http import request
 
 from ..tools import blanks, bounds, guards, migration
@@ -159,6 +160,25 @@ class Base(models.AbstractModel):
             else:
                 vals.pop(name, None)
         return vals
+
+    # Search
+
+    @api.model
+    def _search(self, domain, *args, **kwargs):
+        """Whoever asks for what can't be searched (an operator that the field has no answer to, a value of another kind) is told so in
+        a sentence."""
+        try:
+            return super()._search(domain, *args, **kwargs)
+        except (ValueError, TypeError, OverflowError, NotImplementedError) as error:
+            if self.env.su or not self._guard_is_suite():
+                raise
+            raise UserError(
+                self.env._(
+                    "%(model)s can't be searched this way: %(why)s",
+                    model=self._description,
+                    why=str(error) or self.env._("the field has no such comparison."),
+                )
+            ) from error
 
     # Exports
 

@@ -81,6 +81,12 @@ class BulkPipeline(models.AbstractModel):
         params = {"context": handed_over} if handed_over else {}
         return question(self, step._button, step._title(), step._question(self), **params)
 
+    def _press(self, code, params=None, **how):
+        """Start a step, once it has checked who asks and when: the last thing that the method of a button does."""
+        self.ensure_one()
+        self._bulk_step(code)._check_may(self)
+        return self._bulk_start(code, params, **how)._notification()
+
     @api.model
     def _steps_on_screen(self):
         return [step for step in self._bulk_declared(transitions=True) if step._button]

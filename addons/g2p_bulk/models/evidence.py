@@ -4,12 +4,16 @@ The web client's own routes act as superuser once they have checked who wrote a 
 is no way past these guards. The product itself says so by an object that no request can carry, see :data:`OPEN`.
 """
 
-from odoo import api, models
+from odoo import SUPERUSER_ID, api, models
 from odoo.exceptions import AccessError
 
 # In the context: this is the product handing papers over, or a record going with all that hangs on it. A request carries
 # JSON, in which there is no such object.
 OPEN = {"g2p_evidence": object()}
+# In the context: the system itself writes a note, such as what has changed, or that somebody is out of office.
+SYSTEM = {"g2p_system_note": object()}
+# In the context: the code has found the people it names by their right to read the record; they aren't asked for one by one.
+READERS = {"g2p_known_readers": object()}
 # What an attachment is, and where it belongs. Not: its description, or the token by which it is shown.
 PAPER = {
     "raw",
@@ -50,6 +54,23 @@ MESSAGE = {
 
 def is_open(env):
     return env.context.get("g2p_evidence") is OPEN["g2p_evidence"]
+
+
+def is_system(env):
+    """Whether the system writes this note, not a person; superuser mode says nothing of it, the uid does."""
+    return env.uid == SUPERUSER_ID or env.context.get("g2p_system_note") is SYSTEM["g2p_system_note"]
+
+
+def are_readers(env):
+    return env.context.get("g2p_known_readers") is READERS["g2p_known_readers"]
+
+
+def kept(env, model, ids):
+    """The records among these whose messages are evidence, whoever asks."""
+    if not model or model not in env or not issubclass(env.registry[model], env.registry["mail.thread"]):
+        return env["base"].browse()
+    # sudo: asked for the guard alone; nothing is shown
+    return env[model].sudo().browse({id_ for id_ in ids if id_})._messages_stay()
 
 
 class EvidenceMixin(models.AbstractModel):
@@ -140,88 +161,3 @@ class IrAttachment(models.Model):
             return
         # sudo: as above
         self.env["mail.message"].sudo().search([("attachment_ids", "in", self.ids)])._check_stays()
-
-
-class MailMessage(models.Model):
-    _inherit = "mail.message"
-
-    def write(self, vals):
-        if MESSAGE & set(vals):
-            self._check_stays(vals)
-        return super().write(vals)
-
-    def unlink(self):
-        self._check_stays()
-        return super().unlink()
-
-    def _check_stays(self, vals=None):
-        """What was said about a record of the suite is neither changed nor deleted, by nobody."""
-        if is_open(self.env):
-            return
-        # sudo: what they are about is asked for the guard alone
-        for model, messages in (
-            self.sudo().filtered(lambda message: message.model and message.res_id).grouped("model").items()
-        ):
-            if model not in self.env or not issubclass(type(self.env[model]), self.env.registry["mail.thread"]):
-                continue
-            records = self.env[model].sudo().browse(set(messages.mapped("res_id"))).exists()
-            kept = set(records._messages_stay().ids)
-            if vals is not None:
-                messages = messages.filtered(lambda message: message._would_change(vals))
-            if any(message.res_id in kept for message in messages):
-                raise AccessError(
-                    self.env._(
-                        "What was said about %(kind)s is on record: it can't be edited or deleted. Write another message.",
-                        kind=self.env["ir.model"]._get(model).sudo().name,
-                    )
-                )
-
-    def _would_change(self, vals):
-        return any(
-            self._fields[name].convert_to_cache(vals[name], self)
-            != self._fields[name].convert_to_cache(self[name], self)
-            if self._fields[name].type not in ("many2many", "one2many")
-            else bool(vals[name])
-            for name in MESSAGE & set(vals)
-        )
-
-
-class MailMail(models.Model):
-    _inherit = "mail.mail"
-
-    @api.model_create_multi
-    def create(self, vals_list):
-        """An e-mail that tells about a message gives it its own subject where it has none: nothing of what was said changes."""
-        if self.env.su:
-            for vals in vals_list:
-                message = self.env["mail.message"].browse(vals.get("mail_message_id") or [])
-                if vals.get("subject") and message and not message.subject:
-                    message.with_context(**OPEN).write({"subject": vals["subject"]})
-        return super().create(vals_list)
-
-
-class MailTrackingValue(models.Model):
-    _inherit = "mail.tracking.value"
-
-    def write(self, vals):
-        # sudo: where they belong is asked for the guard alone
-        self.sudo().mail_message_id._check_stays()
-        return super().write(vals)
-
-    def unlink(self):
-        self.sudo().mail_message_id._check_stays()  # sudo: as above
-        return super().unlink()
-
-
-class MailThread(models.AbstractModel):
-    _inherit = "mail.thread"
-
-    def _messages_stay(self):
-        """Those of these records whose messages are evidence: records of the suite."""
-        return self if self._name.startswith("g2p.") else self.browse()
-
-    def unlink(self):
-        # A record that may be deleted goes with its messages.
-        if self._messages_stay():
-            return super(MailThread, self.with_context(**OPEN)).unlink()
-        return super().unlink()

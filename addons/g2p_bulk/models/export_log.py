@@ -13,6 +13,7 @@ class ExportLog(models.Model):
     _auto = False
     _order = "id desc"
     _rec_name = "model_name"
+    _rec_names_search = ["res_model"]
 
     date = fields.Datetime(readonly=True)
     user_id = fields.Many2one("res.users", "By", readonly=True)

@@ -15,6 +15,7 @@ class RegistryDeduplication(models.Model):
     _description = "Deduplication of the registry"
     _inherit = ["g2p.bulk.mixin", "g2p.deduplication.fuzzy.mixin"]
     _order = "company_id, target_type DESC"
+    _rec_names_search = ["company_id"]
 
     _company_target_uniq = models.Constraint(
         "UNIQUE (company_id, target_type)", "The company has settings for this type of registrants already."

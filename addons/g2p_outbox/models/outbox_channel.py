@@ -253,13 +253,12 @@ class OutboxChannel(models.Model):
     def write(self, vals):
         if "kind" in vals:
             self._check_kind_stays(vals["kind"])
-        if "url" in vals:
+        moved = self.filtered(lambda channel: channel.url != (vals["url"] or False)) if "url" in vals else self.browse()
+        result = super().write(vals)
+        if not vals.get("new_secret"):
             # Whoever may set an address but no secret would else have it sent to them.
-            for channel in self.filtered(lambda channel: channel.url != (vals["url"] or False)):
-                channel.sudo().secret = (
-                    False  # sudo: it is taken away, see above; who may write the channel is asked below
-                )
-        return super().write(vals)
+            moved.sudo().secret = False  # sudo: it is taken away, see above; who may write the channel was asked
+        return result
 
     def copy_data(self, default=None):
         return [

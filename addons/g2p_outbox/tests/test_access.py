@@ -69,6 +69,19 @@ class TestAccess(OutboxCase):
         self.channel.with_user(self.admin).write({"url": "https://elsewhere.example.org"})
         self.assertFalse(self.channel.sudo().secret)
 
+    def test_an_address_that_is_refused_takes_no_secret_away(self):
+        """Not even within the transaction, which whoever called may go on with."""
+        try:
+            self.channel.with_user(self.admin).write({"url": "ftp://elsewhere.example.org"})
+        except ValidationError:
+            self.assertEqual(self.channel.sudo().secret, "s3cret")
+        else:
+            self.fail("an address of another kind is refused")
+
+    def test_an_address_with_its_own_secret_keeps_that(self):
+        self.channel.with_user(self.system).write({"url": "https://elsewhere.example.org", "new_secret": "theirs"})
+        self.assertEqual(self.channel.sudo().secret, "theirs")
+
     def test_an_address_is_for_who_sets_it_up(self):
         for user in (self.manager, self.viewer):
             with self.subTest(user.login), self.assertRaises(AccessError):

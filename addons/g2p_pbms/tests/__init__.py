@@ -18,5 +18,7 @@ from . import test_openg2p_names
 from . import test_outcomes
 from . import test_fund_figures
 from . import test_attacks_control
+from . import test_said
+from . import test_searches
 from . import test_templates
 from . import test_money_statements

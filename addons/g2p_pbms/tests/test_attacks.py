@@ -847,9 +847,9 @@ class TestMoneyAttacks(AttackCase):
 
     def test_wizards_ask_for_the_role(self):
         self.deposit(1000)
+        self.payer.create_batch = False
         cycle = self.approved_cycle()
         cycle.with_user(self.finance).validate_entitlement()
-        self.payer.create_batch = False
         cycle.prepare_payment()
         before = self.picture(WATCHED)
         for role in ("approver", "validator", "registrar", "support", "auditor", "manager"):

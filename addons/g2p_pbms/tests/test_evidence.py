@@ -248,7 +248,8 @@ class TestEvidence(MoneyCase):
     def test_a_message_is_told_to_followers_by_email(self):
         """The e-mail of a message gives it a subject where it has none; that is no edit, and nobody else's way to one."""
         cycle = self.new_cycle()
-        reader = self.env["res.partner"].create({"name": "Reader", "email": "reader@example.com"})
+        reader = self.chief.partner_id
+        reader.email = "reader@example.com"
         cycle.sudo().message_subscribe(reader.ids)
         message = cycle.sudo().message_post(body="Told", message_type="comment", subtype_xmlid="mail.mt_comment")
         self.assertIn(reader, message.notified_partner_ids)

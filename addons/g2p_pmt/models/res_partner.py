@@ -1,6 +1,8 @@
 from odoo import api, fields, models
 from odoo.tools import SQL
 
+from odoo.addons.g2p_bulk.tools import searching
+
 SEEN_BY = "g2p_programs.g2p_program_validator,g2p_registry_base.group_g2p_support,g2p_registry_base.group_g2p_auditor"
 COMPARISONS = {"<": SQL("<"), "<=": SQL("<="), ">": SQL(">"), ">=": SQL(">=")}
 
@@ -71,9 +73,9 @@ def _search_score(model, column, operator, value, programs):
         programs=programs,
     )
     if operator in COMPARISONS:
-        condition = SQL("latest.score %s %s", COMPARISONS[operator], value)
+        condition = SQL("latest.score %s %s", COMPARISONS[operator], searching.number(model.env, value))
     elif operator in ("in", "not in"):
-        numbers = [number for number in value if number is not False and number is not None]
+        numbers = [searching.number(model.env, one) for one in value if one is not False and one is not None]
         condition = SQL("latest.score = ANY(%s::numeric[])", numbers)
         if len(numbers) < len(value):
             everybody = SQL("SELECT record_id FROM (%s) AS latest WHERE NOT (%s)", latest, condition)

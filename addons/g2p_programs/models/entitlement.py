@@ -93,6 +93,7 @@ class Entitlement(models.Model):
     _inherit = ["g2p.state.mixin", "g2p.search.mixin", "g2p.change.mixin"]
     _order = "id desc"
     _search_references = ("ern", "code")
+    _rec_names_search = ["ern", "code"]
     # What people correct in a draft; shown on the beneficiary and on the cycle. By row: a step that moves states by the million
     # does not even wake the trigger.
     _watched_fields = ("initial_amount", "transfer_fee", "valid_from", "valid_until")
@@ -296,6 +297,13 @@ class Entitlement(models.Model):
     def init(self):
         self.env.cr.execute(OBJECTS)
         self.env["g2p.cycle.author"]._watch_entitlements()
+
+    @api.model
+    def _search_display_name(self, operator, value):
+        """By registrant or reference, by their indexes."""
+        if operator == "ilike" and isinstance(value, str) and value:
+            return fields.Domain("search_text", operator, value)
+        return super()._search_display_name(operator, value)
 
     @api.depends("partner_id.name", "cycle_id.display_name")
     def _compute_name(self):

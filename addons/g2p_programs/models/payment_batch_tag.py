@@ -21,6 +21,19 @@ class PaymentBatchTag(models.Model):
     def _condition_fields(self):
         return {**super()._condition_fields(), "domain": "g2p.entitlement"}
 
+    def write(self, vals):
+        """What puts payments into batches stays while a cycle that is paid by it is under way."""
+        if any(
+            name in vals and any(tag[name] != vals[name] for tag in self)
+            for name in ("domain", "order", "max_batch_size")
+        ):
+            for name in self.env.registry.descendants(["g2p.base.program.payment.manager"], "_inherit"):
+                if not self.env[name]._abstract:
+                    # sudo: a program counts whether or not the user may see it; only the refusal is shown
+                    managers = self.env[name].sudo().search([("batch_tag_ids", "in", self.ids)])
+                    managers.program_id.sudo(self.env.su)._check_how_it_is_paid_stays()
+        return super().write(vals)
+
     @api.ondelete(at_uninstall=False)
     def _unlink_except_default(self):
         if self._default_tag() in self:

@@ -25,6 +25,7 @@ class PaymentCorrection(models.Model):
     _description = "Payment correction"
     _inherit = ["mail.thread", "mail.activity.mixin", "g2p.state.mixin", "g2p.approval.mixin"]
     _order = "id desc"
+    _rec_names_search = ["reason", "batch_id"]
 
     _protected_fields = ("state", "requested_by", "requested_on", "confirmed_by", "confirmed_on", "moved_count")
 

@@ -18,6 +18,7 @@ class PaymentMark(models.Model):
     _description = "Payments recorded by hand"
     _inherit = ["g2p.state.mixin", "g2p.approval.mixin"]
     _order = "id desc"
+    _rec_names_search = ["bank_reference", "cycle_id"]
 
     _one_cycle = models.UniqueIndex(
         "(cycle_id) WHERE state = 'requested' AND cycle_id IS NOT NULL",

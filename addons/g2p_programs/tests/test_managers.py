@@ -90,11 +90,16 @@ class TestManagers(ProgramsCase):
         program.get_manager(program.MANAGER_ENTITLEMENT).amount_per_cycle = 10
         program.no_account_policy = "desk"
         program.no_account_policy = "block"
+        reference = program.payment_managers
+        company = self.manager.company_id
+        tag = (
+            self.env["g2p.payment.batch.tag"].with_user(self.manager).create({"name": "Own", "company_id": company.id})
+        )
+        reference.manager_ref_id.batch_tag_ids = tag
         program.create_new_cycle()
         cycle = program.cycle_ids
         cycle.prepare_entitlement()
         cycle.to_approve()
-        reference = program.payment_managers
         spare = (
             self.env["g2p.program.payment.manager.default"]
             .with_user(self.manager)
@@ -108,6 +113,10 @@ class TestManagers(ProgramsCase):
             "command": lambda: program.write({"payment_managers": [(2, reference.id)]}),
             "policy": lambda: program.write({"no_account_policy": "desk"}),
             "policy on the manager": lambda: reference.manager_ref_id.write({"no_account_policy": "desk"}),
+            "no batches": lambda: reference.manager_ref_id.write({"create_batch": False}),
+            "other batches": lambda: reference.manager_ref_id.write({"batch_tag_ids": [(3, tag.id)]}),
+            "size of batches": lambda: tag.write({"max_batch_size": 1}),
+            "what goes into a batch": lambda: tag.write({"domain": "[('initial_amount', '>', 5)]"}),
         }
         for state in ("to_approve", "approved"):
             self.assertEqual(cycle.state, state)

@@ -25,7 +25,7 @@ class EntitlementPreview(models.TransientModel):
     nothing = fields.Integer("Nothing is due", readonly=True, help="Or the fee is higher than the amount.")
     amount = fields.Monetary("Cost of a cycle", readonly=True)
     missing_words = fields.Char("Which data is missing", readonly=True)
-    sample_html = fields.Html("For example", readonly=True, sanitize=False)
+    sample_html = fields.Html("For example", readonly=True)
 
     def _count(self, manager):
         """Counts over the members whom the asker may see, and some of them in words: two statements."""

@@ -2,6 +2,7 @@ from . import personal
 from . import change_history
 
 from . import shared_mixin
+from . import ir_filters
 
 # Configuration first: what the registrants' tables refer to.
 from . import area
@@ -24,6 +25,7 @@ from . import group_membership
 from . import group_indicator
 from . import registry
 from . import steps
+from . import res_bank
 from . import res_partner_bank
 
 # What the user defines of registrants: further attributes, typed.

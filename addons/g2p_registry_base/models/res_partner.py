@@ -7,6 +7,8 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
 from odoo.tools import SQL, escape_psql
 
+from odoo.addons.g2p_bulk.tools import searching
+
 from ..tools import ages, indicators, search
 from ..tools.registrant_search import RegistrantSearch
 
@@ -331,6 +333,12 @@ class ResPartner(models.Model):
     @api.model
     def _search_indicator(self, column, operator, value):
         """Groups by one figure: a semi-join with the table of figures."""
+        if column != "female_headed":
+            as_asked = searching.text if column == "head_gender" else searching.number
+            if operator in ("in", "not in"):
+                value = [one if one is None or one is False else as_asked(self.env, one) for one in value]
+            elif operator in indicators.COMPARISONS:
+                value = as_asked(self.env, value)
         condition = indicators.condition(column, operator, value)
         if condition is None:
             return NotImplemented

@@ -3,11 +3,19 @@ from odoo.exceptions import AccessError
 
 
 class SharedMixin(models.AbstractModel):
-    """Configuration of one company, or of all where it names none. What is of all companies is changed by administrators, and by
-    who works for all of them: nobody else says what others are asked, or how they pay."""
+    """Configuration of one company, or of all where it names none. What is of all companies is changed by administrators,
+    however many companies there are: nobody else says what others are asked, or how they pay. What others make is of their own
+    company."""
 
     _name = "g2p.shared.mixin"
     _description = "Configuration of a company or of all"
+
+    @api.model
+    def default_get(self, fields_list):
+        values = super().default_get(fields_list)
+        if "company_id" in fields_list and not values.get("company_id") and not self._changes_everybodys():
+            values["company_id"] = self.env.company.id
+        return values
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -26,15 +34,14 @@ class SharedMixin(models.AbstractModel):
         self._check_everybodys()
         return super().unlink()
 
+    @api.model
+    def _changes_everybodys(self):
+        return self.env.su or self.env.user.has_group("g2p_registry_base.group_g2p_admin")
+
     def _check_everybodys(self):
-        """Refuse records of all companies to who works for some."""
-        user = self.env.user
-        if self.env.su or user.has_group("g2p_registry_base.group_g2p_admin"):
-            return
-        # sudo: whether there are companies that the user does not work for; which of these are shared
-        if self.sudo().filtered(lambda record: not record.company_id) and self.env["res.company"].sudo().search_count(
-            [("id", "not in", user.company_ids.ids)], limit=1
-        ):
+        """Refuse records of all companies to everybody but administrators."""
+        # sudo: which of these are shared; nothing is shown
+        if not self._changes_everybodys() and self.sudo().filtered(lambda record: not record.company_id):
             raise AccessError(
                 self.env._(
                     "This is used by all companies: an administrator changes it, or makes one for your company alone (%s).",

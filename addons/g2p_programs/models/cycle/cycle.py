@@ -541,12 +541,6 @@ class Cycle(models.Model):
 
     # Buttons of steps
 
-    def _press(self, code, params=None):
-        """Start a step, once it has checked who asks and when."""
-        self.ensure_one()
-        self._bulk_step(code)._check_may(self)
-        return self._bulk_start(code, params)._notification()
-
     def copy_beneficiaries_from_program(self):
         """Button: every enrolled member of the program who is not in the cycle yet enters it."""
         return self._press("copy")

@@ -8,6 +8,7 @@ from lxml.builder import E
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ...tools.constants import GROUP_ADMIN, GROUP_APPROVER, GROUP_FINANCE
@@ -33,7 +34,7 @@ class ManagerMixin(models.AbstractModel):
     manager_ref_id = fields.Reference(
         string="Manager", selection="_selection_manager_ref_id", required=True, index=True
     )
-    name = fields.Char(compute="_compute_name")
+    name = fields.Char(compute="_compute_name", search="_search_name")
     manager_type = fields.Char("Type", compute="_compute_name")
 
     @api.model
@@ -48,6 +49,21 @@ class ManagerMixin(models.AbstractModel):
             manager = reference.manager_ref_id
             reference.name = manager.display_name if manager else False
             reference.manager_type = labels.get(manager._name) if manager else False
+
+    @api.model
+    def _search_name(self, operator, value):
+        """By the names of the managers that are meant; of a program there are a handful."""
+        if operator.startswith("not "):
+            return NotImplemented
+        return Domain.OR(
+            Domain(
+                "manager_ref_id",
+                "in",
+                [f"{name},{id_}" for id_ in self.env[name].search([("name", operator, value)]).ids],
+            )
+            for name, _label in self._selection_manager_ref_id()
+            if name in self.env
+        )
 
     @api.model_create_multi
     def create(self, vals_list):

@@ -46,6 +46,25 @@ class BasePaymentManager(models.AbstractModel):
         "and to “Everything else” when it meets none.",
     )
 
+    def write(self, vals):
+        """What puts payments into batches, and every setting that a type adds, stays while a cycle is under way; the name is a
+        label."""
+        settings = {
+            name
+            for name in vals
+            if name not in ("name", "program_id") and (field := self._fields.get(name)) is not None and field.store
+        }
+        for manager in self:
+            if any(self._differs(manager, name, vals[name]) for name in settings):
+                manager.program_id._check_how_it_is_paid_stays()
+        return super().write(vals)
+
+    def _differs(self, manager, name, value):
+        field = self._fields[name]
+        if field.type in ("many2many", "one2many"):
+            return bool(value) and set(manager.new({name: value}, origin=manager)[name].ids) != set(manager[name].ids)
+        return field.convert_to_write(manager[name], manager) != value
+
     # The contract
 
     def _payment_lines(self, cycle, low, high):

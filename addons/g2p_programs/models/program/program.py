@@ -381,8 +381,8 @@ class Program(models.Model):
         return super().write(vals)
 
     def _check_how_it_is_paid_stays(self):
-        """How people without an account are paid is part of what is approved: who prepares does not change it afterwards. An
-        administrator may, for those who could not be paid otherwise; it is on record."""
+        """How people are paid is part of what is approved: who prepares does not change it afterwards. An administrator may, for
+        those who could not be paid otherwise; it is on record."""
         if self.env.user.has_group(constants.GROUP_ADMIN):
             return
         # sudo: a cycle counts whether or not the user may see it; only the refusal is shown
@@ -390,7 +390,7 @@ class Program(models.Model):
         if under_way:
             raise UserError(
                 self.env._(
-                    "%(cycle)s is under way: how people without an account are paid stays until it is distributed, or an "
+                    "%(cycle)s is under way: how people are paid, and in which batches, stays until it is distributed, or an "
                     "administrator changes it.",
                     cycle=under_way[0].display_name,
                 )
@@ -748,12 +748,6 @@ class Program(models.Model):
         return True
 
     # Buttons of steps
-
-    def _press(self, code, params=None, **how):
-        """Start a step, once it has checked who asks and when."""
-        self.ensure_one()
-        self._bulk_step(code)._check_may(self)
-        return self._bulk_start(code, params, **how)._notification()
 
     def import_eligible_registrants(self, state="enrolled"):
         """Make every eligible registrant who is not a member yet one, in the given state ("enrolled" or "draft")."""

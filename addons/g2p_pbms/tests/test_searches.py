@@ -1,0 +1,118 @@
+"""Whatever is asked of a search is answered: by rows, or by a sentence that says why not. Never by a traceback or by wrong rows."""
+
+from odoo.exceptions import UserError
+from odoo.orm.domains import STANDARD_CONDITION_OPERATORS
+from odoo.tests import new_test_user, tagged
+from odoo.tools import mute_logger
+
+from odoo.addons.g2p_programs.tests.money import MoneyCase
+
+OPERATORS = sorted(
+    STANDARD_CONDITION_OPERATORS - {"any!", "not any!"} | {"=", "!=", "<>", "=?", "child_of", "parent_of"}
+)
+ASKED = ("x", "12", "2026-01-01", 3, 10**12, True, False, ["x", 1, False], "a%_\\b")
+# Of which "not known" is found by neither yes nor no, as the field says.
+THREE_VALUED = {("res.partner", "z_ind_grp_is_female_headed")}
+NAMED = ("ilike", "not ilike", "like", "not like", "=", "!=", "in", "not in", "=like", "=ilike")
+
+
+@tagged("post_install", "-at_install")
+class TestSearches(MoneyCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.cycle = cls.paid_out()
+        cls.admin = new_test_user(
+            cls.env,
+            login="searches",
+            groups="base.group_system,g2p_registry_base.group_g2p_admin,g2p_programs.g2p_program_manager,"
+            "g2p_programs.g2p_finance_validator,g2p_outbox.group_g2p_outbox_admin",
+        )
+
+    def models(self):
+        for name, model in sorted(self.env.registry.items()):
+            if not model._abstract and not model._transient and ".test." not in name:
+                yield self.env[name].with_user(self.admin)
+
+    def searched(self):
+        """Every field of the suite that is searched by a method, and every name of a record of the suite."""
+        for model in self.models():
+            suite = (type(model)._original_module or "").startswith("g2p_")
+            for name, field in model._fields.items():
+                own = field.search and not field.related and (field._module or "").startswith("g2p_")
+                if (own or (suite and name == "display_name")) and model.has_access("read"):
+                    yield model, name
+
+    def answered(self, call):
+        with self.cr.savepoint():
+            try:
+                call()
+            except UserError as refusal:
+                self.assertGreater(len(str(refusal)), 20)
+
+    @mute_logger("odoo.domains")
+    def test_every_operator_and_kind_of_value(self):
+        fields_ = list(self.searched())
+        self.assertGreater(len(fields_), 100)
+        for model, name in fields_:
+            with self.subTest(model._name, field=name):
+                for operator in OPERATORS:
+                    for value in ASKED:
+                        try:
+                            self.answered(
+                                lambda m=model, n=name, o=operator, v=value: m.search([(n, o, v)], limit=1).ids
+                            )
+                        except Exception as error:
+                            self.fail(f"{operator} {value!r}: {type(error).__name__} {error}")
+
+    def test_everything_is_found_by_its_name(self):
+        for model in self.models():
+            if not (type(model)._original_module or "").startswith("g2p_") or not model.has_access("read"):
+                continue
+            for operator in NAMED:
+                with self.subTest(model._name, operator=operator):
+                    value = ["x"] if operator.endswith("in") else "x"
+                    self.assertIsInstance(model.name_search("x", operator=operator, limit=3), list)
+                    self.assertIsInstance(model.search([("display_name", operator, value)], limit=3).ids, list)
+            with self.subTest(model._name):
+                self.assertIsInstance(model.name_search("", limit=3), list)
+
+    def test_managers_by_the_names_of_what_they_are(self):
+        reference = self.grant.with_user(self.admin).entitlement_managers[:1]
+        self.assertTrue(reference.name)
+        for model in (reference, reference.with_user(self.manager)):
+            self.assertIn(reference, model.search([("name", "=", reference.name)]))
+            self.assertNotIn(reference, model.search([("name", "!=", reference.name)]))
+            self.assertIn(reference.id, dict(model.name_search(reference.name[:4])))
+        entitlement = self.entitlements(self.cycle)[0].with_user(self.manager)
+        self.assertIn(entitlement.id, dict(entitlement.name_search(entitlement.ern)))
+
+    def test_what_is_found_is_what_is_shown(self):
+        """Of the rows that there are, `=` finds those that show the value; `!=` none of them."""
+        asked = 0
+        for model, name in self.searched():
+            field = model._fields[name]
+            if name == "display_name" or field.store or field.type in ("one2many", "many2many"):
+                continue
+            rows = model.search([], limit=40)
+            shown = {row: field.convert_to_write(row[name], row) for row in rows}
+            values = list(
+                dict.fromkeys(
+                    value
+                    for value in shown.values()
+                    if value or (field.type == "boolean" and (model._name, name) not in THREE_VALUED)
+                )
+            )
+            for value in values[:3]:
+                with self.subTest(model._name, field=name, value=value):
+                    expected = {row.id for row, own in shown.items() if own == value}
+                    among = [("id", "in", rows.ids)]
+                    try:
+                        found = set(model.search([(name, "=", value), *among]).ids)
+                        others = set(model.search([(name, "!=", value), *among]).ids)
+                    except UserError:
+                        continue  # said in a sentence
+                    asked += 1
+                    self.assertEqual(found, expected, f"{model._name}.{name} = {value!r}")
+                    self.assertFalse(others & expected, f"{model._name}.{name} != {value!r}")
+        self.assertGreater(asked, 10)
