@@ -306,10 +306,11 @@ class PaymentCorrection(models.Model):
         return decimal(self.payments_amount), self.currency_id
 
     def _approval_lock(self, kind):
-        super()._approval_lock(kind)
+        held = super()._approval_lock(kind)
         self.env.cr.execute(
             SQL("SELECT id FROM g2p_payment AS payment WHERE %s ORDER BY id FOR NO KEY UPDATE", self._set_sql())
         )
+        return held
 
     def _set_sql(self):
         """What it is about, over `payment`: of a batch, what is not final."""

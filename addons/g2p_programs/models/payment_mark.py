@@ -193,7 +193,7 @@ class PaymentMark(models.Model):
         return SQL("payment.id IN (SELECT payment_id FROM g2p_payment_mark_rel WHERE mark_id = %s)", self.id)
 
     def _approval_lock(self, kind):
-        super()._approval_lock(kind)
+        held = super()._approval_lock(kind)
         if self.cycle_id:
             # Its payments move in steps that write the cycle when they start.
             self.env.cr.execute(SQL("SELECT FROM g2p_cycle WHERE id = %s FOR NO KEY UPDATE", self.cycle_id.id))
@@ -201,6 +201,7 @@ class PaymentMark(models.Model):
             self.env.cr.execute(
                 SQL("SELECT FROM g2p_payment AS payment WHERE %s ORDER BY id FOR NO KEY UPDATE", self._set_sql())
             )
+        return held
 
     def _approval_digest(self, kind):
         self.env.flush_all()
