@@ -141,11 +141,12 @@ class ApprovalProposal(models.Model):
         return self.create_uid.sudo(False)
 
     def _approval_lock(self, kind):
-        super()._approval_lock(kind)
+        held = super()._approval_lock(kind)
         if target := self._target():
             self.env.cr.execute(
                 SQL("SELECT FROM %s WHERE id = %s FOR NO KEY UPDATE", SQL.identifier(target._table), target.id)
             )
+        return held
 
     def _approval_digest(self, kind):
         self.env.flush_all()

@@ -218,6 +218,7 @@ class MailScheduledMessage(models.Model):
         for message in self._kept():
             if message.author_id != message.create_uid.partner_id:
                 super(MailScheduledMessage, message).write({"author_id": message.create_uid.partner_id.id})
+        return self
 
 
 class MailFollowers(models.Model):
@@ -245,8 +246,8 @@ class MailFollowers(models.Model):
         for record in stays:
             if readers := record._readers_among(self.env["res.partner"].browse(partner_ids)):
                 insert(res_model, record.ids, readers.ids, *args, **kwargs)
-        if rest := set(res_ids) - set(stays.ids):
-            insert(res_model, list(rest), partner_ids, *args, **kwargs)
+        rest = set(res_ids) - set(stays.ids)
+        return insert(res_model, list(rest), partner_ids, *args, **kwargs) if rest else None
 
     def _check_may_read(self):
         """Whoever follows a record is told what happens to it: only who may read it. Superuser's code has asked, see

@@ -1,5 +1,7 @@
 """What people ask for in a search, before it is compared in SQL: who asks for something that can't be compared is told."""
 
+from contextlib import suppress
+
 from odoo.exceptions import UserError
 
 
@@ -8,10 +10,8 @@ def number(env, value):
     if isinstance(value, int | float) and not isinstance(value, bool):
         return value
     if isinstance(value, str):
-        try:
+        with suppress(ValueError):
             return float(value)
-        except ValueError:
-            pass
     raise UserError(env._("“%s” is no number: this is searched by a number.", value))
 
 
