@@ -11,13 +11,14 @@ import uuid
 
 import psycopg2
 import pytest
-from test_examples import ADDONS_PATH
+from test_examples import EXAMPLES, addons_path
 
 from conftest import ROOT
 
 sys.path.insert(0, str(ROOT / "addons/g2p_outbox/tests"))
 REMOTE = ROOT / "addons/g2p_outbox/tests/remote.py"
 PLUGIN = "g2p_example_webhook"
+ADDONS_PATH = addons_path([EXAMPLES])
 KILLED = 9  # wait status of a process that a signal 9 ended
 
 

@@ -118,7 +118,8 @@ def main(database, people):
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         started = time.perf_counter()
         with record._open_file() as stream, table_file.Table(stream, record.name) as table:
-            record._stage(table)
+            step = env["g2p.registrant.import.step.read"]
+            step._stage(record, env["g2p.bulk.operation"], table, report=lambda _rows: None)
         env.cr.commit()
         figures["stage_seconds"] = time.perf_counter() - started
         record._bulk_start("check", mode="inline")

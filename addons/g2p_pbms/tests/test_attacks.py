@@ -316,7 +316,6 @@ class TestProtected(AttackCase):
             {"approved_by": admin.id},
             {"code": "guess"},
             {"item_id": 7},
-            {"is_cash_entitlement": False},
             {"settlement": "none"},
             {"quantity": 3},
         ):

@@ -248,7 +248,8 @@ class TestLogRedaction(HttpCase, MoneyCase):
             {"name": "people.csv", "file": base64.b64encode(f"Full name\n{NAME} {FAMILY}\n".encode())}
         )
         with record._open_file() as stream, table_file.Table(stream, record.name) as table:
-            record._stage(table)
+            step = self.env["g2p.registrant.import.step.read"]
+            step._stage(record, self.env["g2p.bulk.operation"], table, report=lambda _rows: None)
         operation = record._bulk_start("check", mode="queue")
         job = self.env["queue.job"].search([("model_name", "=", "g2p.bulk.chunk")], order="id desc", limit=1)
         self.assertTrue(job and operation)
