@@ -13,6 +13,7 @@ def use(env):
     env["g2p.program.entitlement.manager.goods"].create({"name": "Rice", "program_id": program.id, "quantity": 25})
     person = env["res.partner"].create({"name": "Rice Eater", "is_registrant": True, "is_group": False})
     env["g2p.program_membership"].create({"partner_id": person.id, "program_id": program.id, "state": "enrolled"})
+    program.action_activate()
     program.create_new_cycle()
     program.cycle_ids.prepare_entitlement()
     program.cycle_ids.to_approve()

@@ -27,6 +27,7 @@ class TestVisit(DeduplicationCase):
     def test_a_merge_takes_visits_along_but_no_second_planned_one(self):
         done = self.visits(self.goes)
         done.state = "done"
+        self.env.flush_all()
         planned = self.env["g2p.example.visit"].create({"partner_id": self.goes.id})
         merge = (
             self.env["g2p.registrant.merge"]
