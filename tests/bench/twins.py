@@ -158,10 +158,10 @@ def prepare(target, cash):
         amount, joins = "%(amount)s + %(each)s * LEAST(COALESCE(household.members, 0), %(most)s)", HOUSEHOLD
     return f"""
         INSERT INTO plain_entitlement
-               (partner_id, cycle_id, program_id, item_id, code, state, is_cash_entitlement, currency_id,
+               (partner_id, cycle_id, program_id, item_id, code, state, settlement, is_cash_entitlement, currency_id,
                 initial_amount, transfer_fee, valid_from, valid_until,
                 create_uid, write_uid, create_date, write_date)
-        SELECT due.partner_id, %(cycle)s, %(program)s, 0, gen_random_uuid(), 'draft', true, %(currency)s,
+        SELECT due.partner_id, %(cycle)s, %(program)s, 0, gen_random_uuid(), 'draft', 'payment', true, %(currency)s,
                round(due.amount, 2), round(due.amount * %(fee)s / 100, 2), current_date, current_date + 365, {LOG}
           FROM (SELECT membership.partner_id, ({amount})::numeric AS amount
                   FROM plain_cycle_membership AS membership
