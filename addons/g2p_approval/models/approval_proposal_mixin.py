@@ -286,6 +286,7 @@ class ApprovalProposalMixin(models.AbstractModel):
         return answer
 
     def _proposal_make(self, act, values, lines):
+        # sudo: for which stages and which company it is, of a record whose access was checked by who calls this
         scope = self.sudo()._proposal_scope()
         words = {
             "write": self.env._("Change of “%(what)s” in %(of)s"),
@@ -303,6 +304,7 @@ class ApprovalProposalMixin(models.AbstractModel):
                     waiting.approval_text or waiting.name,
                 )
             )
+        # sudo: as above, nobody makes a proposal otherwise
         proposal = proposals.sudo().create(
             {
                 "name": words[act]

@@ -92,6 +92,7 @@ class MailMessage(models.Model):
             return
         for record, messages in self._kept():
             if vals is None or any(message._would_change(vals) for message in messages):
+                # sudo: the kind of record, in words
                 raise AccessError(
                     self.env._(
                         "What was said about %(kind)s is on record: it can't be edited or deleted. Write another message.",

@@ -64,6 +64,7 @@ class MailThread(models.AbstractModel):
     def _refuse_to_tell(self, partners):
         # A name only to who may see it.
         seen = partners.sudo(False)._filtered_access("read")
+        # sudo: the kind of record, in words
         raise AccessError(
             self.env._(
                 "%(who)s may not read %(kind)s that this is about, and can't be told of it. Leave them out, or ask an "

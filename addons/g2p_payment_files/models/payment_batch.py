@@ -43,6 +43,7 @@ class PaymentBatch(models.Model):
 
     def _evidence_locked(self):
         """The file that was made for the payer stays the one that was made."""
+        # sudo: whether there is a file, asked for the guard alone
         return self.filtered(lambda batch: batch.sudo().export_attachment_id)
 
     def action_export(self):

@@ -241,6 +241,7 @@ class PaymentMark(models.Model):
     def _approval_check_decider(self, kind):
         """Nobody agrees to what they may not see."""
         payments = self.env["g2p.payment"]
+        # sudo: the set of the request; whom the user may see of it is counted below without
         scope = [("id", "in", SQL("(%s)", self.sudo()._payments_sql()))]
         # sudo: only how many are hidden is told
         if hidden := payments.sudo().search_count(scope) - payments.search_count(scope):

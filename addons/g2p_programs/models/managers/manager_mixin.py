@@ -79,6 +79,7 @@ class ManagerMixin(models.AbstractModel):
         """In a running program a manager begins to serve when somebody else agreed."""
         for reference in self:
             manager = reference.manager_ref_id
+            # sudo: whether the program runs, asked for this refusal alone
             if manager._proposal_asks() and reference.sudo().program_id._in_use():
                 raise UserError(
                     self.env._(
