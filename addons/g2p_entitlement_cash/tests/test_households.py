@@ -187,7 +187,7 @@ class TestHouseholds(ProgramsCase):
         self.grant.with_user(self.manager).create_new_cycle()
         cycle = self.grant.cycle_ids
         counts = []
-        manager._prepare_chunk(cycle, 0, 2**31 - 1, self.env["g2p.bulk.operation"])
+        manager._prepare_chunk([manager], cycle, 0, 2**31 - 1, self.env["g2p.bulk.operation"])
         for extra in (1, 30):
             for number in range(extra):
                 household = self.household(f"More {number}")
@@ -199,7 +199,7 @@ class TestHouseholds(ProgramsCase):
             self.env.flush_all()
             manager._entitlement_lines(SQL("SELECT 1 AS registrant_id"), 0, 1)  # what the settings say is known by now
             with counting_statements(self.env.cr) as counted:
-                manager._prepare_chunk(cycle, 0, 2**31 - 1, self.env["g2p.bulk.operation"])
+                manager._prepare_chunk([manager], cycle, 0, 2**31 - 1, self.env["g2p.bulk.operation"])
             counts.append(counted.statements)
         self.assertEqual(*counts)
 
