@@ -200,3 +200,38 @@ def test_a_sentence_that_is_said_later_belongs_to_its_module(addon):
     for path in sources(addon, ".py"):
         text = path.read_text()
         assert text.count("LazyTranslate(") == text.count("_lt = LazyTranslate(__name__)"), path
+
+
+# Where a role is asked for, and refused: the one guard of the suite.
+ROLES = "g2p_bulk/tools/roles.py"
+
+
+def own_guards(nodes):
+    """[(line, test)] where code asks for a role in words of its own: superuser or a role; no role, so a refusal.
+
+    >>> own_guards(ast.walk(ast.parse("if not self.env.su and not user.has_group(ADMIN):\\n    raise AccessError()")))
+    [(1, 'not self.env.su and (not user.has_group(ADMIN))'), (1, 'not self.env.su and (not user.has_group(ADMIN))')]
+    >>> own_guards(ast.walk(ast.parse("may = user.has_group(ADMIN) and self.state == 'draft'")))
+    []
+    """
+
+    def asks(node, name):
+        return any(isinstance(part, ast.Attribute) and part.attr == name for part in ast.walk(node))
+
+    found = []
+    for node in nodes:
+        if isinstance(node, ast.BoolOp) and asks(node, "su") and asks(node, "has_group"):
+            found.append((node.lineno, ast.unparse(node)))
+        if isinstance(node, ast.If) and asks(node.test, "has_group"):
+            found += [(node.lineno, ast.unparse(node.test)) for line in node.body if isinstance(line, ast.Raise)]
+    return sorted(found)
+
+
+@pytest.mark.parametrize("addon", ADDONS)
+def test_a_role_is_asked_for_by_the_one_guard(addon):
+    found = {
+        str(path.relative_to(ROOT)): own_guards(nodes(path))
+        for path in sources(addon, ".py")
+        if not str(path).endswith(ROLES)
+    }
+    assert {path: places for path, places in found.items() if places} == {}, f"call {ROLES}"

@@ -1,6 +1,8 @@
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, ValidationError
+from odoo.exceptions import ValidationError
 from odoo.fields import Domain
+
+from odoo.addons.g2p_bulk.tools import roles
 
 ADMIN = "g2p_approval.group_g2p_approval_admin"
 
@@ -54,12 +56,11 @@ class ApprovalDelegation(models.Model):
 
     def _check_own(self):
         """Everybody lets somebody stand in for themself only."""
-        if self.env.su or self.env.user.has_group(ADMIN):
-            return
         if self.user_id - self.env.user:
-            raise AccessError(
-                self.env._("You can let somebody stand in for yourself only. For others, an administrator does it.")
+            refusal = self.env._(
+                "You can let somebody stand in for yourself only. For others, an administrator does it."
             )
+            roles.check(self.env, ADMIN, refusal=refusal)
 
     @api.model
     def _to(self, user):

@@ -18,6 +18,7 @@ from ..core import (
 )
 from ..engine import figures, jobs, liveness, outcome_rows, words
 from ..engine.runner import Runner
+from ..tools import roles
 
 _logger = logging.getLogger(__name__)
 
@@ -148,9 +149,7 @@ class BulkOperation(models.Model):
             operation.can_resume = allowed and (operation.state == "failed" or bool(operation.interruption))
 
     def _may_steer(self):
-        return (
-            self.env.su or self.user_id == self.env.user or self.env.user.has_group("g2p_bulk.group_g2p_bulk_manager")
-        )
+        return self.user_id == self.env.user or roles.may(self.env, "g2p_bulk.group_g2p_bulk_manager")
 
     # Actions
 

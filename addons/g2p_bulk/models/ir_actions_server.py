@@ -1,5 +1,6 @@
-from odoo import SUPERUSER_ID, models
-from odoo.exceptions import AccessError
+from odoo import models
+
+from ..tools import roles
 
 
 class IrActionsServer(models.Model):
@@ -10,12 +11,10 @@ class IrActionsServer(models.Model):
     def _can_execute_action_on_records(self, records):
         if (
             self.usage == "ir_cron"
-            and self.env.uid != SUPERUSER_ID
             and self.model_id.model in self.env
             and self.env[self.model_id.model]._guard_is_suite()
-            and not self.env.user.has_group("base.group_system")
         ):
-            raise AccessError(
-                self.env._("Scheduled work is run by the scheduler, or by an administrator of the system.")
-            )
+            refusal = self.env._("Scheduled work is run by the scheduler, or by an administrator of the system.")
+            # As who it is: whoever calls it acts as superuser by then. The scheduler is the system's own user.
+            roles.check(self.env(su=False), "base.group_system", refusal=refusal)
         return super()._can_execute_action_on_records(records)

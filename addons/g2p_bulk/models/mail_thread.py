@@ -1,6 +1,7 @@
 from odoo import api, models
 from odoo.exceptions import AccessError
 
+from ..tools import roles
 from .evidence import OPEN, SYSTEM, are_readers, is_system, kept
 
 
@@ -40,8 +41,8 @@ class MailThread(models.AbstractModel):
         self, model, message, custom_values=None, save_original=False, strip_attachments=False, thread_id=None
     ):
         """What comes in by e-mail is posted by the system: for the mail server's script, which an administrator sets up."""
-        if not self.env.su and not self.env.user.has_group("base.group_system"):
-            raise AccessError(self.env._("E-mails come in by the mail server, which an administrator sets up."))
+        refusal = self.env._("E-mails come in by the mail server, which an administrator sets up.")
+        roles.check(self.env, "base.group_system", refusal=refusal)
         return super().message_process(model, message, custom_values, save_original, strip_attachments, thread_id)
 
     # To whom

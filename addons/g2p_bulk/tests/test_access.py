@@ -2,6 +2,7 @@ from odoo.exceptions import AccessError
 from odoo.tests import new_test_user, tagged
 from odoo.tools import mute_logger
 
+from ..tools import roles
 from .common import Hooks, WorldCase
 
 ORM = {"create", "write"}
@@ -44,6 +45,20 @@ class TestAccess(WorldCase):
                 "perm_read": True,
             }
         )
+
+    def test_who_holds_none_of_the_roles_is_told_whose_it_is(self):
+        user, manager = "g2p_bulk.group_g2p_bulk_user", "g2p_bulk.group_g2p_bulk_manager"
+        env = self.env(user=self.starter)
+        roles.check(env, user, manager)
+        roles.check(env(su=True), manager)
+        self.assertFalse(roles.may(env, manager))
+        names = [self.env.ref(group).display_name for group in (manager, "base.group_system")]
+        with self.assertRaisesRegex(
+            AccessError, f"^Only members of the role “{names[0]}” / “{names[1]}” may do this.$"
+        ):
+            roles.check(env, manager, "base.group_system")
+        with self.assertRaisesRegex(AccessError, "^Ask the manager.$"):
+            roles.check(env, manager, refusal="Ask the manager.")
 
     def failed_operation(self):
         shelf = self.fill(self.env, 10)

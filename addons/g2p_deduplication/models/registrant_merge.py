@@ -4,6 +4,8 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL, format_date
 
+from odoo.addons.g2p_bulk.tools import roles
+
 from ..tools import merge_rows, row_mover
 from ..tools.merge_obstacles import Obstacles
 from ..tools.merge_undo import MergeUndo
@@ -327,14 +329,7 @@ class RegistrantMerge(models.Model):
         programs.sorted("id")._bulk_check("merge_members")
 
     def _check_role(self, *groups):
-        if not self.env.su and not any(self.env.user.has_group(group) for group in groups):
-            raise AccessError(
-                self.env._(
-                    "Only members of the role “%s” may do this.",
-                    # sudo: names of roles, for the message
-                    "” / “".join(self.env.ref(group).sudo().display_name for group in groups),
-                )
-            )
+        roles.check(self.env, *groups)
 
     @api.model
     def _undo_days(self):

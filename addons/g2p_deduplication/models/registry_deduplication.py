@@ -1,7 +1,8 @@
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import UserError
 from odoo.tools import SQL
 
+from odoo.addons.g2p_bulk.tools import roles
 from odoo.addons.g2p_programs.models.program.program import ONE_CHUNK
 
 GROUP_ADMIN = "g2p_registry_base.group_g2p_admin"
@@ -60,22 +61,14 @@ class RegistryDeduplication(models.Model):
 
     def write(self, vals):
         # Registrars press the button, for which they have write access; the settings are the administrator's.
-        if not self.env.su and vals:
-            self._check_can(GROUP_ADMIN)
+        if vals:
+            roles.check(self.env, GROUP_ADMIN)
         return super().write(vals)
-
-    def _check_can(self, group):
-        """Buttons need a role, also when they are called by RPC."""
-        if not self.env.su and not self.env.user.has_group(group):
-            raise AccessError(
-                # sudo: the name of the role, for the message
-                self.env._("Only members of the role “%s” may do this.", self.env.ref(group).sudo().display_name)
-            )
 
     def action_deduplicate(self):
         """Button: find the sets of duplicates among all registrants of the type. It changes no registrant."""
         self.ensure_one()
-        self._check_can(GROUP_REGISTRAR)
+        roles.check(self.env, GROUP_REGISTRAR)
         self.check_access("write")
         if not self._managers():
             raise UserError(self.env._("Nothing is compared: choose at least one of the ways of comparing."))

@@ -8,11 +8,12 @@ from psycopg2 import Error as PostgresError
 from psycopg2 import InterfaceError, OperationalError
 
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.exceptions import UserError, ValidationError
 from odoo.orm.models import NO_ACCESS
 from odoo.tools import SQL
 
 from odoo.addons.g2p_bulk.core import commit, in_test_transaction, retrying
+from odoo.addons.g2p_bulk.tools import roles
 
 from ..tools import patience, transport
 
@@ -305,10 +306,7 @@ class OutboxChannel(models.Model):
         return action | {"domain": [("channel_id", "=", self.id)], "context": context}
 
     def _check_steers(self):
-        if not self.env.su and not self.env.user.has_group(STEERS):
-            raise AccessError(
-                self.env._("Only members of the role “%s” may do this.", self.env.ref(STEERS).sudo().display_name)
-            )
+        roles.check(self.env, STEERS)
         self.check_access("read")
 
     # Queueing: in the transaction of whoever has something to tell

@@ -1,10 +1,11 @@
 from odoo import fields, models
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from odoo.addons.g2p_programs.models.fund import FINANCE
+from odoo.addons.g2p_bulk.tools import roles
 from odoo.addons.g2p_programs.tools import blocks
+from odoo.addons.g2p_programs.tools.constants import GROUP_FINANCE
 
 CASHIER = "g2p_payment_cash.g2p_cashier"
 
@@ -50,8 +51,8 @@ class CashDesk(models.Model):
     )
     person = fields.Char("Name", compute="_compute_person", search="_search_person")
     # For the rules; no cashier reads them.
-    company_id = fields.Many2one("res.company", readonly=True, groups=FINANCE)
-    area_id = fields.Many2one("g2p.area", readonly=True, groups=FINANCE)
+    company_id = fields.Many2one("res.company", readonly=True, groups=GROUP_FINANCE)
+    area_id = fields.Many2one("g2p.area", readonly=True, groups=GROUP_FINANCE)
 
     @property
     def _table_query(self):
@@ -158,10 +159,7 @@ class CashDesk(models.Model):
         }
 
     def _check_cashier(self):
-        if not self.env.su and not any(map(self.env.user.has_group, (CASHIER, FINANCE))):
-            raise AccessError(
-                self.env._("Only members of the role “%s” may do this.", self.env.ref(CASHIER).sudo().display_name)
-            )
+        roles.check(self.env, CASHIER, GROUP_FINANCE)
         self.check_access("read")
         if len(self.exists()) != len(self):
             raise UserError(

@@ -1,9 +1,10 @@
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import UserError
 from odoo.tools import SQL
 
-from odoo.addons.g2p_programs.models.fund import FINANCE
+from odoo.addons.g2p_bulk.tools import roles
 from odoo.addons.g2p_programs.tools import blocks
+from odoo.addons.g2p_programs.tools.constants import GROUP_FINANCE
 
 
 class Entitlement(models.Model):
@@ -16,7 +17,7 @@ class Entitlement(models.Model):
     @api.depends("state", "cycle_id.state", "program_id.payment_managers")
     @api.depends_context("uid")
     def _compute_show_payment_prepare(self):
-        may = self.env.su or self.env.user.has_group(FINANCE)
+        may = roles.may(self.env, GROUP_FINANCE)
         for entitlement in self:
             entitlement.show_payment_prepare = may and entitlement._awaits_cash() and not entitlement._desk_block()
 
@@ -73,10 +74,7 @@ class Entitlement(models.Model):
 
     def prepare_and_send_payment_cash(self):
         """Button: the money was handed out. Makes the payment if there is none, and records it as paid, now."""
-        if not self.env.su and not self.env.user.has_group(FINANCE):
-            raise AccessError(
-                self.env._("Only members of the role “%s” may do this.", self.env.ref(FINANCE).sudo().display_name)
-            )
+        roles.check(self.env, GROUP_FINANCE)
         self.check_access("read")
         for entitlement in self:
             if not entitlement._awaits_cash():

@@ -3,11 +3,12 @@
 import hashlib
 
 from odoo import fields, models
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import UserError
 from odoo.orm.models import NO_ACCESS
 from odoo.tools import SQL
 from odoo.tools.misc import formatLang
 
+from odoo.addons.g2p_bulk.tools import roles
 from odoo.addons.g2p_programs.tools.constants import GROUP_FINANCE, GROUP_MANAGER
 
 from ..tools import csv_text
@@ -144,10 +145,12 @@ class PaymentBatch(models.Model):
     def _check_can_export(self):
         """Names and account numbers leave the house: only those who pay may take them, and only a whole batch."""
         self.ensure_one()
-        if not self.env.su and not any(map(self.env.user.has_group, (GROUP_MANAGER, GROUP_FINANCE))):
-            raise AccessError(
-                self.env._("Only program managers and members of the finance role may export payments of a batch.")
-            )
+        roles.check(
+            self.env,
+            GROUP_MANAGER,
+            GROUP_FINANCE,
+            refusal=self.env._("Only program managers and members of the finance role may export payments of a batch."),
+        )
         self.check_access("read")
         payments = self.env["g2p.payment"]
         payments.check_access("read")

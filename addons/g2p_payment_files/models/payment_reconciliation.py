@@ -2,11 +2,11 @@ import base64
 import io
 
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import UserError
 from odoo.tools import SQL
 from odoo.tools.misc import formatLang
 
-from odoo.addons.g2p_bulk.tools import table_file
+from odoo.addons.g2p_bulk.tools import roles, table_file
 from odoo.addons.g2p_bulk.tools.question import question
 from odoo.addons.g2p_programs.tools.constants import GROUP_FINANCE
 from odoo.addons.g2p_registry_base.models.area_file import PeopleFile
@@ -274,12 +274,7 @@ class PaymentReconciliation(models.Model):
         }
 
     def _check_can(self):
-        if not self.env.su and not self.env.user.has_group(GROUP_FINANCE):
-            raise AccessError(
-                self.env._(
-                    "Only members of the role “%s” may do this.", self.env.ref(GROUP_FINANCE).sudo().display_name
-                )
-            )
+        roles.check(self.env, GROUP_FINANCE)
         self.check_access("write")
 
     def _check_idle(self):

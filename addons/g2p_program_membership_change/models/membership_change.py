@@ -10,6 +10,7 @@ from odoo.tools import SQL
 from odoo.tools.misc import format_date
 
 from odoo.addons.g2p_bulk.models.evidence import OPEN
+from odoo.addons.g2p_bulk.tools import roles
 from odoo.addons.g2p_programs.tools.constants import GROUP_MANAGER, GROUP_VALIDATOR
 
 from .kinds import KIND_LABELS, KINDS, METHODS, OPEN_CYCLES, PLACES_IN
@@ -138,9 +139,7 @@ class MembershipChange(models.Model):
     def _cancel_refusal(self):
         """Why the user may not cancel this plan, in words; False when they may."""
         user = self.env.user
-        if self.env.su or user.has_group(GROUP_MANAGER):
-            return False
-        if user == self.user_id and user.has_group(GROUP_VALIDATOR):
+        if roles.may(self.env, GROUP_MANAGER) or (user == self.user_id and user.has_group(GROUP_VALIDATOR)):
             return False
         return self.env._("Who planned the change, or a program manager, may cancel it.")
 

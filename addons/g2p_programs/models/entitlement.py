@@ -5,9 +5,11 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tools import SQL
 from odoo.tools.misc import formatLang
 
+from odoo.addons.g2p_bulk.tools import roles
+
 from ..tools import blocks, settlements
 from ..tools.amount_words import AmountWords
-from .fund import FINANCE
+from ..tools.constants import GROUP_FINANCE
 
 # Money is reserved for these: approved, and sent to who pays it out.
 RESERVED_STATES = ("approved", "trans2FSP")
@@ -1014,10 +1016,7 @@ class Entitlement(models.Model):
         :param SQL changed: whether it was changed, `column` that keeps what was approved, its new `value`, and what is
             `told` in the history: all over `t`.
         """
-        if not self.env.su and not self.env.user.has_group(FINANCE):
-            raise AccessError(
-                self.env._("Only members of the role “%s” may do this.", self.env.ref(FINANCE).sudo().display_name)
-            )
+        roles.check(self.env, GROUP_FINANCE)
         self.check_access("read")
         self._check_confirmer()
         self.cycle_id._bulk_check("edit_payments")

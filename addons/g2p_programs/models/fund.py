@@ -1,14 +1,14 @@
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import UserError
 from odoo.tools import SQL
 from odoo.tools.misc import formatLang
 
+from odoo.addons.g2p_bulk.tools import roles
 from odoo.addons.g2p_bulk.tools.question import question
 
+from ..tools.constants import GROUP_FINANCE
 from ..tools.money import decimal
 from . import fund_account, fund_ledger  # noqa: F401
-
-FINANCE = "g2p_programs.g2p_finance_validator"
 
 
 class ProgramFund(models.Model):
@@ -188,10 +188,7 @@ class ProgramFund(models.Model):
         return True
 
     def _check_can_post(self):
-        if not self.env.su and not self.env.user.has_group(FINANCE):
-            raise AccessError(
-                self.env._("Only members of the role “%s” may do this.", self.env.ref(FINANCE).sudo().display_name)
-            )
+        roles.check(self.env, GROUP_FINANCE)
         self.check_access("write")
 
     def _move_state(self, from_state, to_state):

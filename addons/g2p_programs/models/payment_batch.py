@@ -5,9 +5,10 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 
+from odoo.addons.g2p_bulk.tools import roles
+
 from ..tools import blocks
-from ..tools.constants import GROUP_MANAGER
-from .fund import FINANCE
+from ..tools.constants import GROUP_FINANCE, GROUP_MANAGER
 
 # As people type it: B00017, b17, 17. A number that no column can hold is none.
 REFERENCE = re.compile(r"[Bb]?([0-9]{1,9})")
@@ -197,14 +198,11 @@ class PaymentBatch(models.Model):
         }
 
     def _check_can(self, group):
-        if not self.env.su and not self.env.user.has_group(group):
-            raise AccessError(
-                self.env._("Only members of the role “%s” may do this.", self.env.ref(group).sudo().display_name)
-            )
+        roles.check(self.env, group)
         self.check_access("write")
 
     def _check_can_finalize(self):
-        self._check_can(FINANCE)
+        self._check_can(GROUP_FINANCE)
 
     # Sets
 

@@ -1,10 +1,12 @@
 """What a payer says against what is recorded here. Nothing is changed by it; a person finds out, and says what came of it."""
 
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import UserError
 from odoo.tools import SQL
 
-from .fund import FINANCE
+from odoo.addons.g2p_bulk.tools import roles
+
+from ..tools.constants import GROUP_FINANCE
 
 MOST_ALARMED = 20
 
@@ -96,10 +98,7 @@ class PaymentContradiction(models.Model):
 
     def settle(self):
         """Button: a person of finance found out what happened."""
-        if not self.env.su and not self.env.user.has_group(FINANCE):
-            raise AccessError(
-                self.env._("Only members of the role “%s” may do this.", self.env.ref(FINANCE).sudo().display_name)
-            )
+        roles.check(self.env, GROUP_FINANCE)
         self.check_access("write")
         self._require_state("open")
         for record in self:
@@ -218,7 +217,7 @@ class PaymentContradiction(models.Model):
         """Who answers for money in a company; few."""
         # sudo: members of a group are asked by whoever made it necessary to tell them
         users = (
-            self.env.ref(FINANCE)
+            self.env.ref(GROUP_FINANCE)
             .sudo()
             .all_user_ids.filtered(
                 lambda user: user.active and not user.share and company in user.company_ids and user != but

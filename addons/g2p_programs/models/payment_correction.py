@@ -7,10 +7,10 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 
 from odoo.addons.g2p_approval.tools import digest
+from odoo.addons.g2p_bulk.tools import roles
 
-from ..tools.constants import GROUP_MANAGER
+from ..tools.constants import GROUP_FINANCE, GROUP_MANAGER
 from ..tools.money import decimal
-from .fund import FINANCE
 
 MAX_PAYMENTS = 1000
 # How long an entitlement that is to be paid again stays valid, where its validity is over by then.
@@ -112,7 +112,7 @@ class PaymentCorrection(models.Model):
     @api.depends("state", "requested_by")
     @api.depends_context("uid")
     def _compute_can_confirm(self):
-        may = self.env.user.has_group(FINANCE)
+        may = self.env.user.has_group(GROUP_FINANCE)
         waiting = {request.res_id: request for request in self._approval_open("payment_correction")} if may else {}
         for correction in self:
             asked = waiting.get(correction._origin.id)
@@ -183,14 +183,7 @@ class PaymentCorrection(models.Model):
     def _check_request(self):
         """Who may ask for it, and whether there is something to correct."""
         self.ensure_one()
-        roles = (FINANCE, GROUP_MANAGER) if self.kind in ("cancel", "failed") else (FINANCE,)
-        if not self.env.su and not any(map(self.env.user.has_group, roles)):
-            raise AccessError(
-                self.env._(
-                    "Only members of the role “%s” may ask for this.",
-                    " / ".join(self.env.ref(role).sudo().display_name for role in roles),
-                )
-            )
+        roles.check(self.env, GROUP_FINANCE, *([GROUP_MANAGER] if self.kind in ("cancel", "failed") else []))
         if self.kind == "cancel":
             if not self.batch_id.batch_has_started:
                 raise UserError(
@@ -281,10 +274,8 @@ class PaymentCorrection(models.Model):
 
     def _check_can_decide(self, own=False):
         self.ensure_one()
-        if not self.env.su and not own and not self.env.user.has_group(FINANCE):
-            raise AccessError(
-                self.env._("Only members of the role “%s” may do this.", self.env.ref(FINANCE).sudo().display_name)
-            )
+        if not own:
+            roles.check(self.env, GROUP_FINANCE)
         self.check_access("write")
         self._require_state("requested")
 

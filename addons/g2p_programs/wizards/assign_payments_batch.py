@@ -1,5 +1,7 @@
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import UserError
+
+from odoo.addons.g2p_bulk.tools import roles
 
 from ..tools.constants import GROUP_MANAGER
 
@@ -34,12 +36,7 @@ class AssignPaymentsBatchWizard(models.TransientModel):
     def assign(self):
         """Button: make the batch, and open it."""
         self.ensure_one()
-        if not self.env.su and not self.env.user.has_group(GROUP_MANAGER):
-            raise AccessError(
-                self.env._(
-                    "Only members of the role “%s” may do this.", self.env.ref(GROUP_MANAGER).sudo().display_name
-                )
-            )
+        roles.check(self.env, GROUP_MANAGER)
         payments = self._free_payments()
         if not payments:
             raise UserError(self.env._("All of these payments are in a batch already, or have left."))

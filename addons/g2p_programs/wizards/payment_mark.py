@@ -1,12 +1,13 @@
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.tools.misc import formatLang
 
+from odoo.addons.g2p_bulk.tools import roles
 from odoo.addons.g2p_bulk.tools.question import question
 
-from ..models.fund import FINANCE
 from ..models.payment_mark import KIND
+from ..tools.constants import GROUP_FINANCE
 from ..tools.money import decimal
 
 
@@ -120,10 +121,7 @@ class PaymentMarkWizard(models.TransientModel):
     def mark(self):
         """Button: make the payments final. A failed one can be prepared again."""
         self.ensure_one()
-        if not self.env.su and not self.env.user.has_group(FINANCE):
-            raise AccessError(
-                self.env._("Only members of the role “%s” may do this.", self.env.ref(FINANCE).sudo().display_name)
-            )
+        roles.check(self.env, GROUP_FINANCE)
         if self.status == "failed" and not self.reason:
             raise UserError(self.env._("Say why the payments failed."))
         date = self.date if self.status == "paid" else None

@@ -1,5 +1,6 @@
 from odoo import api, models
-from odoo.exceptions import AccessError
+
+from odoo.addons.g2p_bulk.tools import roles
 
 
 class IrFilters(models.Model):
@@ -26,16 +27,13 @@ class IrFilters(models.Model):
 
     def _check_shared(self):
         user = self.env.user
-        if (
-            self.env.su
-            or user.has_group("base.group_erp_manager")
-            or user.has_group("g2p_registry_base.group_g2p_admin")
-        ):
-            return
         # sudo: whose filters these are; nothing is shown
         if self.sudo().filtered(lambda one: not one.user_ids or (one.is_default and one.user_ids - user)):
-            raise AccessError(
-                self.env._(
+            roles.check(
+                self.env,
+                "g2p_registry_base.group_g2p_admin",
+                "base.group_erp_manager",
+                refusal=self.env._(
                     "A filter of everybody, or that others begin with, is made and changed by administrators: keep it to yourself."
-                )
+                ),
             )

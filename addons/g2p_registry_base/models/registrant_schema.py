@@ -1,6 +1,7 @@
 from odoo import api, fields, models, tools
-from odoo.exceptions import AccessError
 from odoo.tools import SQL
+
+from odoo.addons.g2p_bulk.tools import roles
 
 
 class RegistrantSchema(models.Model):
@@ -57,14 +58,12 @@ class RegistrantSchema(models.Model):
 
     def _check_everybodys(self):
         """Questions are asked in all areas, so who works in some does not change them."""
-        user = self.env.user
         # sudo: the user's own areas
-        if not self.env.su and user.sudo().g2p_area_ids and not user.has_group("g2p_registry_base.group_g2p_admin"):
-            raise AccessError(
-                self.env._(
-                    "Questions are asked in all areas: an administrator, or who works in all of them, changes them."
-                )
+        if self.env.user.sudo().g2p_area_ids:
+            refusal = self.env._(
+                "Questions are asked in all areas: an administrator, or who works in all of them, changes them."
             )
+            roles.check(self.env, "g2p_registry_base.group_g2p_admin", refusal=refusal)
         return super()._check_everybodys()
 
     def unlink(self):

@@ -1,5 +1,6 @@
 from odoo import api, fields, models
-from odoo.exceptions import AccessError
+
+from odoo.addons.g2p_bulk.tools import roles
 
 
 class Registry(models.Model):
@@ -13,8 +14,8 @@ class Registry(models.Model):
 
     def action_refresh_indicators(self):
         """Compute the household figures of all groups anew; those that are right already are not written."""
-        if not self.env.su and not self.env.user.has_group("g2p_registry_base.group_g2p_admin"):
-            raise AccessError(self.env._("Only an administrator may have the household figures computed anew."))
+        refusal = self.env._("Only an administrator may have the household figures computed anew.")
+        roles.check(self.env, "g2p_registry_base.group_g2p_admin", refusal=refusal)
         return self._bulk_start("refresh_indicators")._notification()
 
     @api.model

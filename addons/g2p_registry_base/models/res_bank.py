@@ -1,5 +1,6 @@
 from odoo import models
-from odoo.exceptions import AccessError
+
+from odoo.addons.g2p_bulk.tools import roles
 
 
 class ResBank(models.Model):
@@ -20,12 +21,11 @@ class ResBank(models.Model):
         return super().unlink()
 
     def _check_changes_banks(self):
-        user = self.env.user
-        if not (
-            self.env.su or user.has_group("g2p_registry_base.group_g2p_admin") or user.has_group("base.group_system")
-        ):
-            raise AccessError(
-                self.env._(
-                    "Payments go by a bank's name and BIC: an administrator changes them. You can add a bank that is missing."
-                )
-            )
+        roles.check(
+            self.env,
+            "g2p_registry_base.group_g2p_admin",
+            "base.group_system",
+            refusal=self.env._(
+                "Payments go by a bank's name and BIC: an administrator changes them. You can add a bank that is missing."
+            ),
+        )

@@ -7,7 +7,7 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
 from odoo.tools import SQL, escape_psql
 
-from odoo.addons.g2p_bulk.tools import searching
+from odoo.addons.g2p_bulk.tools import roles, searching
 
 from ..tools import ages, indicators, search
 from ..tools.registrant_search import RegistrantSearch
@@ -627,12 +627,11 @@ class ResPartner(models.Model):
 
     @api.ondelete(at_uninstall=False)
     def _unlink_registrants_by_administrators(self):
-        if self.env.su or self.env.user.has_group("g2p_registry_base.group_g2p_admin"):
-            return
         if self.filtered("is_registrant"):
-            raise AccessError(
-                self.env._("Only an administrator may delete registrants. Disable them instead: their history stays.")
+            refusal = self.env._(
+                "Only an administrator may delete registrants. Disable them instead: their history stays."
             )
+            roles.check(self.env, "g2p_registry_base.group_g2p_admin", refusal=refusal)
 
     def _refuse_disable_fields(self, vals_list):
         """On create the fields may be there, empty; on write they may not be there at all."""
@@ -643,11 +642,10 @@ class ResPartner(models.Model):
 
     def _check_registrant_change(self, is_registrant):
         changed = self.filtered(lambda partner: bool(partner.is_registrant) != bool(is_registrant))
-        role = "group_g2p_registrar" if is_registrant else "group_g2p_admin"
-        if changed and not self.env.user.has_group(f"g2p_registry_base.{role}"):
-            raise AccessError(
-                self.env._("Only a registrar may make a contact a registrant, and only an administrator undo it.")
-            )
+        if changed:
+            refusal = self.env._("Only a registrar may make a contact a registrant, and only an administrator undo it.")
+            role = "group_g2p_registrar" if is_registrant else "group_g2p_admin"
+            roles.check(self.env, f"g2p_registry_base.{role}", refusal=refusal)
 
     @api.model
     def get_import_templates(self):
@@ -725,8 +723,8 @@ class ResPartner(models.Model):
         enabled._after_disable_change(dict.fromkeys(enabled.ids, self.env._("Disabled: %s", reason)))
 
     def _check_may_disable(self):
-        if not self.env.su and not self.env.user.has_group("g2p_registry_base.group_g2p_registrar"):
-            raise AccessError(self.env._("Only a registrar may disable or enable registrants."))
+        refusal = self.env._("Only a registrar may disable or enable registrants.")
+        roles.check(self.env, "g2p_registry_base.group_g2p_registrar", refusal=refusal)
         self.check_access("write")
         if self.filtered(lambda partner: not partner.is_registrant):
             raise UserError(self.env._("Only registrants can be disabled or enabled."))

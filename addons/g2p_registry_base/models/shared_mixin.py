@@ -1,6 +1,8 @@
 from odoo import api, models
 from odoo.exceptions import AccessError
 
+from odoo.addons.g2p_bulk.tools import roles
+
 
 class SharedMixin(models.AbstractModel):
     """Configuration of one company, or of all where it names none. What is of all companies is changed by administrators,
@@ -36,7 +38,7 @@ class SharedMixin(models.AbstractModel):
 
     @api.model
     def _changes_everybodys(self):
-        return self.env.su or self.env.user.has_group("g2p_registry_base.group_g2p_admin")
+        return roles.may(self.env, "g2p_registry_base.group_g2p_admin")
 
     def _check_everybodys(self):
         """Refuse records of all companies to everybody but administrators."""

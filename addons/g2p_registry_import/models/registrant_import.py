@@ -7,7 +7,7 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tools import SQL
 from odoo.tools.misc import formatLang
 
-from odoo.addons.g2p_bulk.tools import table_file
+from odoo.addons.g2p_bulk.tools import roles, table_file
 from odoo.addons.g2p_bulk.tools.question import question
 from odoo.addons.g2p_registry_base.models.area_file import PeopleFile
 
@@ -323,9 +323,9 @@ class RegistrantImport(models.Model):
     def action_undo(self):
         """Remove the registrants that came with this file, as long as nothing depends on them."""
         self._check_may_import()
-        if not self.env.su and not self.env.user.has_group("g2p_registry_base.group_g2p_admin"):
-            if self.env.user not in (self.create_uid | self.confirmed_by_id):
-                raise AccessError(self.env._("Only who did the import, or an administrator, may undo it."))
+        if self.env.user not in (self.create_uid | self.confirmed_by_id):
+            refusal = self.env._("Only who did the import, or an administrator, may undo it.")
+            roles.check(self.env, "g2p_registry_base.group_g2p_admin", refusal=refusal)
         return self._bulk_start("undo")._notification()
 
     def action_download_refused(self):
@@ -361,8 +361,8 @@ class RegistrantImport(models.Model):
 
     def _check_may_import(self):
         self.ensure_one()
-        if not self.env.su and not self.env.user.has_group("g2p_registry_base.group_g2p_registrar"):
-            raise AccessError(self.env._("Only a registrar may import registrants."))
+        refusal = self.env._("Only a registrar may import registrants.")
+        roles.check(self.env, "g2p_registry_base.group_g2p_registrar", refusal=refusal)
         self.check_access("write")
 
     @api.model

@@ -5,6 +5,8 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 from odoo.tools.misc import formatLang
 
+from odoo.addons.g2p_bulk.tools import roles
+
 from ...tools import blocks
 from ...tools.constants import FUND_READERS, GROUP_ADMIN, GROUP_FINANCE, GROUP_MANAGER, GROUP_VALIDATOR
 from . import figures
@@ -391,14 +393,15 @@ class Cycle(models.Model):
         return bool(managers and managers[0].auto_approve_entitlements)
 
     def _refuse_auto_approval(self):
-        if not self.env.su and not self.env.user.has_group(GROUP_ADMIN):
-            raise AccessError(
-                self.env._(
-                    "Whether one approval is enough is set by an administrator, not by who prepares: leave “%s” as the "
-                    "cycle manager has it.",
-                    self._fields["auto_approve_entitlements"]._description_string(self.env),
-                )
-            )
+        roles.check(
+            self.env,
+            GROUP_ADMIN,
+            refusal=self.env._(
+                "Whether one approval is enough is set by an administrator, not by who prepares: leave “%s” as the "
+                "cycle manager has it.",
+                self._fields["auto_approve_entitlements"]._description_string(self.env),
+            ),
+        )
 
     @api.onchange("start_date")
     def _onchange_start_date(self):
@@ -639,8 +642,9 @@ class Cycle(models.Model):
         """to_approve → draft. Pending entitlements become drafts again."""
         self.ensure_one()
         self._check_can(GROUP_VALIDATOR)
-        if not self.env.user.has_group(GROUP_MANAGER) and self._approval_refusal():
-            raise AccessError(self.env._("A program manager or an approver may send the cycle back to draft."))
+        if self._approval_refusal():
+            refusal = self.env._("A program manager or an approver may send the cycle back to draft.")
+            roles.check(self.env, GROUP_MANAGER, refusal=refusal)
         self._require_state("to_approve")
         self._bulk_check("reset_draft")
         self._transition("draft")

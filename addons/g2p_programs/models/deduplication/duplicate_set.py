@@ -4,6 +4,8 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
+from odoo.addons.g2p_bulk.tools import roles
+
 from ...tools.constants import GROUP_VALIDATOR
 
 
@@ -120,7 +122,7 @@ class DuplicateSet(models.AbstractModel):
 
     def _check_decision(self, state):
         """Role, access and state; the rows are locked, so that of two officers one decides."""
-        self[self._scope_field]._check_can(self._decider)
+        roles.check(self.env, self._decider)
         self.check_access("write")
         self.lock_for_update()
         self.invalidate_recordset(["state"])

@@ -5,6 +5,8 @@ from markupsafe import Markup
 from odoo import models
 from odoo.exceptions import AccessError, UserError
 
+from odoo.addons.g2p_bulk.tools import roles
+
 from ...tools.constants import GROUP_VALIDATOR
 from ...tools.explain import combined
 from .verdicts import ELIGIBLE, NOT_ELIGIBLE, UNKNOWN
@@ -42,8 +44,8 @@ class EligibilityExplained(models.AbstractModel):
         """
         self.ensure_one()
         self.check_access("read")
-        if not self.env.su and not any(self.env.user.has_group(group) for group in EXPLAIN_GROUPS):
-            raise AccessError(self.env._("Only people who work with registrants or members may ask why."))
+        refusal = self.env._("Only people who work with registrants or members may ask why.")
+        roles.check(self.env, *EXPLAIN_GROUPS, refusal=refusal)
         wanted = list(dict.fromkeys(int(registrant_id) for registrant_id in registrant_ids))
         if len(wanted) > MOST_REGISTRANTS:
             raise UserError(self.env._("Ask about %s registrants at a time at most.", MOST_REGISTRANTS))

@@ -11,6 +11,8 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
+from odoo.addons.g2p_bulk.tools import roles
+
 from ...tools.constants import GROUP_ADMIN, GROUP_APPROVER, GROUP_FINANCE
 
 # Kinds whose managers decide who approves, and how what was approved is paid: a cycle under way keeps those that it was
@@ -248,7 +250,7 @@ class ManagerSourceMixin(models.AbstractModel):
 
     @api.model
     def _may_set_approval(self):
-        return self.env.su or self.env.user.has_group(GROUP_ADMIN)
+        return roles.may(self.env, GROUP_ADMIN)
 
     @api.model
     def _approval_default(self, name):

@@ -2,16 +2,16 @@ import logging
 from collections import defaultdict
 
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
 from odoo.tools import SQL
 from odoo.tools.misc import format_datetime, formatLang
 
 from odoo.addons.g2p_bulk.models.bulk_operation import OPEN_STATES
+from odoo.addons.g2p_bulk.tools import roles
 
 from ...tools import constants
 from ...tools.constants import ENROLLMENT_CANDIDATES, FUND_READERS, GROUP_MANAGER, GROUP_VALIDATOR
-from ...tools.roles import for_role
 
 _logger = logging.getLogger(__name__)
 
@@ -578,10 +578,7 @@ class Program(models.Model):
 
     def _check_can(self, group):
         """Buttons need a role, also when they are called by RPC."""
-        if not self.env.su and not self.env.user.has_group(group):
-            raise AccessError(
-                self.env._("Only members of the role “%s” may do this.", self.env.ref(group).sudo().display_name)
-            )
+        roles.check(self.env, group)
 
     def _in_use(self):
         """Those of these programs that run: of which a cycle was sent for approval, or went further."""
@@ -923,17 +920,19 @@ class Program(models.Model):
                 return _("This program is paused: nothing starts, and nothing is approved or paid. Resume it to go on.")
             return _("This program is paused: nothing new starts, cycles under way are finished. Resume it to go on.")
         if self.state == "draft":
-            return for_role(self.env, _("Activate the program to enrol people."), constants.GROUP_MANAGER)
+            return roles.for_role(self.env, _("Activate the program to enrol people."), constants.GROUP_MANAGER)
         if not self.beneficiaries_count:
-            return for_role(
+            return roles.for_role(
                 self.env,
                 _("Import the registrants who are eligible, or add some from the registry."),
                 constants.GROUP_VALIDATOR,
             )
         if not self.eligible_beneficiaries_count:
-            return for_role(self.env, _("Enrol the eligible members."), constants.GROUP_VALIDATOR)
+            return roles.for_role(self.env, _("Enrol the eligible members."), constants.GROUP_VALIDATOR)
         if not self.open_cycle_id:
-            return for_role(self.env, _("Create a new cycle to pay the enrolled members."), constants.GROUP_MANAGER)
+            return roles.for_role(
+                self.env, _("Create a new cycle to pay the enrolled members."), constants.GROUP_MANAGER
+            )
         return self.open_cycle_id.next_step
 
     def _told(self):

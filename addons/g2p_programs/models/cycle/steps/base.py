@@ -1,8 +1,9 @@
 from odoo import api, models
 from odoo.tools import SQL
 
+from odoo.addons.g2p_bulk.tools import roles
+
 from ....tools.constants import GROUP_MANAGER
-from ....tools.roles import for_role
 
 
 class CycleStep(models.AbstractModel):
@@ -37,7 +38,7 @@ class CycleStep(models.AbstractModel):
     @api.model
     def _next_text(self, cycle):
         text = self._next_words(cycle)
-        return for_role(self.env, text, self._role) if self._says_whose else text
+        return roles.for_role(self.env, text, self._role) if self._says_whose else text
 
     @api.model
     def _next_words(self, cycle):
