@@ -20,14 +20,23 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 # Those that take longest; the others go by their size.
 LONG_FIRST = (
-    "tests/faults",
     "addons/g2p_programs/tests",
     "tests/browser",
+    "tests/faults",
     "addons/g2p_pbms/tests",
+    "tests/test_removal.py",
+    "tests/test_examples.py",
     "tests/test_upgrade.py",
+    "addons/g2p_pbms/tests/test_attacks.py",
+    "addons/g2p_pbms/tests/test_guards.py",
 )
-# Those that read plans of queries: by themselves, on indexes that no other test has bloated with rows it took back.
-ALONE = ("addons/g2p_pbms/tests/test_plans.py",)
+# By themselves: one reads plans of queries, on indexes that no other test has bloated with rows it took back; the others
+# take so long that another process can begin them at once.
+ALONE = (
+    "addons/g2p_pbms/tests/test_plans.py",
+    "addons/g2p_pbms/tests/test_attacks.py",
+    "addons/g2p_pbms/tests/test_guards.py",
+)
 SLOWEST = 10
 DAY = 86_400
 NO_TESTS = 5  # pytest's status

@@ -4,49 +4,15 @@ A failing test is a hole, not a change to follow.
 """
 
 import base64
-from datetime import timedelta
 
-from odoo import fields
 from odoo.exceptions import UserError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
-from . import test_attacks
 from .test_attacks import REFUSED, AttackCase
 
 
 class TargetingCase(AttackCase):
-    def merge(self, survivor, merged, by=None):
-        """A merge that is done."""
-        proposed = (
-            self.env["g2p.registrant.merge"]
-            .with_user(self.users["registrar"])
-            .create({"survivor_id": survivor.id, "merged_id": merged.id, "reason": "Seen together"})
-        )
-        proposed.action_propose()
-        proposed.with_user(by or self.users["manager"]).action_merge()
-        self.env.invalidate_all()
-        return proposed.with_user(by or self.users["manager"])
-
-    def change(self, kind, members, user=None, **values):
-        reason = self.env["g2p.membership.change.reason"].search([(f"for_{kind}", "=", True)], limit=1)
-        wizard = (
-            self.env["g2p.membership.change.wizard"]
-            .with_user(user or self.users["validator"])
-            .create(
-                {
-                    "kind": kind,
-                    "member_domain": [("id", "in", members.ids)],
-                    "reason_id": reason.id,
-                    "remark": "As agreed",
-                    **values,
-                }
-            )
-        )
-        wizard.action_confirm()
-        self.env.invalidate_all()
-        return self.env["g2p.membership.change"].search([], order="id DESC", limit=1)
-
     def assert_books(self):
         """The money adds up, and nobody is paid twice for one thing."""
         self.figures()
@@ -409,79 +375,3 @@ class TestSandboxes(TargetingCase):
         for role in ("registrar", "validator", "support", "auditor", "finance", "approver"):
             for method in ("action_simulate", "apply_to_program", "unlink"):
                 self.refused(self.users[role], scenario, method)
-
-
-@tagged("post_install", "-at_install")
-class TestEveryTargetingMethod(test_attacks.TestEveryMethod):
-    """Every public method again, where merges, changes, applications, scores and scenarios wait for somebody."""
-
-    TABLES = {
-        "g2p_registrant_merge": "state, survivor_id, merged_id, reason",
-        "g2p_registry_duplicate": "state",
-        "g2p_registry_deduplication": "use_names, last_run",
-        "g2p_membership_change": "state, date",
-        "g2p_membership_change_line": "outcome",
-        "g2p_program_registrant_info": "state, program_registrant_info::text, entitlement_id",
-        "g2p_program_assessment": "remarks",
-        "g2p_program_definition": "application_schema::text",
-        "g2p_registrant_schema": "attributes_definition::text",
-        "g2p_pmt_model": "state, constant, program_id",
-        "g2p_pmt_score": "score, verdict",
-        "g2p_proxy_means_test_params": "pmt_weightage",
-        "g2p_program_scenario": "state, program_id, company_id",
-        "g2p_auto_enrol_queue": "partner_id",
-        "res_partner": "disabled, merged_into_id",
-    }
-    # What is tried there is not tried again here.
-    test_support_moves_nothing = test_auditor_moves_nothing = test_no_role_moves_nothing = None
-    test_portal_moves_nothing = test_registrar_moves_no_money = test_validator_moves_no_money = None
-
-    merge = TargetingCase.merge
-    change = TargetingCase.change
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        registrar, validator = cls.users["registrar"], cls.users["validator"]
-        cls.grant.definition_id.sudo().application_schema = [{"name": "rooms", "string": "Rooms", "type": "integer"}]
-        families = [cls.family(f"Targeted {number}", 1) for number in range(6)]
-        merges = cls.env["g2p.registrant.merge"].with_user(registrar)
-        for survivor, merged in (families[:2], families[2:4]):
-            proposed = merges.create({"survivor_id": survivor.id, "merged_id": merged.id, "reason": "Seen together"})
-            proposed.action_propose()
-        proposed.with_user(cls.manager).action_merge()
-        for family in families[4:]:
-            application = (
-                cls.env["g2p.program.registrant_info"]
-                .with_user(registrar)
-                .create(
-                    {"registrant_id": family.id, "program_id": cls.grant.id, "program_registrant_info": {"rooms": 3}}
-                )
-            )
-        cls.env["g2p.program.assessment"].with_user(validator).create(
-            {"registrant_info_id": application.id, "remarks": "Seen at home"}
-        )
-        terms = [(0, 0, {"source": "application", "pmt_field": "rooms", "pmt_weightage": 1})]
-        cls.env["g2p.pmt.model"].with_user(cls.manager).create({"program_id": cls.grant.id, "term_ids": terms})
-        cls.env["g2p.program.scenario"].with_user(cls.manager).create({"name": "Try", "program_id": cls.grant.id})
-        member = cls.member(cls.grant, cls.family("Paused", 1), "enrolled")
-        today = fields.Date.today()
-        for date in (today, today + timedelta(days=30)):
-            cls.change(cls, "pause", member, date=date)
-        for twin in (cls.individual("Twin"), cls.individual("Twin")):
-            cls.env["g2p.phone.number"].create({"partner_id": twin.id, "phone_no": "+251911234567"})
-        settings = cls.env.ref("g2p_deduplication.registry_deduplication_individual")
-        settings.company_id = cls.env.company
-        settings.with_user(registrar).action_deduplicate()
-        cls.env.flush_all()
-
-    def test_the_net_catches(self):
-        with mute_logger("odoo.sql_db", "odoo.models.unlink", "odoo.addons.base.models.ir_rule"):
-            found = " ".join(self.sweep(self.manager, self.TABLES))
-        for method in ("g2p.registrant.merge.action_merge", "g2p.membership.change.action_cancel"):
-            self.assertIn(method, found)
-
-    def test_who_only_looks_moves_nothing(self):
-        for user in (self.users["support"], self.users["auditor"], self.outsider, self.portal):
-            with self.subTest(user.login):
-                self.assert_no_hole(user, test_attacks.WATCHED | test_attacks.MEMBERS | self.TABLES)

@@ -12,6 +12,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tests import HttpCase, TransactionCase, new_test_user, tagged
 from odoo.tools import mute_logger
 
+from odoo.addons.g2p_bulk.tests.users import new_test_users
 from odoo.addons.g2p_programs.tests.money import MoneyCase
 from odoo.addons.g2p_registry_base.models.personal import GROUPS
 
@@ -53,9 +54,7 @@ class TestColumns(MoneyCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.by_role = {
-            role: new_test_user(cls.env, login=f"export {role}", groups=group) for role, group in ROLES.items()
-        }
+        cls.by_role = new_test_users(cls.env, ROLES, "export ")
         cls.large.phone = "+251911000001"
         cls.kind = cls.env["g2p.id.type"].create({"name": "Export ID"})
         cls.env["g2p.reg.id"].create({"partner_id": cls.large.id, "id_type": cls.kind.id, "value": "EXP-1"})

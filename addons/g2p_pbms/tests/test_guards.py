@@ -11,7 +11,9 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tests import new_test_user, tagged
 from odoo.tools import mute_logger
 
+from odoo.addons.g2p_bulk.tests.users import new_test_users
 from odoo.addons.g2p_bulk.tools.guards import rule_paths
+from odoo.addons.g2p_programs.tests.common import ROLES as GROUPS_OF
 from odoo.addons.g2p_programs.tools.constants import MANAGER_FIELDS, SINGLE_MANAGERS
 
 from .test_attacks import REFUSED, AttackCase
@@ -254,17 +256,9 @@ class GuardCase(AttackCase):
             [{"name": "Here", "code": "HERE"}, {"name": f"{SECRET} There", "code": "THERE"}]
         )
         cls.elsewhere = cls.env["res.company"].create({"name": f"{SECRET} Elsewhere"})
-        cls.limited = {
-            role: new_test_user(
-                cls.env,
-                login=f"guard_{role}",
-                groups=",".join(
-                    group.get_external_id()[group.id] for group in cls.users[role].group_ids if group.get_external_id()
-                ),
-                g2p_area_ids=[(6, 0, cls.here_area.ids)],
-            )
-            for role in ROLES
-        }
+        cls.limited = new_test_users(cls.env, GROUPS_OF, "guard_")
+        for user in cls.limited.values():
+            user.g2p_area_ids = cls.here_area
 
     def setUp(self):
         super().setUp()

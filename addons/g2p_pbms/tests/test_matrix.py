@@ -9,7 +9,9 @@ import os
 from pathlib import Path
 
 from odoo.exceptions import AccessError
-from odoo.tests import TransactionCase, new_test_user, tagged
+from odoo.tests import TransactionCase, tagged
+
+from odoo.addons.g2p_bulk.tests.users import new_test_users
 
 MATRIX = Path(__file__).parents[1] / "security" / "matrix.csv"
 OPERATIONS = {"r": "read", "w": "write", "c": "create", "d": "unlink"}
@@ -54,9 +56,7 @@ class TestMatrix(TransactionCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.users = {
-            role: new_test_user(cls.env, login=f"matrix {role}", groups=group) for role, group in ROLES.items()
-        }
+        cls.users = new_test_users(cls.env, ROLES, "matrix ")
 
     def suite_models(self):
         """Every model of the suite that has a table, and the two of Odoo's that hold registrants."""

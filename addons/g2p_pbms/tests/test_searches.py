@@ -1,5 +1,7 @@
 """Whatever is asked of a search is answered: by rows, or by a sentence that says why not. Never by a traceback or by wrong rows."""
 
+import itertools
+
 from odoo.exceptions import UserError
 from odoo.orm.domains import STANDARD_CONDITION_OPERATORS
 from odoo.tests import new_test_user, tagged
@@ -34,36 +36,36 @@ class TestSearches(MoneyCase):
             if not model._abstract and not model._transient and ".test." not in name:
                 yield self.env[name].with_user(self.admin)
 
+    def own_name(self, model):
+        """Whether its records are found by their name in a way of its own."""
+        return any(
+            owner.__module__.startswith("odoo.addons.g2p_")
+            and {"_search_display_name", "_rec_names_search"} & set(vars(owner))
+            for owner in type(model).mro()
+        )
+
     def searched(self):
-        """Every field of the suite that is searched by a method, and every name of a record of the suite."""
+        """Every field of the suite that is searched by a method, and every name of a record of the suite that is."""
         for model in self.models():
-            suite = (type(model)._original_module or "").startswith("g2p_")
             for name, field in model._fields.items():
                 own = field.search and not field.related and (field._module or "").startswith("g2p_")
-                if (own or (suite and name == "display_name")) and model.has_access("read"):
+                if (own or (name == "display_name" and self.own_name(model))) and model.has_access("read"):
                     yield model, name
-
-    def answered(self, call):
-        with self.cr.savepoint():
-            try:
-                call()
-            except UserError as refusal:
-                self.assertGreater(len(str(refusal)), 20)
 
     @mute_logger("odoo.domains")
     def test_every_operator_and_kind_of_value(self):
         fields_ = list(self.searched())
-        self.assertGreater(len(fields_), 100)
+        self.assertGreater(len(fields_), 70)
         for model, name in fields_:
-            with self.subTest(model._name, field=name):
-                for operator in OPERATORS:
-                    for value in ASKED:
-                        try:
-                            self.answered(
-                                lambda m=model, n=name, o=operator, v=value: m.search([(n, o, v)], limit=1).ids
-                            )
-                        except Exception as error:
-                            self.fail(f"{operator} {value!r}: {type(error).__name__} {error}")
+            # What PostgreSQL refuses fails the test: then nothing else is asked of this field.
+            with self.subTest(model._name, field=name), self.cr.savepoint():
+                for operator, value in itertools.product(OPERATORS, ASKED):
+                    try:
+                        model.search([(name, operator, value)], limit=1).ids  # noqa: B018 – reads the rows
+                    except UserError as refusal:
+                        self.assertGreater(len(str(refusal)), 20)
+                    except Exception as error:
+                        self.fail(f"{operator} {value!r}: {type(error).__name__} {error}")
 
     def test_everything_is_found_by_its_name(self):
         for model in self.models():

@@ -1,7 +1,8 @@
-from odoo.tests import TransactionCase, new_test_user
+from odoo.tests import TransactionCase
 from odoo.tools import SQL
 
 from odoo.addons.g2p_bulk.tests.statements import counting_statements
+from odoo.addons.g2p_bulk.tests.users import new_test_users
 
 ROLES = {
     "admin": "g2p_registry_base.group_g2p_admin",
@@ -22,9 +23,9 @@ class ProgramsCase(TransactionCase):
     def setUpClass(cls):
         super().setUpClass()
         cls.env = cls.env(context=dict(cls.env.context, tracking_disable=True, no_reset_password=True))
-        cls.users = {role: new_test_user(cls.env, login=f"test_{role}", groups=group) for role, group in ROLES.items()}
-        cls.outsider = new_test_user(cls.env, login="test_outsider", groups="base.group_user")
-        cls.portal = new_test_user(cls.env, login="test_portal", groups="base.group_portal")
+        others = {"outsider": "base.group_user", "portal": "base.group_portal"}
+        cls.users = new_test_users(cls.env, ROLES | others, "test_")
+        cls.outsider, cls.portal = (cls.users.pop(name) for name in others)
         cls.manager = cls.users["manager"]
         # Settings of running programs are changed at once here, as in a department that is too small: test_proposals.py is
         # about the rest.
