@@ -1,4 +1,5 @@
 from . import approval_rule
+from . import approval_about
 from . import approval_kind
 from . import approval_stage
 from . import approval_delegation

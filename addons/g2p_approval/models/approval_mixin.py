@@ -149,12 +149,14 @@ class ApprovalMixin(models.AbstractModel):
         """
         self.ensure_one()
         code = kind or self._approval_kind()
-        if not self._approval_asks(code):
+        request = self._approval_open(code)
+        # What waits goes on as it was asked for, also where the kind was switched off since.
+        if self.env.su or (not request and not self._approval_asks(code)):
             self._approval_check(code)
             # sudo: role and access were checked by the button
             self.sudo()._approval_granted(self.env["g2p.approval.request"])
+            self._approval_drop(self.env._("It was done without."))
             return None
-        request = self._approval_open(code)
         if asked := not request:
             self._approval_check(code)
             # sudo: whether the user has a part in it
@@ -227,10 +229,11 @@ class ApprovalMixin(models.AbstractModel):
         :raise UserError: when it was not agreed to, or is not what was agreed to any more
         """
         self.ensure_one()
-        if not self._approval_asks(kind):
-            return
         # sudo: the act's button has checked role and access
         request = self._approval_open(kind).sudo()
+        if self.env.su or (not request and not self._approval_asks(kind)):
+            self._approval_drop(self.env._("It was done without."))
+            return
         if not request or request.state != "granted":
             raise UserError(self.env._("“%s” was not agreed to yet: ask for approval first.", self.display_name))
         request._lock()
@@ -249,11 +252,14 @@ class ApprovalMixin(models.AbstractModel):
             if record and record._approval_digest(request.kind_code) != request.digest:
                 request._end("void", self.env._("It was changed after it was asked for."))
 
-    def _approval_drop(self, reason):
-        """What waits is not asked for any more."""
+    def _approval_drop(self, reason, state="withdrawn"):
+        """What waits is not asked for any more.
+
+        :param state: "void" where it was changed
+        """
         # sudo: whoever moves the record on has passed the check of that
         for request in self._approval_open().sudo():
-            request._end("withdrawn", reason)
+            request._end(state, reason)
 
     # CRUD
 

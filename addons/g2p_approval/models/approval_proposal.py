@@ -2,7 +2,6 @@ from markupsafe import Markup
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
-from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ..tools import digest
@@ -21,8 +20,9 @@ class ApprovalProposal(models.Model):
 
     _name = "g2p.approval.proposal"
     _description = "Proposed change"
-    _inherit = ["g2p.state.mixin", "g2p.approval.mixin"]
+    _inherit = ["g2p.state.mixin", "g2p.approval.mixin", "g2p.approval.about"]
     _order = "id desc"
+    _about = "g2p.approval.proposal.mixin"
 
     _one_open = models.UniqueIndex(
         "(res_model, res_id) WHERE state = 'proposed'",
@@ -51,7 +51,6 @@ class ApprovalProposal(models.Model):
         default="proposed",
         index=True,
     )
-    record_readable = fields.Boolean(compute="_compute_record_readable", search="_search_record_readable")
 
     @api.depends("lines")
     @api.depends_context("lang")
@@ -64,29 +63,9 @@ class ApprovalProposal(models.Model):
             )
             proposal.lines_table = Markup("<table class='table table-sm'>%s%s</table>") % (head, rows)
 
-    @api.depends("res_model", "res_id")
-    @api.depends_context("uid", "allowed_company_ids")
-    def _compute_record_readable(self):
-        readable = set(self.env(su=False)[self._name].search([("id", "in", self.ids)])._ids)
-        for proposal in self:
-            proposal.record_readable = proposal.id in readable
-
-    def _search_record_readable(self, operator, value):
-        """A proposal is as visible as what it would change; where that is gone (it was agreed to), to who may read its like."""
-        if operator != "in":
-            return NotImplemented
-        # The rule that uses this field searches as superuser; what may be read is the user's own question.
-        visible = self.env(su=False)
-        sql = self.env["g2p.approval.request"]._record_sql
-        mixin = self.env.registry["g2p.approval.proposal.mixin"]
-        domains = [Domain.FALSE]
-        for name, model in sorted(self.env.registry.items()):
-            if not issubclass(model, mixin) or model._abstract or not visible[name].has_access("read"):
-                continue
-            readable = Domain.custom(to_sql=sql(visible[name], "read"))
-            gone = Domain.custom(to_sql=sql(visible[name], "gone"))
-            domains.append(Domain("res_model", "=", name) & (readable | gone))
-        return Domain.OR(domains)
+    def _about_gone(self):
+        """What it would change may be gone since it was agreed to."""
+        return True
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -99,19 +78,6 @@ class ApprovalProposal(models.Model):
         raise UserError(
             self.env._("What was proposed, and who agreed, stays on record. Take the request back instead.")
         )
-
-    # Buttons
-
-    def action_open_record(self):
-        """Button: what it changes."""
-        self.ensure_one()
-        self.check_access("read")
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": self.res_model,
-            "res_id": self.res_id,
-            "view_mode": "form",
-        }
 
     # Approval
 

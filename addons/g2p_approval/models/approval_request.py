@@ -45,8 +45,9 @@ class ApprovalRequest(models.Model):
 
     _name = "g2p.approval.request"
     _description = "Approval request"
-    _inherit = ["mail.thread", "mail.activity.mixin", "g2p.state.mixin", "g2p.evidence.mixin"]
+    _inherit = ["mail.thread", "mail.activity.mixin", "g2p.state.mixin", "g2p.evidence.mixin", "g2p.approval.about"]
     _order = "id desc"
+    _about = "g2p.approval.mixin"
     # Whoever may see what is asked for may say something about it, and add papers while it waits.
     _mail_post_access = "read"
 
@@ -108,7 +109,6 @@ class ApprovalRequest(models.Model):
     refusal = fields.Char("Why not by me", compute="_compute_refusal")
     can_withdraw = fields.Boolean(compute="_compute_can_withdraw")
     paper_ids = fields.Many2many("ir.attachment", string="Papers", compute="_compute_paper_ids")
-    record_readable = fields.Boolean(compute="_compute_record_readable", search="_search_record_readable")
 
     def init(self):
         self.env.cr.execute(OBJECTS)
@@ -213,55 +213,9 @@ class ApprovalRequest(models.Model):
                 belongs |= Domain("res_model", "=", request.res_model) & Domain("res_id", "=", request.res_id)
             request.paper_ids = papers.search(belongs & Domain("res_field", "=", False))
 
-    @api.depends("res_model", "res_id")
-    @api.depends_context("uid", "allowed_company_ids")
-    def _compute_record_readable(self):
-        readable = set(self.env(su=False)[self._name].search([("id", "in", self.ids)])._ids)
-        for request in self:
-            request.record_readable = request.id in readable
-
-    def _search_record_readable(self, operator, value):
-        """A request is as visible as what it is about; where that is gone, to who sees all changes."""
-        if operator != "in":
-            return NotImplemented
-        # The rule that uses this field searches as superuser; what may be read is the user's own question.
-        visible = self.env(su=False)
-        sees_all = visible.user.has_group("g2p_bulk.group_g2p_change_auditor")
-        domains = [Domain.FALSE]
-        for name in self._approved_models():
-            if not visible[name].has_access("read"):
-                continue
-            readable = Domain.custom(to_sql=self._record_sql(visible[name], "read"))
-            if sees_all:
-                readable |= Domain.custom(to_sql=self._record_sql(visible[name], "gone"))
-            domains.append(Domain("res_model", "=", name) & readable)
-        return Domain.OR(domains)
-
-    @api.model
-    def _record_sql(self, model, asked):
-        """Whether the record of a row may be read, or is gone, asked row by row."""
-
-        def to_sql(request, alias, query):
-            res_id = SQL.identifier(alias, "res_id")
-            if asked == "gone":
-                table = SQL.identifier(model._table)
-                return SQL("(SELECT TRUE FROM %s AS record WHERE record.id = %s) IS NULL", table, res_id)
-            records = model.with_context(active_test=False)._search(Domain.TRUE)
-            if records.is_empty():
-                return SQL("FALSE")
-            records.add_where(SQL("%s = %s", SQL.identifier(records.table, "id"), res_id))
-            return SQL("%s", records.subselect(SQL("TRUE")))
-
-        return to_sql
-
-    @api.model
-    def _approved_models(self):
-        mixin = self.env.registry["g2p.approval.mixin"]
-        return sorted(
-            name
-            for name, model in self.env.registry.items()
-            if issubclass(model, mixin) and not model._abstract and not model._transient
-        )
+    def _about_gone(self):
+        """Where what it is about is gone, who sees all changes sees the request."""
+        return self.env.user.has_group("g2p_bulk.group_g2p_change_auditor")
 
     # Who may decide
 
@@ -458,17 +412,6 @@ class ApprovalRequest(models.Model):
             "view_mode": "form",
             "target": "new",
             "context": {"default_request_ids": self.ids, "default_decision": decision},
-        }
-
-    def action_open_record(self):
-        """Button: what it is about."""
-        self.ensure_one()
-        self.check_access("read")
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": self.res_model,
-            "res_id": self.res_id,
-            "view_mode": "form",
         }
 
     # Transitions
@@ -781,6 +724,8 @@ class ApprovalRequest(models.Model):
             ),
         }
         self.invalidate_recordset()
+        # sudo: what became of what the user asked for, or decided on, just now; they may not see the record any more
+        self = self.sudo()
         kinds = [words[request.state][1] for request in self]
         worst = next((kind for kind in ("danger", "warning", "info", "success") if kind in kinds), "info")
         return {

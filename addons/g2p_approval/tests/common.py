@@ -92,6 +92,35 @@ class Owner(models.Model):
 NAMES = ["g2p.approval.test.owner", "g2p.approval.test.paper"]
 
 
+# What keeps requests and decisions for good, which tests that commit take away.
+KEPT = {
+    "g2p_approval_decision": "g2p_approval_decision_stays",
+    "g2p_approval_request": "g2p_approval_request_stays",
+    "g2p_state_history": "g2p_state_history_append_only",
+}
+
+
+def forget_requests(env, request_ids):
+    """Take away requests that a test has committed, with all that hangs on them."""
+    cr = env.cr
+    for table, trigger in KEPT.items():
+        cr.execute(f"ALTER TABLE {table} DISABLE TRIGGER {trigger}")
+    cr.execute(
+        """
+        DELETE FROM g2p_state_history WHERE res_model = 'g2p.approval.request' AND res_id = ANY(%(ids)s);
+        DELETE FROM mail_message WHERE model = 'g2p.approval.request' AND res_id = ANY(%(ids)s);
+        DELETE FROM mail_activity WHERE res_model = 'g2p.approval.request' AND res_id = ANY(%(ids)s);
+        DELETE FROM g2p_approval_decision WHERE request_id = ANY(%(ids)s);
+        UPDATE g2p_approval_request SET stage_id = NULL WHERE id = ANY(%(ids)s);
+        DELETE FROM g2p_approval_request_stage WHERE request_id = ANY(%(ids)s);
+        DELETE FROM g2p_approval_request WHERE id = ANY(%(ids)s);
+        """,
+        {"ids": request_ids},
+    )
+    for table, trigger in KEPT.items():
+        cr.execute(f"ALTER TABLE {table} ENABLE TRIGGER {trigger}")
+
+
 class ApprovalCase(TransactionCase):
     @classmethod
     def setUpClass(cls):

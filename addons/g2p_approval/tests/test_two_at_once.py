@@ -11,14 +11,9 @@ from odoo.service.model import retrying
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
-from .common import ApprovalCase
+from .common import ApprovalCase, forget_requests
 
 PATIENCE = 20
-KEPT = {
-    "g2p_approval_decision": "g2p_approval_decision_stays",
-    "g2p_approval_request": "g2p_approval_request_stays",
-    "g2p_state_history": "g2p_state_history_append_only",
-}
 
 
 @tagged("post_install", "-at_install")
@@ -68,26 +63,12 @@ class TestTwoAtOnce(ApprovalCase):
     def _clean(cls):
         with cls.connection() as env:
             cr = env.cr
-            for table, trigger in KEPT.items():
-                cr.execute(f"ALTER TABLE {table} DISABLE TRIGGER {trigger}")
+            cr.execute("SELECT id FROM g2p_approval_request WHERE kind_code LIKE 'test_%'")
+            forget_requests(env, [request_id for [request_id] in cr.fetchall()])
             cr.execute("""
-                DELETE FROM g2p_state_history WHERE res_model = 'g2p.approval.request'
-                    AND res_id IN (SELECT id FROM g2p_approval_request WHERE kind_code LIKE 'test_%');
-                DELETE FROM mail_message WHERE model = 'g2p.approval.request'
-                    AND res_id IN (SELECT id FROM g2p_approval_request WHERE kind_code LIKE 'test_%');
-                DELETE FROM mail_activity WHERE res_model = 'g2p.approval.request'
-                    AND res_id IN (SELECT id FROM g2p_approval_request WHERE kind_code LIKE 'test_%');
-                DELETE FROM g2p_approval_decision WHERE request_id IN
-                    (SELECT id FROM g2p_approval_request WHERE kind_code LIKE 'test_%');
-                UPDATE g2p_approval_request SET stage_id = NULL WHERE kind_code LIKE 'test_%';
-                DELETE FROM g2p_approval_request_stage WHERE request_id IN
-                    (SELECT id FROM g2p_approval_request WHERE kind_code LIKE 'test_%');
-                DELETE FROM g2p_approval_request WHERE kind_code LIKE 'test_%';
                 DELETE FROM g2p_approval_kind WHERE code LIKE 'test_%';
                 DROP TABLE IF EXISTS g2p_approval_test_paper, g2p_approval_test_owner;
             """)
-            for table, trigger in KEPT.items():
-                cr.execute(f"ALTER TABLE {table} ENABLE TRIGGER {trigger}")
             users = env["res.users"].with_context(active_test=False).search([("login", "=like", "approval %")])
             partners = users.partner_id
             users.unlink()
