@@ -13,9 +13,11 @@
         "security/g2p_registry_import_rules.xml",
         "data/import_mapping_data.xml",
         "data/import_parameters.xml",
+        "data/approval_data.xml",
         "views/g2p_registrant_import_views.xml",
         "views/g2p_registrant_import_mapping_views.xml",
         "views/res_config_settings_views.xml",
         "views/g2p_registry_import_menus.xml",
     ],
+    "post_init_hook": "post_init_hook",
 }

@@ -7,6 +7,7 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tools import SQL
 from odoo.tools.misc import formatLang
 
+from odoo.addons.g2p_approval.tools import digest
 from odoo.addons.g2p_bulk.tools import roles, table_file
 from odoo.addons.g2p_bulk.tools.question import question
 from odoo.addons.g2p_registry_base.models.area_file import PeopleFile
@@ -15,6 +16,7 @@ from ..tools import import_file, results, server_file
 
 KEEP_ROWS_DAYS = 30  # the rows hold personal data: the registry keeps it, the staging table forgets it
 SAMPLE_ROWS = 10
+KIND = "import"  # of approval: somebody else confirms what is staged
 FIRST_ERRORS = 40
 OPTIONS = (
     "file",
@@ -48,7 +50,7 @@ class RegistrantImport(models.Model):
     both chunk by chunk. A refused row never holds up the others."""
 
     _name = "g2p.registrant.import"
-    _inherit = ["g2p.bulk.mixin", "g2p.area.file.mixin", "g2p.evidence.mixin"]
+    _inherit = ["g2p.bulk.mixin", "g2p.area.file.mixin", "g2p.evidence.mixin", "g2p.approval.mixin"]
     _personal_fields = {"file": "identity", "refused_file": "identity"}
     _description = "Registrant Import"
     _order = "id desc"
@@ -207,13 +209,13 @@ class RegistrantImport(models.Model):
     @api.depends("state")
     @api.depends_context("uid")
     def _compute_maker_checker(self):
-        wanted = self._maker_checker()
         for record in self:
-            makers = record.create_uid | record.submitted_by_id
-            record.maker_checker = wanted
-            record.may_confirm = (
-                record.state == "submitted" and self.env.user not in makers if wanted else record.state == "checked"
-            )
+            record.maker_checker = record._approval_asks(KIND)
+            if record.state == "submitted":
+                waiting = record._approval_open(KIND)
+                record.may_confirm = waiting.can_decide if waiting else not record._is_mine()
+            else:
+                record.may_confirm = record.state == "checked" and not record.maker_checker
 
     def _compute_refused_file(self):
         for record in self:
@@ -246,6 +248,7 @@ class RegistrantImport(models.Model):
                     self.env._("This file was imported already. Upload the corrected rows as a new import.")
                 )
         result = super().write(vals)
+        self._approval_drop(self.env._("It was changed after it was asked for."), "void")
         # sudo: a file or option that changed is to be checked again, whatever its state was
         super(RegistrantImport, self.sudo()).write({"state": "draft", "submitted_by_id": False})
         return result
@@ -261,6 +264,10 @@ class RegistrantImport(models.Model):
     def _refuse_protected(self, vals):
         if not self.env.su and any(vals.get(name) or (self and name in vals) for name in PROTECTED):
             raise AccessError(self.env._("The state and the counts of an import are set by its buttons."))
+
+    def _is_mine(self):
+        """Whether the user brought the file, or handed it over."""
+        return self.env.user in self.create_uid | self.submitted_by_id
 
     def _check_is_mine(self):
         if not self.env.su and self.create_uid != self.env.user:
@@ -286,12 +293,14 @@ class RegistrantImport(models.Model):
         self._check_may_import()
         self._check_is_mine()
         self._bulk_check("action_submit")
-        # sudo: role and ownership were checked above
-        if not self._maker_checker():
+        if not self.env.su and not self._approval_asks(KIND):
             raise UserError(self.env._("No confirmation by another user is asked for: import the file."))
+        # sudo: role and ownership were checked above
         if self.sudo()._lock_state() != "checked":
             raise UserError(self.env._("Check the file first."))
         self.sudo().write({"state": "submitted", "submitted_by_id": self.env.uid})
+        # Superuser's code hands over a file too; whoever confirms it then asks for it in the name of who brought it.
+        return True if self.env.su else self._approval_submit() or True
 
     def action_confirm_import(self):
         """Button: say how many rows come in and how many stay out, and ask."""
@@ -316,9 +325,17 @@ class RegistrantImport(models.Model):
         return question(self, "action_import", _("Import good rows"), " ".join(parts))
 
     def action_import(self):
-        """Register the good rows; rows that turn out bad on the way are refused one by one."""
+        """Register the good rows; rows that turn out bad on the way are refused one by one. Of a file that awaits confirmation,
+        this is the confirmation."""
         self._check_may_import()
-        return self._bulk_start("import")._notification()
+        if self.state == "checked" and self._approval_asks(KIND):
+            raise UserError(self.env._("Submit the file first: another user confirms the import."))
+        if self.state != "submitted":
+            return self._bulk_start("import")._notification()
+        self._bulk_check("import")
+        if self._is_mine() and (self._approval_asks(KIND) or self._approval_open(KIND)):
+            raise AccessError(self.env._("Another user than the one who brought the file confirms the import."))
+        return self._approval_submit() or self._import_operation()._notification()
 
     def action_undo(self):
         """Remove the registrants that came with this file, as long as nothing depends on them."""
@@ -369,6 +386,85 @@ class RegistrantImport(models.Model):
     def _maker_checker(self):
         # sudo: one parameter, read by name
         return self.env["ir.config_parameter"].sudo().get_param("g2p_registry_base.import_maker_checker") == "True"
+
+    # -- approval
+
+    def _approval_asks(self, kind):
+        """Where the setting asks for somebody else, and the company does not do without."""
+        return self._maker_checker() and super()._approval_asks(kind)
+
+    def _approval_kind(self):
+        return KIND
+
+    def _approval_name(self, kind):
+        return self.env._(
+            "Import of %(rows)s rows: %(file)s", rows=formatLang(self.env, self.ok_count, digits=0), file=self.name
+        )
+
+    def _approval_authors(self, kind):
+        return (self.create_uid | self.submitted_by_id).sudo(False)
+
+    def _approval_digest(self, kind):
+        """Of each staged row, and of how it is imported."""
+        self.env.flush_all()
+        rows = SQL(
+            """
+            SELECT row_number, concat_ws('|', state, unit, COALESCE(partner_id, 0), data::text)
+              FROM g2p_registrant_import_line
+             WHERE import_id = %s
+            """,
+            self.id,
+        )
+        [[staged, count]] = self.env.execute_query(digest.of_rows(rows))
+        options = [self[name].id if self._fields[name].relational else self[name] for name in OPTIONS if name != "file"]
+        return digest.of_values([self._name, self.id, kind, staged, count, self.file_hash, self.layout, *options])
+
+    def _approval_figures(self, kind):
+        def said(name):
+            return dict(self._fields[name]._description_selection(self.env))[self[name]]
+
+        return [
+            {"label": self.env._("Rows"), "value": self.total_count},
+            {"label": self.env._("Good"), "value": self.ok_count},
+            {"label": self.env._("Refused"), "value": self.refused_count},
+            {"label": self.env._("Skipped"), "value": self.skipped_count},
+            {"label": self.env._("Imports"), "value": said("target_type")},
+            {"label": self.env._("Who is registered already"), "value": said("existing_policy")},
+        ]
+
+    def _approval_check(self, kind):
+        if self.state != "submitted":
+            raise UserError(self.env._("Submit the file first: another user confirms the import."))
+
+    def _approval_check_decider(self, kind):
+        """Nobody confirms rows that they may not see."""
+        lines = self.env["g2p.registrant.import.line"]
+        own = [("import_id", "=", self.id)]
+        # sudo: only how many are hidden is told
+        if hidden := lines.sudo().search_count(own) - lines.search_count(own):
+            raise UserError(
+                self.env._("%s of these rows are outside the areas you work in: ask somebody who sees all.", hidden)
+            )
+
+    def _approval_granted(self, request):
+        # The operation commits when it starts: what was agreed to is over with it, or neither is.
+        if request:
+            request._end("done")
+        self._bulk_start("import", {"agreed": True})
+        return False
+
+    def _approval_refused(self, request):
+        """Who brought the file may correct it, or hand it over again; what has changed is checked again."""
+        if self.state == "submitted":
+            self.write({"state": "draft" if request.state == "void" else "checked", "submitted_by_id": False})
+
+    def _import_operation(self):
+        # sudo: the operation that this user has just started by agreeing
+        return (
+            self.env["g2p.bulk.operation"]
+            .sudo()
+            .search([("res_model", "=", self._name), ("res_id", "=", self.id), ("step", "=", "import")], limit=1)
+        )
 
     def _lock_state(self):
         """The state, under a lock on the row until the end of the transaction."""
@@ -492,6 +588,8 @@ class RegistrantImport(models.Model):
     @api.autovacuum
     def _gc_rows(self):
         """Forget the rows and files of old imports; what was imported stands in the registry, the counts stay."""
+        old = fields.Datetime.subtract(fields.Datetime.now(), days=KEEP_ROWS_DAYS)
+        waiting = self.search([("state", "=", "submitted"), ("write_date", "<", old)])
         self.env.cr.execute(
             """
             DELETE FROM g2p_registrant_import_line line
@@ -501,3 +599,4 @@ class RegistrantImport(models.Model):
             """,
             [KEEP_ROWS_DAYS],
         )
+        waiting._approval_drop(self.env._("Its rows were forgotten after %s days.", KEEP_ROWS_DAYS), "void")

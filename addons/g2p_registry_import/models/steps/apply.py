@@ -4,7 +4,7 @@ import json
 import psycopg2
 
 from odoo import api, models
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import UserError
 from odoo.tools import SQL, mute_logger
 
 from ...tools import rows
@@ -67,12 +67,10 @@ class Apply(models.AbstractModel):
 
     def _before(self, record, operation):
         state = record._lock_state()
-        if state == "submitted" and record._maker_checker():
-            if self.env.user in (record.create_uid | record.submitted_by_id):
-                raise AccessError(self.env._("Another user than the one who brought the file confirms the import."))
-        elif state == "checked" and record._maker_checker():
-            raise UserError(self.env._("Submit the file first: another user confirms the import."))
-        elif state not in ("checked", "submitted"):
+        agreed = (operation.params or {}).get("agreed")
+        if state == "submitted" and not agreed:
+            raise UserError(self.env._("%s awaits confirmation since: reload the page.", record.display_name))
+        if state not in ("checked", "submitted"):
             raise UserError(self.env._("Check the file first."))
         operation.params = {"partner": self._defaults(record)}
         record.write({"state": "importing", "confirmed_by_id": self.env.uid})
