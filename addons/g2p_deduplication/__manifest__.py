@@ -10,6 +10,7 @@
         "security/ir.model.access.csv",
         "security/g2p_deduplication_rules.xml",
         "data/g2p_deduplication_data.xml",
+        "data/approval_data.xml",
         "views/g2p_deduplication_managers_views.xml",
         "views/g2p_registry_deduplication_views.xml",
         "views/g2p_registry_duplicate_views.xml",

@@ -111,7 +111,7 @@ class Filler:
                 continue
             merge.action_propose()
             if state == "rejected":
-                merge.with_env(other).action_reject()
+                merge.with_env(other).action_reject("Two people")
             if state in ("merged", "undone"):
                 merge.with_env(other).action_merge()
             if state == "undone":

@@ -4,6 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL, format_date
 
+from odoo.addons.g2p_approval.tools import digest
 from odoo.addons.g2p_bulk.tools import roles
 
 from ..tools import merge_rows, row_mover
@@ -12,6 +13,7 @@ from ..tools.merge_undo import MergeUndo
 from .registry_deduplication import GROUP_ADMIN, GROUP_REGISTRAR
 
 GROUP_MANAGER = "g2p_programs.g2p_program_manager"
+KIND = "merge"  # of approval
 UNDO_DAYS = 30
 MERGED_FIELDS = (
     "family_name",
@@ -33,12 +35,12 @@ MERGED_FIELDS = (
 
 
 class RegistrantMerge(models.Model):
-    """Two registrants become one. A registrar proposes, an administrator or program manager who is somebody else merges;
-    for some days it can be undone. The record stays: who, when, why, and what was moved."""
+    """Two registrants become one. A registrar proposes, which asks for approval; it is merged when somebody else agrees, a program
+    manager or an administrator. For some days it can be undone. The record stays: who, when, why, and what was moved."""
 
     _name = "g2p.registrant.merge"
     _description = "Merge of registrants"
-    _inherit = ["g2p.state.mixin", "g2p.duplicate.comparison"]
+    _inherit = ["g2p.state.mixin", "g2p.duplicate.comparison", "g2p.approval.mixin"]
     _order = "id desc"
 
     # A draft may be about others yet (and is swapped by a button): `write` refuses it afterwards.
@@ -90,6 +92,16 @@ class RegistrantMerge(models.Model):
         copy=False,
     )
     line_ids = fields.One2many("g2p.registrant.merge.line", "merge_id", "Where they differ", copy=False)
+    prepared_by_ids = fields.Many2many(
+        "res.users",
+        "g2p_registrant_merge_author_rel",
+        "merge_id",
+        "user_id",
+        "Changed by",
+        readonly=True,
+        copy=False,
+        help="Who chose what is kept, or said why: they don't agree to it.",
+    )
     proposed_by_id = fields.Many2one("res.users", "Proposed by", readonly=True, copy=False)
     proposed_on = fields.Datetime(readonly=True, copy=False)
     merged_by_id = fields.Many2one("res.users", "Merged by", readonly=True, copy=False)
@@ -154,6 +166,8 @@ class RegistrantMerge(models.Model):
             # What somebody else is to decide on does not change before they do.
             self._require_state("draft")
         result = super().write(vals)
+        if changed or {"line_ids", "reason"} & vals.keys():
+            self._note_author()
         if changed:
             for merge in self:
                 merge._check_pair()
@@ -167,6 +181,11 @@ class RegistrantMerge(models.Model):
     def _unlink_except_history(self):
         if any(merge.state not in ("draft", "rejected") for merge in self):
             raise UserError(self.env._("Only drafts and rejected proposals can be deleted: merges are history."))
+
+    def _note_author(self):
+        if not self.env.su:
+            # sudo: who changes it now, whose access was checked by writing it
+            self.sudo().prepared_by_ids = [fields.Command.link(self.env.uid)]
 
     def _check_pair(self):
         """Both are registrants of one type and company whom the user may read."""
@@ -222,7 +241,7 @@ class RegistrantMerge(models.Model):
         return True
 
     def action_propose(self):
-        """draft → proposed: somebody else is to merge them."""
+        """draft → proposed: somebody else is asked to agree; then they are merged."""
         self._check_role(GROUP_REGISTRAR)
         self.check_access("write")
         self._require_state("draft")
@@ -234,7 +253,8 @@ class RegistrantMerge(models.Model):
         # sudo: role, access and state were checked above; who proposed is protected
         self.sudo().write({"proposed_by_id": self.env.uid, "proposed_on": fields.Datetime.now()})
         self._transition("proposed")
-        return True
+        answers = [merge._approval_submit() for merge in self if merge._approval_asks(KIND)]
+        return next(filter(None, answers), True)
 
     def action_reset_to_draft(self):
         """proposed → draft: to correct the proposal."""
@@ -242,29 +262,47 @@ class RegistrantMerge(models.Model):
         self.check_access("write")
         self._require_state("proposed")
         self._transition("draft")
+        self._approval_drop(self.env._("It is corrected first."))
         return True
 
-    def action_reject(self):
-        """proposed → rejected: nothing is merged."""
+    def action_reject(self, remark=None):
+        """proposed → rejected: nothing is merged. Of what others were asked, the remark says why.
+
+        :return: without a remark the dialog that asks for it
+        """
         self._check_role(GROUP_ADMIN, GROUP_MANAGER)
         self.check_access("write")
         self._require_state("proposed")
-        self._transition("rejected", self.env._("Rejected"))
+        for merge in self:
+            request = merge._approval_open(KIND)
+            # sudo: whether the user themself has a part in it
+            if request and self.env.user not in merge.sudo()._approval_authors(KIND):
+                if not (remark or "").strip():
+                    return request.action_ask_reject()
+                request._decide("rejected", remark)
+            else:
+                merge._transition("rejected", remark or self.env._("Rejected"))
+                merge._approval_drop(remark or self.env._("Rejected"))
         return True
 
     def action_merge(self):
-        """proposed → merged: all of the merged one goes to the one who stays, in one transaction."""
+        """proposed → merged, by who agrees: all of the merged one goes to the one who stays, in one transaction."""
         self.ensure_one()
         self._check_role(GROUP_ADMIN, GROUP_MANAGER)
         self.check_access("write")
-        if self.proposed_by_id == self.env.user:
+        if self.proposed_by_id == self.env.user and (self._approval_asks(KIND) or self._approval_open(KIND)):
             raise UserError(self.env._("You proposed this merge: somebody else must look at it and merge."))
         self._check_idle()
         self._lock()
-        self._require_state("proposed")
-        if obstacle := Obstacles(self.sudo()).first():  # sudo: see `_compute_obstacle`
-            raise UserError(obstacle)
-        # sudo: role, access, state and maker-checker were checked above; the rows are of many models
+        self._approval_check(KIND)
+        return self._approval_submit() or True
+
+    def _merge(self):
+        """Move everything; as superuser, when everybody agreed."""
+        self._check_idle()
+        self._lock()
+        self._approval_check(KIND)
+        # sudo: role, access and approval were checked by who calls this; the rows are of many models
         merge = self.sudo()
         journal = merge_rows.MergeRows(merge).move()
         days = merge._undo_days()
@@ -280,7 +318,6 @@ class RegistrantMerge(models.Model):
         self._transition("merged", self.reason)
         merge._note_history(self.env._("Merged: %(merge)s. %(reason)s", merge=self.display_name, reason=self.reason))
         merge._close_set()
-        return True
 
     def action_undo(self):
         """merged → undone: everything goes back, if it is still as the merge left it; otherwise nothing does."""
@@ -308,6 +345,72 @@ class RegistrantMerge(models.Model):
             "duplicate", self.env._("Merge undone")
         )
         return True
+
+    # Approval
+
+    def _approval_kind(self):
+        return KIND
+
+    def _approval_name(self, kind):
+        """Without names: requests stay, and are told by mail."""
+        values = {"number": self.id}
+        if self.survivor_id.is_group:
+            return self.env._("Merge no. %(number)s of two groups", **values)
+        return self.env._("Merge no. %(number)s of two individuals", **values)
+
+    def _approval_authors(self, kind):
+        return (self.create_uid | self.proposed_by_id | self.prepared_by_ids).sudo(False)
+
+    def _approval_check(self, kind):
+        self._require_state("proposed")
+        if obstacle := Obstacles(self.sudo()).first():  # sudo: see `_compute_obstacle`
+            raise UserError(obstacle)
+
+    def _approval_lock(self, kind):
+        self._lock()
+
+    def _approval_digest(self, kind):
+        """Of who goes into whom, why, what is kept, and of what it is chosen."""
+        self.env.flush_all()
+        partners = self.env["res.partner"]
+        columns = SQL(", ").join(
+            SQL("%s::text", SQL.identifier(name))
+            for name in MERGED_FIELDS
+            if name in partners._fields and partners._fields[name].store
+        )
+        pair = self.env.execute_query(
+            SQL(
+                "SELECT id, %s FROM res_partner WHERE id = ANY(%s) ORDER BY id",
+                columns,
+                [self.survivor_id.id, self.merged_id.id],
+            )
+        )
+        lines = self.env.execute_query(
+            SQL(
+                "SELECT field_name, take FROM g2p_registrant_merge_line WHERE merge_id = %s ORDER BY field_name",
+                self.id,
+            )
+        )
+        said = [self.survivor_id.id, self.merged_id.id, self.duplicate_id.id, self.reason]
+        return digest.of_values([self._name, self.id, kind, said, lines, pair])
+
+    def _approval_figures(self, kind):
+        """Fields by their names: whose values they are is for who may open the merge."""
+        taken = {"survivor": self.env._("Kept of who stays"), "merged": self.env._("Taken from who is merged")}
+        figures = [{"label": self.env._("Where they differ"), "value": len(self.line_ids)}]
+        for take, label in taken.items():
+            if lines := self.line_ids.filtered(lambda line, take=take: line.take == take):
+                figures.append({"label": label, "value": ", ".join(lines.mapped("label"))})
+        return figures
+
+    def _approval_granted(self, request):
+        self._merge()
+
+    def _approval_refused(self, request):
+        if self.state == "proposed":
+            refused = request.state == "refused"
+            # What was taken back, or changed meanwhile, can be proposed again.
+            self._transition("rejected" if refused else "draft", refused and request.decision_ids[-1:].remark)
 
     def _lock(self):
         """Lock the merge and both registrants, in the order of their ids: two merges of one of them take turns."""
@@ -395,4 +498,5 @@ class RegistrantMergeLine(models.Model):
             if vals.keys() - {"take"}:
                 raise AccessError(self.env._("Of a line only the choice can be changed."))
             self.merge_id._require_state("draft")
+            self.merge_id._note_author()
         return super().write(vals)

@@ -4,3 +4,4 @@ from . import test_registry
 from . import test_merge
 from . import test_access
 from . import test_concurrency
+from . import test_merge_approval
