@@ -11,6 +11,7 @@
         "security/ir.model.access.csv",
         "security/g2p_program_membership_change_rules.xml",
         "data/membership_change_data.xml",
+        "data/approval_data.xml",
         "wizards/membership_change_views.xml",
         "views/g2p_membership_change_views.xml",
         "views/g2p_program_membership_views.xml",

@@ -7,8 +7,9 @@ from dateutil.relativedelta import relativedelta
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
-from odoo.tools.misc import format_date
+from odoo.tools.misc import format_date, formatLang
 
+from odoo.addons.g2p_approval.tools import digest
 from odoo.addons.g2p_bulk.models.evidence import OPEN
 from odoo.addons.g2p_bulk.tools import roles
 from odoo.addons.g2p_programs.tools.constants import GROUP_MANAGER, GROUP_VALIDATOR
@@ -17,6 +18,8 @@ from .kinds import KIND_LABELS, KINDS, METHODS, OPEN_CYCLES, PLACES_IN
 
 _logger = logging.getLogger(__name__)
 
+# Kinds of approval
+READMIT, REVERSE = "membership_readmit", "membership_reverse"
 # A job that has to wait for a step looks again after so long.
 WAIT_AND_LOOK_AGAIN = relativedelta(minutes=15)
 
@@ -24,12 +27,13 @@ WAIT_AND_LOOK_AGAIN = relativedelta(minutes=15)
 class MembershipChange(models.Model):
     """What was done, or is planned, to members of one program: which change, why, from when, by whom, to how many.
 
-    Its lines are the members, fixed when it was confirmed. It is made by the wizard, and moved by its steps only.
+    Its lines are the members, fixed when it was confirmed. It is made by the wizard, and moved by its steps only. To a
+    re-admission, and to a reversal, somebody else agrees.
     """
 
     _name = "g2p.membership.change"
     _description = "Change of members"
-    _inherit = ["g2p.state.mixin", "g2p.bulk.mixin", "g2p.evidence.mixin"]
+    _inherit = ["g2p.state.mixin", "g2p.bulk.mixin", "g2p.evidence.mixin", "g2p.approval.mixin"]
     _order = "id desc"
 
     _protected_fields = (
@@ -92,6 +96,7 @@ class MembershipChange(models.Model):
     reversed_count = fields.Integer("Reversed", compute="_compute_counts")
     can_cancel = fields.Boolean(compute="_compute_buttons")
     can_reverse = fields.Boolean(compute="_compute_buttons")
+    can_ask_reverse = fields.Boolean(compute="_compute_buttons")
 
     @api.depends("kind", "program_id.name", "date")
     def _compute_display_name(self):
@@ -121,6 +126,7 @@ class MembershipChange(models.Model):
         for change in self:
             change.can_cancel = change.state == "planned" and not change._cancel_refusal()
             change.can_reverse = change.state == "done" and not change._reverse_refusal()
+            change.can_ask_reverse = change.state == "done" and not change._ask_reverse_refusal()
 
     # Buttons
 
@@ -134,6 +140,7 @@ class MembershipChange(models.Model):
         if self._locked() != ("planned", None):
             raise UserError(self.env._("%s is not waiting any more: reload the page.", self.display_name))
         self._transition("cancelled")
+        self._approval_drop(self.env._("The plan was cancelled."))
         return True
 
     def _cancel_refusal(self):
@@ -150,14 +157,17 @@ class MembershipChange(models.Model):
         if refusal := self._reverse_refusal():
             raise AccessError(refusal)
         self._require_state("done")
-        if self.kind == "resume":
-            self.program_id._check_active()
-        # The record rules of the user narrow the lines.
-        if self.env["g2p.membership.change.line"].search_count([("change_id", "=", self.id)]) != self.members_count:
-            raise AccessError(
-                self.env._("Some of these members are beyond your areas: somebody else has to reverse it.")
-            )
-        return self._bulk_start("reverse")._notification()
+        self._approval_check_decider(REVERSE)
+        return self._approval_submit(REVERSE) or self._last_operation("reverse")._notification()
+
+    def action_ask_reverse(self):
+        """Button of who made the change: ask somebody else to reverse it."""
+        self.ensure_one()
+        self.check_access("write")
+        if refusal := self._ask_reverse_refusal():
+            raise AccessError(refusal)
+        self._require_state("done")
+        return self._approval_submit(REVERSE)
 
     def _reverse_refusal(self):
         """Why the user may not reverse this change, in words; False when they may."""
@@ -167,9 +177,28 @@ class MembershipChange(models.Model):
             return False
         if not self.env.user.has_group(GROUP_MANAGER):
             return self.env._("Only a program manager may reverse a change.")
-        if self.user_id == self.env.user and self.env["g2p.cycle"]._maker_checker():
+        if self.user_id == self.env.user and (self._approval_asks(REVERSE) or self._approval_open(REVERSE)):
             return self.env._("You made this change, so somebody else has to reverse it.")
         return False
+
+    def _ask_reverse_refusal(self):
+        """Why the user may not ask others to reverse this change, in words; False when they may."""
+        if self.kind == "verify":
+            return self.env._("A proof of life is not reversed: record the right one.")
+        if self.user_id != self.env.user or not self.env.user.has_group(GROUP_VALIDATOR):
+            return self.env._("Who made the change asks for its reversal; a program manager who didn't reverses it.")
+        if self._approval_open(REVERSE):
+            return self.env._("Somebody asked for this reversal already.")
+        if not self._approval_asks(REVERSE):
+            return self.env._("Nobody else has to agree: a program manager reverses it.")
+        return False
+
+    def _last_operation(self, step):
+        # sudo: the operation that the user has started just now, by agreeing
+        operations = self.env["g2p.bulk.operation"].sudo()
+        return operations.search(
+            [("res_model", "=", self._name), ("res_id", "=", self.id), ("step", "=", step)], limit=1
+        )
 
     def action_open_members(self):
         """Stat button: the members of this change."""
@@ -181,6 +210,97 @@ class MembershipChange(models.Model):
             "view_mode": "list",
             "domain": [("change_id", "=", self.id)],
         }
+
+    # Approval
+
+    def _approval_asks(self, kind):
+        """Where a department does with one person for all, it does with one here too."""
+        return self.env["g2p.cycle"]._maker_checker() and super()._approval_asks(kind)
+
+    def _approval_scope(self):
+        return self.program_id
+
+    def _approval_name(self, kind):
+        labels = dict(self._fields["kind"]._description_selection(self.env))
+        values = {
+            "what": labels[self.kind],
+            "count": formatLang(self.env, self.members_count, digits=0),
+            "program": self.program_id.name,
+        }
+        if kind == REVERSE:
+            return self.env._("Reverse: %(what)s of %(count)s members, %(program)s", **values)
+        return self.env._("%(what)s: %(count)s members, %(program)s", **values)
+
+    def _approval_authors(self, kind):
+        return (self.user_id | self.create_uid).sudo(False)
+
+    def _approval_digest(self, kind):
+        """Of the members, as they were fixed, and of what the change says."""
+        self.env.flush_all()
+        rows = SQL(
+            """
+            SELECT id, concat_ws('|', membership_id, outcome, COALESCE(from_state, '-'))
+              FROM g2p_membership_change_line
+             WHERE change_id = %s
+            """,
+            self.id,
+        )
+        [[members, count]] = self.env.execute_query(digest.of_rows(rows))
+        said = [self.kind, self.program_id.id, self.date, self.reason_id.id, self.remark]
+        return digest.of_values([self._name, self.id, kind, members, count, *said])
+
+    def _approval_figures(self, kind):
+        _ = self.env._
+        counts = [{"label": _("Members"), "value": self.members_count}]
+        if kind == REVERSE:
+            counts = [
+                {"label": _("Changed"), "value": self.done_count},
+                {"label": _("Left as they were"), "value": self.skipped_count},
+            ]
+        return [
+            *counts,
+            {"label": _("Reason"), "value": self._reason_text()},
+            {"label": _("From"), "value": format_date(self.env, self.date)},
+        ]
+
+    def _approval_check(self, kind):
+        self._require_state("done" if kind == REVERSE else "planned")
+        if self.kind == ("resume" if kind == REVERSE else "readmit"):
+            self.program_id._check_active()
+
+    def _approval_check_decider(self, kind):
+        """Nobody agrees to what they may not see: the record rules of the user narrow the lines."""
+        if self.env["g2p.membership.change.line"].search_count([("change_id", "=", self.id)]) == self.members_count:
+            return
+        if kind == REVERSE:
+            raise AccessError(
+                self.env._("Some of these members are beyond your areas: somebody else has to reverse it.")
+            )
+        raise AccessError(self.env._("Some of these members are beyond your areas: somebody else has to agree."))
+
+    def _approval_granted(self, request):
+        kind = request.kind_code or REVERSE
+        self._approval_check(kind)
+        if kind == READMIT and self.date > fields.Date.context_today(self):
+            # On its day the daily job carries it out, exactly as agreed.
+            return False
+        # The operation commits when it starts: what was agreed to is over with it, or neither is.
+        if request:
+            request._end("done")
+        if kind == REVERSE:
+            self._bulk_start("reverse")
+        else:
+            # As who made it, if they still may: whom they may not see stays out.
+            maker = self.with_user(self.user_id)
+            maker._check_may_start()
+            # sudo: what the maker may was asked just above; others have agreed
+            maker.sudo()._bulk_start("apply")
+        return False
+
+    def _approval_refused(self, request):
+        if request.kind_code == READMIT and self.state == "planned":
+            self.note = self.env._("Not carried out: %s", request.name)
+            self._transition("cancelled", request.decision_ids[-1:].remark or self.note)
 
     # What the wizard and the daily job make
 
@@ -212,6 +332,15 @@ class MembershipChange(models.Model):
             return self.browse()
         change.invalidate_recordset(["line_ids"])
         return change.with_env(self.env)
+
+    def _ask_readmission(self):
+        """It waits, as a plan, until somebody else agrees.
+
+        :return: the client action that says for whom
+        """
+        # sudo: who plans it was checked by the caller
+        self.sudo()._transition("planned")
+        return self._approval_submit(READMIT)
 
     def _locked(self):
         """(state, operation), under a lock on the row until the end of the transaction."""
@@ -403,7 +532,7 @@ class MembershipChange(models.Model):
         for change in self.search(
             [("state", "=", "planned"), ("date", "<=", today), ("operation_id", "=", False)], order="date, id"
         ):
-            if not self._has_to_wait(change.program_id):
+            if change._approval_open(READMIT).state != "waiting" and not self._has_to_wait(change.program_id):
                 change._start_planned()
         self._resume_paused(today)
         programs = self.env["g2p.program"].search([("state", "=", "active"), ("proof_of_life_months", ">", 0)])
@@ -429,11 +558,14 @@ class MembershipChange(models.Model):
             if not user.active:
                 raise AccessError(self.env._("%s is no user any more.", user.name))
             change._check_may_start()
+            if change._approval_open(READMIT):
+                change._approval_use(READMIT)
             change._bulk_start("apply")
         except UserError as refusal:
             _logger.info("Planned change %s was not carried out: %s", self.id, refusal)
             self.note = self.env._("Not carried out: %s", refusal)
             self._transition("cancelled", self.note)
+            self._approval_drop(self.note)
             self.program_id.activity_schedule(
                 "mail.mail_activity_data_warning",
                 summary=self.env._("A planned change was not carried out"),

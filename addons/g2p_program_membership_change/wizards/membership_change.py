@@ -11,6 +11,7 @@ from odoo.tools.misc import format_date, formatLang
 from odoo.addons.g2p_bulk.models.evidence import OPEN
 
 from ..models.kinds import KIND_LABELS, KINDS, LEFT_STATES, METHODS, UNPAID_STATES
+from ..models.membership_change import READMIT
 
 
 class MembershipChangeWizard(models.TransientModel):
@@ -29,6 +30,7 @@ class MembershipChangeWizard(models.TransientModel):
     needs_remark = fields.Boolean(related="reason_id.needs_remark")
     date = fields.Date("From", required=True, default=fields.Date.context_today)
     is_planned = fields.Boolean(compute="_compute_is_planned")
+    is_asked = fields.Boolean(compute="_compute_is_asked", help="Somebody else has to agree.")
     until = fields.Date("Paused until", help="On this day the members are resumed by themselves. Empty: until resumed.")
     method = fields.Selection(METHODS, "How", help="How the proof of life was given.")
     remark = fields.Text()
@@ -38,6 +40,14 @@ class MembershipChangeWizard(models.TransientModel):
     def _compute_is_planned(self):
         for wizard in self:
             wizard.is_planned = bool(wizard.date) and wizard.date > fields.Date.context_today(self)
+
+    @api.depends("kind", "member_domain")
+    def _compute_is_asked(self):
+        for wizard in self:
+            wizard.is_asked = wizard.kind == "readmit" and any(
+                self.env["g2p.membership.change"].new({"program_id": program.id})._approval_asks(READMIT)
+                for [program] in self.env["g2p.program_membership"]._read_group(wizard._members(), ["program_id"])
+            )
 
     def _members(self):
         """The members chosen, as a domain; who searches with it sees what the record rules of the user let them see."""
@@ -172,6 +182,11 @@ class MembershipChangeWizard(models.TransientModel):
                 attachment_ids=[(6, 0, self.attachment_ids.ids)],
             )
         self._hand_over_documents(changes)
+        if self.kind == "readmit" and (asking := changes.filtered(lambda change: change._approval_asks(READMIT))):
+            answers = [change._ask_readmission() for change in asking]
+            if asking == changes:
+                return self._notify(" ".join(answer["params"]["message"] for answer in answers))
+            changes -= asking
         if self.is_planned:
             return self._notify(
                 self.env._(
