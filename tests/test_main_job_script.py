@@ -19,6 +19,7 @@ EMPTY = {
     "g2p_payment_cash.menu_g2p_cash_desk": "everything was handed out",
     "g2p_payment_cash.menu_g2p_cash_desk_root": "everything was handed out",
     "g2p_programs.menu_g2p_payment_contradiction": "nobody is paid twice in the demo",
+    "g2p_programs.menu_g2p_approval_proposal": "nobody changes a running program in the main job",
     "g2p_programs.menu_g2p_payment_correction": "no payment was recorded wrongly",
     "g2p_programs.menu_g2p_payment_mark": "payments are recorded by the payer's file",
     "g2p_deduplication.menu_g2p_registrant_merge": "the sets of duplicates wait for an officer",
