@@ -3,7 +3,7 @@
 
 Called by scripts/test.sh with the environment set up (PGHOST …). A unit is a folder of tests; the processes take the next
 unit when they are done with one, long ones first. What a unit prints is shown when it is over. At the end: the slowest
-tests, what failed, and the counts. TEST_WORKERS says how many processes (by default one a core, four at the most).
+tests, what failed, and the counts. TEST_WORKERS says how many processes (by default one more than there are cores, since some wait now and then; five at the most).
 """
 
 import os
@@ -137,7 +137,7 @@ class Suite:
 
 
 def main():
-    workers = int(os.environ.get("TEST_WORKERS") or min(os.cpu_count() or 1, 4))
+    workers = int(os.environ.get("TEST_WORKERS") or min((os.cpu_count() or 1) + 1, 5))
     suite = Suite(os.environ.get("DATABASE") or "g2p_test")
     threads = [threading.Thread(target=suite.work, args=(number,)) for number in range(1, workers + 1)]
     for thread in threads:
