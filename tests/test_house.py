@@ -235,3 +235,29 @@ def test_a_role_is_asked_for_by_the_one_guard(addon):
         if not str(path).endswith(ROLES)
     }
     assert {path: places for path, places in found.items() if places} == {}, f"call {ROLES}"
+
+
+# {how it is written, white space folded: (where it is said, where else it may stand)}. Everybody else calls it.
+SAID_ONCE = {
+    r"members of the role": (ROLES, ()),
+    # Payments that have not left fail.
+    r"SET state = 'reconciled', status = 'failed'": ("g2p_programs/models/payment.py", ()),
+    # Registrants who are disabled or archived, and the others. Triggers are plain text of the database.
+    r"(\w+\.)?disabled IS NOT NULL OR NOT (\w+\.)?active|(\w+\.)?active (AND|OR) (\w+\.)?disabled IS"
+    r"|(\w+\.)?disabled IS (NOT )?NULL (AND|OR) (\w+\.)?active": (
+        "g2p_registry_base/tools/standing.py",
+        ("g2p_registry_base/models/group_indicator.py", "g2p_registry_base/models/group_membership.py"),
+    ),
+}
+
+
+@pytest.mark.parametrize("pattern", SAID_ONCE)
+def test_it_is_said_once(pattern):
+    home, aside = SAID_ONCE[pattern]
+    found = {
+        str(path.relative_to(ROOT / "addons"))
+        for addon in ADDONS
+        for path in sources(addon, ".py")
+        if re.search(pattern, " ".join(path.read_text().split()))
+    }
+    assert found - {*aside, home} == set(), f"say it by addons/{home}"

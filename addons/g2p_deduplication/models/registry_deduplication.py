@@ -4,6 +4,7 @@ from odoo.tools import SQL
 
 from odoo.addons.g2p_bulk.tools import roles
 from odoo.addons.g2p_programs.models.program.program import ONE_CHUNK
+from odoo.addons.g2p_registry_base.tools import standing
 
 GROUP_ADMIN = "g2p_registry_base.group_g2p_admin"
 GROUP_REGISTRAR = "g2p_registry_base.group_g2p_registrar"
@@ -78,13 +79,14 @@ class RegistryDeduplication(models.Model):
         """Whom to compare; :return SQL: columns `registrant_id`, `member_id` (the same)."""
         return SQL(
             """
-            SELECT id AS registrant_id, id AS member_id
-              FROM res_partner
-             WHERE is_registrant AND COALESCE(is_group, FALSE) = %s
-               AND active AND disabled IS NULL AND merged_into_id IS NULL
-               AND (company_id IS NULL OR company_id = %s)
+            SELECT registrant.id AS registrant_id, registrant.id AS member_id
+              FROM res_partner AS registrant
+             WHERE registrant.is_registrant AND COALESCE(registrant.is_group, FALSE) = %s
+               AND %s AND registrant.merged_into_id IS NULL
+               AND (registrant.company_id IS NULL OR registrant.company_id = %s)
             """,
             self.target_type == "group",
+            standing.present("registrant"),
             self.company_id.id,
         )
 

@@ -17,18 +17,6 @@ class RegistryDuplicate(models.Model):
     _pair_model = "g2p.registry.duplicate.pair"
     _decider = GROUP_REGISTRAR
 
-    _protected_fields = (
-        "state",
-        "settings_id",
-        "partner_ids",
-        "members_count",
-        "survivor_id",
-        "reason",
-        "evidence",
-        "decided_by_id",
-        "decided_on",
-    )
-
     _settings_state = models.Index("(settings_id, state)")
 
     settings_id = fields.Many2one(
@@ -53,13 +41,8 @@ class RegistryDuplicate(models.Model):
         help="Who is in most programs, then the most complete record, then the oldest; or the one an officer chose.",
     )
     pair_ids = fields.One2many("g2p.registry.duplicate.pair", "duplicate_id", "What speaks for it", readonly=True)
-    member_names = fields.Char("Registrants' names", compute="_compute_member_names")
+    member_names = fields.Char("Registrants' names")
     merge_ids = fields.One2many("g2p.registrant.merge", "duplicate_id", "Merges", readonly=True)
-
-    def _compute_member_names(self):
-        """Names of the registrants, as far as the user may see them."""
-        for duplicate in self:
-            duplicate.member_names = " / ".join(duplicate.partner_ids.mapped("name"))
 
     def action_merge(self):
         """Button: prepare the merge of another of the set into the one who stays."""

@@ -6,6 +6,7 @@ from odoo.fields import Command
 from odoo.tools import SQL
 
 from odoo.addons.g2p_program_registrant_info.tools.numbers import Numbering
+from odoo.addons.g2p_registry_base.tools import standing
 
 from ..tools.questions import QUESTIONS
 
@@ -92,7 +93,7 @@ class DemoTargeting(models.AbstractModel):
                            (partner_id, program_id, state, create_uid, write_uid, create_date, write_date)
                     SELECT id, %(program)s, 'draft', %(uid)s, %(uid)s, %(now)s, %(now)s
                       FROM res_partner
-                     WHERE is_registrant AND is_group AND active AND disabled IS NULL AND registrant_attributes IS NOT NULL
+                     WHERE is_registrant AND is_group AND %(present)s AND registrant_attributes IS NOT NULL
                        AND get_byte(sha256(convert_to('application:' || ref, 'UTF8')), 0) < %(applicants)s
                      ORDER BY id
                  RETURNING id
@@ -100,6 +101,7 @@ class DemoTargeting(models.AbstractModel):
                 %(history)s
                 """,
                 applicants=APPLICANTS,
+                present=standing.present("res_partner"),
                 history=self.env["g2p.program_membership"]._history_sql(
                     SQL("SELECT id, NULL::varchar, 'draft', NULL::varchar FROM inserted")
                 ),

@@ -161,14 +161,7 @@ class Program(models.Model):
                                 WHEN member.state = ANY(%(left)s)
                                 THEN t.on_hold IS NOT TRUE AND t.state = 'trans2FSP' END
                 ), failed AS (
-                    UPDATE g2p_payment AS payment
-                       SET state = 'reconciled', status = 'failed', status_is_final = TRUE, status_datetime = %(now)s,
-                           status_reason = %(reason)s, write_uid = %(uid)s, write_date = %(now)s
-                      FROM member
-                     WHERE payment.cycle_id = ANY(%(cycles)s) AND payment.partner_id = member.partner_id
-                       AND payment.state = 'issued' AND payment.status IS NULL
-                       AND member.state = 'paused'
-                 RETURNING payment.id
+                    %(fail)s
                 )
                 %(history)s
                 """,
@@ -178,10 +171,15 @@ class Program(models.Model):
                 left=list(LEFT_STATES),
                 uid=self.env.uid,
                 now=self.env.cr.now(),
-                reason=note or self.env._("The beneficiary is paused"),
-                history=payment._history_sql(
-                    SQL("SELECT id, 'issued', 'reconciled', %s::varchar FROM failed", note), operation
+                fail=payment._fail_sql(
+                    "member",
+                    SQL(
+                        "payment.cycle_id = ANY(%s) AND payment.partner_id = member.partner_id AND member.state = 'paused'",
+                        cycles.ids,
+                    ),
+                    note or self.env._("The beneficiary is paused"),
                 ),
+                history=payment._failed_history_sql(operation),
             )
         )
         payment._forget()

@@ -6,6 +6,7 @@ from odoo.tools import SQL
 from odoo.tools.misc import formatLang
 
 from odoo.addons.g2p_bulk.tools import roles
+from odoo.addons.g2p_registry_base.tools import standing
 
 from ..tools import blocks, settlements
 from ..tools.amount_words import AmountWords
@@ -625,10 +626,11 @@ class Entitlement(models.Model):
         """
         return SQL(
             """
-            (SELECT beneficiary.disabled IS NOT NULL OR NOT beneficiary.active
+            (SELECT %s
                FROM res_partner AS beneficiary
               WHERE beneficiary.id = t.partner_id)
-            """
+            """,
+            standing.gone("beneficiary"),
         )
 
     @api.model
@@ -675,7 +677,7 @@ class Entitlement(models.Model):
                         ON role.g2p_group_membership_id = link.id
                        AND role.g2p_group_membership_kind_id IN (%(principal)s, %(head)s)
                       JOIN res_partner AS person
-                        ON person.id = link.individual AND person.active AND person.disabled IS NULL
+                        ON person.id = link.individual AND %(present)s
                       JOIN res_partner_bank AS theirs
                         ON theirs.partner_id = link.individual AND theirs.is_primary AND theirs.active
                      WHERE link."group" = %(of)s.partner_id AND (link.ended_date IS NULL OR link.ended_date > %(now)s)
@@ -687,6 +689,7 @@ class Entitlement(models.Model):
               LEFT JOIN res_bank AS bank ON bank.id = account.bank_id
             """,
             of=alias,
+            present=standing.present("person"),
             principal=principal,
             head=head,
             now=fields.Datetime.now(),
@@ -719,9 +722,10 @@ class Entitlement(models.Model):
               JOIN g2p_group_membership_g2p_group_membership_kind_rel AS role
                 ON role.g2p_group_membership_id = link.id
                AND role.g2p_group_membership_kind_id IN (%(principal)s, %(head)s, %(alternate)s)
-              JOIN res_partner AS person ON person.id = link.individual AND person.active AND person.disabled IS NULL
+              JOIN res_partner AS person ON person.id = link.individual AND %(present)s
              WHERE link."group" = %(of)s.partner_id AND (link.ended_date IS NULL OR link.ended_date > %(now)s)
             """,
+            present=standing.present("person"),
             collector_name=first("name", main),
             collector_id=first("id", main),
             alternate_name=first("name", other),
@@ -1240,12 +1244,7 @@ class Entitlement(models.Model):
                 ), logged AS (
                     %(history)s
                 ), failed AS (
-                    UPDATE g2p_payment AS payment
-                       SET state = 'reconciled', status = 'failed', status_is_final = TRUE, status_datetime = %(now)s,
-                           status_reason = %(reason)s, write_uid = %(uid)s, write_date = %(now)s
-                      FROM moved
-                     WHERE payment.entitlement_id = moved.id AND payment.status IS NULL AND payment.state = 'issued'
-                 RETURNING payment.id
+                    %(fail)s
                 ), failed_logged AS (
                     %(payment_history)s
                 ), held AS (
@@ -1259,13 +1258,11 @@ class Entitlement(models.Model):
                 to_state=to_state,
                 uid=self.env.uid,
                 now=self.env.cr.now(),
-                reason=reason,
+                fail=payment._fail_sql("moved", SQL("payment.entitlement_id = moved.id"), reason),
                 history=self._history_sql(
                     SQL("SELECT id, from_state, to_state, %s::varchar FROM moved", reason), operation
                 ),
-                payment_history=payment._history_sql(
-                    SQL("SELECT id, 'issued', 'reconciled', %s::varchar FROM failed", reason), operation
-                ),
+                payment_history=payment._failed_history_sql(operation),
                 held=self.env["g2p.fund.hold"]._insert_sql(
                     SQL(
                         """

@@ -379,15 +379,10 @@ class Payment(models.Model):
                     SELECT payment.id, payment.entitlement_id, %(reason)s AS reason, %(mark)s AS mark
                       FROM g2p_payment AS payment
                       JOIN g2p_entitlement AS t ON t.id = payment.entitlement_id
-                     WHERE payment.state = 'issued' AND payment.status IS NULL AND (%(where)s)
+                     WHERE %(unsent)s AND (%(where)s)
                        FOR NO KEY UPDATE OF payment, t
                 ), failed AS (
-                    UPDATE g2p_payment AS payment
-                       SET state = 'reconciled', status = 'failed', status_is_final = TRUE, status_datetime = %(now)s,
-                           status_reason = failing.reason, write_uid = %(uid)s, write_date = %(now)s
-                      FROM failing
-                     WHERE payment.id = failing.id
-                 RETURNING payment.id, payment.status_reason
+                    %(fail)s
                 ), marked AS (
                     UPDATE g2p_entitlement AS t
                        SET left_out_reason = failing.mark
@@ -396,19 +391,49 @@ class Payment(models.Model):
                 )
                 %(history)s
                 """,
+                unsent=self._unsent_sql(),
                 where=where,
                 reason=reason,
                 mark=mark or SQL("NULL::varchar"),
-                uid=self.env.uid,
-                now=self.env.cr.now(),
-                history=self._history_sql(
-                    SQL("SELECT id, 'issued', 'reconciled', status_reason FROM failed"), operation
-                ),
+                fail=self._fail_sql("failing", SQL("payment.id = failing.id"), SQL("failing.reason")),
+                history=self._failed_history_sql(operation),
             )
         )
         count = self.env.cr.rowcount
         self._forget()
         return count
+
+    def _unsent_sql(self):
+        """Over `payment`: it has not left the house, and nothing came of it yet."""
+        return SQL("(payment.state = 'issued' AND payment.status IS NULL)")
+
+    def _fail_sql(self, source, where, reason):
+        """UPDATE that fits as the body of a CTE `failed`: payments that have not left fail. RETURNING id, status_reason.
+
+        :param source: name of what the set comes from
+        :param SQL where: the set, over `payment` and the source
+        :param reason: words, or SQL of them over the same
+        """
+        return SQL(
+            """
+            UPDATE g2p_payment AS payment
+               SET state = 'reconciled', status = 'failed', status_is_final = TRUE, status_datetime = %(now)s,
+                   status_reason = %(reason)s, write_uid = %(uid)s, write_date = %(now)s
+              FROM %(source)s
+             WHERE %(unsent)s AND %(where)s
+         RETURNING payment.id, payment.status_reason
+            """,
+            source=SQL.identifier(source),
+            unsent=self._unsent_sql(),
+            where=where,
+            reason=reason,
+            uid=self.env.uid,
+            now=self.env.cr.now(),
+        )
+
+    def _failed_history_sql(self, operation=None):
+        """The history of what `_fail_sql` moved, as the CTE `failed`."""
+        return self._history_sql(SQL("SELECT id, 'issued', 'reconciled', status_reason FROM failed"), operation)
 
     @api.model
     def _left_domain(self):

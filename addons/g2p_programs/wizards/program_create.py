@@ -2,6 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
 
+from odoo.addons.g2p_registry_base.tools import standing
 from odoo.addons.g2p_registry_base.tools.domains import and_also
 
 from ..models.benefit_codes import CASH_TYPES
@@ -97,11 +98,11 @@ class ProgramCreateWizard(models.TransientModel):
                     domain &= Domain("area_id", "child_of", wizard.area_ids.ids)
                 count = partners.search_count(
                     three_valued(domain, partners).certain
+                    & standing.PRESENT
                     & Domain(
                         [
                             ("is_registrant", "=", True),
                             ("is_group", "=", wizard.target_type == "group"),
-                            ("disabled", "=", False),
                             ("company_id", "in", [wizard.company_id.id, False]),
                         ]
                     )

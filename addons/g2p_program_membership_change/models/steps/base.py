@@ -1,6 +1,8 @@
 from odoo import api, models
 from odoo.tools import SQL
 
+from odoo.addons.g2p_registry_base.tools import standing
+
 # Steps that decide on members, and those that take them into cycles, come before or after a change. Approving, paying and a
 # change meet in the rows they move.
 MOVING = (
@@ -46,9 +48,10 @@ class MembershipChangeStep(models.AbstractModel):
             """
             EXISTS (
                 SELECT FROM res_partner AS registrant
-                 WHERE registrant.id = t.partner_id AND (registrant.disabled IS NOT NULL OR NOT registrant.active)
+                 WHERE registrant.id = t.partner_id AND %s
             )
-            """
+            """,
+            standing.gone("registrant"),
         )
 
     def _move(self, members, assignments, line_assignments, reason, operation):

@@ -18,16 +18,6 @@ class DuplicateSet(models.AbstractModel):
     # The role that decides
     _decider = GROUP_VALIDATOR
 
-    _protected_fields = (
-        "state",
-        "members_count",
-        "survivor_id",
-        "reason",
-        "evidence",
-        "decided_by_id",
-        "decided_on",
-    )
-
     members_count = fields.Integer(readonly=True)
     state = fields.Selection(
         [("duplicate", "Duplicate"), ("not_duplicate", "Not duplicate"), ("resolved", "Resolved")],
@@ -42,12 +32,19 @@ class DuplicateSet(models.AbstractModel):
     reason = fields.Char(readonly=True)
     evidence = fields.Char(readonly=True, help="What they share: names of people, types of documents, never a number.")
     comment = fields.Text()
+    member_names = fields.Char("Duplicates", compute="_compute_member_names")
 
     def _compute_display_name(self):
         for duplicate in self:
             duplicate.display_name = self.env._(
                 "%(reason)s (%(count)s members)", reason=duplicate.reason or "", count=duplicate.members_count
             )
+
+    def _compute_member_names(self):
+        """Names of the members, as far as the user may see them."""
+        for duplicate in self:
+            members = duplicate[duplicate._members_field]
+            duplicate.member_names = " / ".join(duplicate._partners_of(members).mapped("name"))
 
     # Decisions
 

@@ -1,6 +1,8 @@
 from odoo import api, fields, models
 from odoo.tools import SQL
 
+from odoo.addons.g2p_registry_base.tools import standing
+
 from ...tools import components
 from ...tools.duplicate_records import DuplicateRecords
 
@@ -83,7 +85,7 @@ class DuplicateEngine(models.AbstractModel):
     @api.model
     def _gone_registrants(self):
         """Who is disabled or archived: not compared. A hashed subquery of few rows; :return SQL: one column."""
-        return SQL("SELECT id FROM res_partner WHERE is_registrant AND (disabled IS NOT NULL OR NOT active)")
+        return SQL("SELECT gone.id FROM res_partner AS gone WHERE gone.is_registrant AND %s", standing.gone("gone"))
 
     def _people(self, scope):
         """Columns `registrant_id`, `partner_id`: what a manager looks at."""

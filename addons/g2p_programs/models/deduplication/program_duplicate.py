@@ -15,20 +15,6 @@ class ProgramMembershipDuplicate(models.Model):
     _members_field = "beneficiary_ids"
     _pair_model = "g2p.program.membership.duplicate.pair"
 
-    _protected_fields = (
-        "state",
-        "program_id",
-        "beneficiary_ids",
-        "members_count",
-        "survivor_id",
-        "reason",
-        "evidence",
-        "decided_by_id",
-        "decided_on",
-        "deduplication_manager_id",
-        "deduplication_manager_model",
-    )
-
     _program_state = models.Index("(program_id, state)")
 
     program_id = fields.Many2one("g2p.program", required=True, ondelete="cascade", readonly=True)
@@ -54,7 +40,6 @@ class ProgramMembershipDuplicate(models.Model):
     deduplication_manager_id = fields.Integer("Manager", readonly=True)
     deduplication_manager_model = fields.Char("Manager type", readonly=True)
     survivor_partner_id = fields.Many2one(related="survivor_id.partner_id", string="Stays")
-    member_names = fields.Char("Duplicates", compute="_compute_member_names")
 
     # Decisions
 
@@ -212,11 +197,6 @@ class ProgramMembershipDuplicate(models.Model):
             (_("In this program"), [states[member.state] for member in members]),
             (_("Enrolled"), [format_date(self.env, member.enrollment_date) for member in members]),
         ]
-
-    def _compute_member_names(self):
-        """Names of the members, as far as the user may see them."""
-        for duplicate in self:
-            duplicate.member_names = " / ".join(duplicate.beneficiary_ids.partner_id.mapped("name"))
 
 
 class ProgramMembershipDuplicatePair(models.Model):

@@ -4,6 +4,8 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.tools import SQL
 
+from odoo.addons.g2p_registry_base.tools import standing
+
 from ...tools.constants import GROUP_MANAGER
 from ...tools.money import decimal, round_sql
 from ..benefit_codes import CASH_TYPES
@@ -217,11 +219,12 @@ class BaseEntitlementManager(models.AbstractModel):
               JOIN g2p_group_membership AS link ON link."group" = member.registrant_id
               JOIN res_partner AS person ON person.id = link.individual
              WHERE (link.ended_date IS NULL OR link.ended_date > %(now)s)
-               AND person.disabled IS NULL AND person.active
+               AND %(present)s
              GROUP BY member.registrant_id
             """,
             members=members,
             now=fields.Datetime.now(),
+            present=standing.present("person"),
         )
 
     def _charges_fund(self):
@@ -420,7 +423,7 @@ class BaseEntitlementManager(models.AbstractModel):
                        AND known.state <> 'cancelled' AND known.is_manual IS NOT TRUE
                 ), member AS MATERIALIZED (
                     SELECT membership.id, membership.partner_id, membership.reason, membership.computation,
-                           registrant.disabled IS NOT NULL OR NOT registrant.active AS disabled,
+                           %(gone)s AS disabled,
                            membership.partner_id IN (SELECT known.partner_id FROM known) AS already
                       FROM g2p_cycle_membership AS membership
                       JOIN res_partner AS registrant
@@ -487,6 +490,7 @@ class BaseEntitlementManager(models.AbstractModel):
                 cycle=cycle.id,
                 low=low,
                 high=high,
+                gone=standing.gone("registrant"),
                 range=cycle.program_id._range_sql("membership", low, high),
                 lines=SQL(" UNION ALL ").join(
                     manager._own_lines(

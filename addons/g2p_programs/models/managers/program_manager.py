@@ -3,6 +3,8 @@
 from odoo import api, fields, models
 from odoo.tools import SQL
 
+from odoo.addons.g2p_registry_base.tools import standing
+
 
 class ProgramManager(models.Model):
     _name = "g2p.program.manager"
@@ -33,11 +35,11 @@ class BaseProgramManager(models.AbstractModel):
               JOIN res_partner AS registrant ON registrant.id = membership.partner_id
              WHERE membership.program_id = %(program)s
                AND membership.state = 'enrolled'
-               AND registrant.active
-               AND registrant.disabled IS NULL
+               AND %(present)s
                AND %(range)s
             """,
             program=self.program_id.id,
+            present=standing.present("registrant"),
             range=self.program_id._range_sql("membership", low, high),
         )
 

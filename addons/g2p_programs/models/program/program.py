@@ -9,6 +9,7 @@ from odoo.tools.misc import format_datetime, formatLang
 
 from odoo.addons.g2p_bulk.models.bulk_operation import OPEN_STATES
 from odoo.addons.g2p_bulk.tools import roles
+from odoo.addons.g2p_registry_base.tools import standing
 
 from ...tools import constants
 from ...tools.constants import ENROLLMENT_CANDIDATES, FUND_READERS, GROUP_MANAGER, GROUP_VALIDATOR
@@ -502,12 +503,10 @@ class Program(models.Model):
     def _base_domain(self):
         """Whom a program may reach: registrants of its target type and company, active and not disabled."""
         self.ensure_one()
-        return Domain(
+        return standing.PRESENT & Domain(
             [
                 ("is_registrant", "=", True),
                 ("is_group", "=", self.target_type == "group"),
-                ("active", "=", True),
-                ("disabled", "=", False),
                 ("company_id", "in", [self.company_id.id, False]),
             ]
         )
@@ -524,12 +523,12 @@ class Program(models.Model):
               FROM res_partner AS registrant
              WHERE registrant.is_registrant
                AND COALESCE(registrant.is_group, FALSE) = %(is_group)s
-               AND registrant.active
-               AND registrant.disabled IS NULL
+               AND %(present)s
                AND (registrant.company_id IS NULL OR registrant.company_id = %(company)s)
                AND %(low)s AND %(high)s
             """,
             is_group=self.target_type == "group",
+            present=standing.present("registrant"),
             company=self.company_id.id,
             low=SQL("registrant.id > %s", low) if low is not None else SQL("TRUE"),
             high=SQL("registrant.id <= %s", high) if high is not None else SQL("TRUE"),
