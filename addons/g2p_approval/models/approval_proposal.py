@@ -6,12 +6,23 @@ from odoo.tools import SQL
 
 from ..tools import digest
 
-# In the context: what is written was agreed to, or is only tried. A request carries JSON, in which there is no such object.
-OPEN = {"g2p_proposal": object()}
 
+class Pass:
+    """In the context: the change of this one record was agreed to, or is only tried. A request carries JSON, in which there is
+    no such object."""
 
-def is_open(env):
-    return env.context.get("g2p_proposal") is OPEN["g2p_proposal"]
+    def __init__(self, record):
+        self.res_model, self.res_id = record._name, record.id
+
+    @classmethod
+    def context(cls, record):
+        return {"g2p_proposal": cls(record)}
+
+    @classmethod
+    def of(cls, env):
+        """The record that may be changed, if any."""
+        found = env.context.get("g2p_proposal")
+        return env[found.res_model].browse(found.res_id) if isinstance(found, cls) else None
 
 
 class ApprovalProposal(models.Model):
@@ -82,13 +93,13 @@ class ApprovalProposal(models.Model):
     # Approval
 
     def _target(self):
-        """The record, as superuser with who proposed the change as its user: it is their change."""
+        """The record, as who proposed the change, with the rights that they have: it is their change, which others agreed to."""
         self.ensure_one()
         if self.res_model not in self.env:
             return None
-        record = self.env[self.res_model].with_user(self.create_uid).with_company(self.company_id)
-        # sudo: who proposed it was checked when they did, by making the change and taking it back; others agreed since
-        return record.sudo().with_context(active_test=False, **OPEN).browse(self.res_id).exists()
+        record = self.env[self.res_model].browse(self.res_id).exists()
+        record = record.with_user(self.create_uid).with_company(self.company_id)
+        return record.with_context(active_test=False, **Pass.context(record))
 
     def _approval_kind(self):
         return self.kind_code
@@ -100,8 +111,9 @@ class ApprovalProposal(models.Model):
         return self.company_id
 
     def _approval_scope(self):
+        # sudo: for which stages it is, whatever who proposed it may still read
         target = self._target()
-        return target._proposal_scope() if target else None
+        return target.sudo()._proposal_scope() if target else None
 
     def _approval_authors(self, kind):
         return self.create_uid.sudo(False)
@@ -116,8 +128,9 @@ class ApprovalProposal(models.Model):
 
     def _approval_digest(self, kind):
         self.env.flush_all()
+        # sudo: compared, not shown
         target = self._target()
-        now = target._proposal_snapshot() if target else None
+        now = target.sudo()._proposal_snapshot() if target else None
         return digest.of_values([self._name, self.id, kind, self.act, self.res_model, self.res_id, self.values, now])
 
     def _approval_figures(self, kind):
@@ -133,9 +146,12 @@ class ApprovalProposal(models.Model):
             target._proposal_add()
         else:
             target._proposal_remove()
+        # Else it is written in the name of whoever is next to write anything.
+        target.env.flush_all()
         self._transition("done")
 
     def _approval_refused(self, request):
         self._transition("refused")
         if self.act == "add" and (target := self._target()):
-            target._proposal_dismiss()
+            # sudo: who refuses is somebody else, and who proposed it may have lost the right since; it is not in force
+            target.sudo()._proposal_dismiss()

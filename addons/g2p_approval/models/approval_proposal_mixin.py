@@ -4,8 +4,9 @@ from lxml import etree
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.fields import Command
 
-from .approval_proposal import OPEN, is_open
+from .approval_proposal import Pass
 
 USERS = "g2p_approval.group_g2p_approval_user"
 
@@ -22,14 +23,63 @@ def line_stored(line):
 def line_words(line):
     """A line with what it says."""
     told = [
-        f"{field._description_string(line.env)} {field.convert_to_export(line[name], line)}"
+        f"{field._description_string(line.env)} {words}"
         for name, field in line._fields.items()
         if field.store
-        and not field.relational
-        and name not in (*models.MAGIC_COLUMNS, line._rec_name, "sequence")
-        and line[name]
+        and not field.related
+        and field.type != "binary"
+        and name not in (*models.MAGIC_COLUMNS, line._rec_name, getattr(line, "_proposal_through", None))
+        and (words := field_words(line, name))
     ]
     return f"{line.display_name} ({', '.join(told)})" if told else line.display_name
+
+
+def field_words(record, name):
+    """The value of a field in words; of lines: each of them, with what it says."""
+    field, value = record._fields[name], record[name]
+    if field.type == "one2many":
+        return "; ".join(map(line_words, value))
+    if field.relational:
+        return ", ".join(value.mapped("display_name"))
+    if field.type == "boolean":
+        return record.env._("Yes") if value else record.env._("No")
+    return str(field.convert_to_export(value, record) or "")
+
+
+def new_records(commands):
+    """Whether these commands of a many2many make, change or delete what it points to."""
+    own = (Command.CREATE, Command.UPDATE, Command.DELETE)
+    return any(isinstance(command, list | tuple) and command[0] in own for command in commands or ())
+
+
+def check_commands(record, values):
+    """What is proposed is of this record: no command reaches a line of another one, or what a many2many points to. The record is
+    empty for a line that is made."""
+    for name, value in values.items():
+        field = record._fields.get(name)
+        if field is None or field.type not in ("one2many", "many2many"):
+            continue
+        label = field._description_string(record.env)
+        if field.type == "many2many":
+            if new_records(value):
+                raise UserError(
+                    record.env._(
+                        "“%s” is chosen from what there is: make or change it on its own screen, then choose it here.",
+                        label,
+                    )
+                )
+            continue
+        for command in value or ():
+            code, ids = command[0], command[2] if command[0] == Command.SET else [command[1]]
+            if code not in (Command.CREATE, Command.CLEAR) and not set(ids) <= set(record[name].ids):
+                raise UserError(
+                    record.env._(
+                        "“%s”: a line of something else is not changed by this. Open what it belongs to.", label
+                    )
+                )
+            if code in (Command.CREATE, Command.UPDATE):
+                line = record.env[field.comodel_name].browse(ids if code == Command.UPDATE else ())
+                check_commands(line, command[2])
 
 
 class ApprovalProposalMixin(models.AbstractModel):
@@ -46,7 +96,7 @@ class ApprovalProposalMixin(models.AbstractModel):
     # The kind of approval; None: changes wait for nobody.
     _proposal_kind = None
     # Fields that are no terms of it.
-    _proposal_free = ("name", "sequence")
+    _proposal_free = ("name",)
     # A line: the field that leads to the record that it belongs to.
     _proposal_through = None
 
@@ -104,7 +154,7 @@ class ApprovalProposalMixin(models.AbstractModel):
 
     def _proposal_asks(self):
         """Those of these records whose kind and company ask for somebody else, were they in use."""
-        if self.env.su or is_open(self.env) or not self:
+        if self.env.su or not self:
             return self.browse()
         if self._proposal_through:
             return self.filtered(lambda line: line._proposal_owner()._proposal_waits())
@@ -112,7 +162,13 @@ class ApprovalProposalMixin(models.AbstractModel):
             return self.browse()
         kind = self.env["g2p.approval.kind"]._of(self._proposal_kind)
         # sudo: the company of it, compared
-        return self.filtered(lambda record: not kind._is_off(record.sudo()._proposal_company()))
+        return self.filtered(
+            lambda record: not record._proposal_is_open() and not kind._is_off(record.sudo()._proposal_company())
+        )
+
+    def _proposal_is_open(self):
+        """Whether its change was agreed to, or is only tried."""
+        return Pass.of(self.env) == self._origin
 
     @api.model
     def _proposal_terms(self):
@@ -136,7 +192,7 @@ class ApprovalProposalMixin(models.AbstractModel):
                 names += [name] if vals[name] else []
                 continue
             if field.type == "many2many":
-                if self.new({name: vals[name]}, origin=self)[name]._origin != self[name]:
+                if new_records(vals[name]) or self.new({name: vals[name]}, origin=self)[name]._origin != self[name]:
                     names.append(name)
                 continue
             asked = field.convert_to_cache(vals[name], self, validate=False)
@@ -188,15 +244,8 @@ class ApprovalProposalMixin(models.AbstractModel):
 
     def web_save(self, vals, specification, next_id=None):
         """Save on the form: what somebody else has to agree to becomes a proposal, the rest is saved."""
-        if (
-            len(self) == 1
-            and not self._proposal_through
-            and self._proposal_waits()
-            and (names := self._proposal_differs(vals))
-        ):
-            if rest := {name: value for name, value in vals.items() if name not in names}:
-                self.write(rest)
-            self._proposal_tell(self._propose({name: vals[name] for name in names}))
+        if len(self) == 1 and not self._proposal_through and self._proposal_waits() and self._proposal_differs(vals):
+            self._proposal_tell(self._propose(vals))
             vals = {}
         return super().web_save(vals, specification, next_id=next_id)
 
@@ -208,10 +257,9 @@ class ApprovalProposalMixin(models.AbstractModel):
         """
         self.ensure_one()
         self.check_access("write")
-        if not self._proposal_waits():
-            self.write(values)
-            return True
-        return self._propose(values) or True
+        if self._proposal_waits():
+            return self._propose(values) or True
+        return self.write(values)
 
     def action_propose_removal(self):
         """Button: ask somebody else to agree that it is removed."""
@@ -222,7 +270,7 @@ class ApprovalProposalMixin(models.AbstractModel):
         lines = [{"label": self._description, "before": self.display_name, "after": self.env._("Removed")}]
         with closing(self.env.cr.savepoint()):
             # What can't be removed is refused now.
-            self.with_context(**OPEN)._proposal_remove()
+            self.with_context(**Pass.context(self))._proposal_remove()
         self.env.invalidate_all(flush=False)
         return self._proposal_make("remove", {}, lines) or True
 
@@ -239,28 +287,33 @@ class ApprovalProposalMixin(models.AbstractModel):
         }
 
     def _propose(self, values):
-        """Make the change, see what came of it, and take it back: whoever may not make it is refused now, and so is what makes no
-        sense."""
+        """Write what is no term, and propose the rest: make the change, see what came of it, and take it back. Whoever may not make
+        it is refused now, and so is what makes no sense."""
         self.check_access("write")
-        names = [name for name in values if name in self._fields]
-        before = {name: self._proposal_words(name) for name in names}
+        names = self._proposal_differs(values)
+        if rest := {name: value for name, value in values.items() if name not in names}:
+            self.write(rest)
+        values = {name: values[name] for name in names}
+        check_commands(self, values)
+        self.env.flush_all()
+        before, told = self._proposal_snapshot(), {name: self._proposal_words(name) for name in names}
         with closing(self.env.cr.savepoint()):
             # No mail of what is taken back.
-            changed = self.with_context(mail_notify_force_send=False, **OPEN)
+            changed = self.with_context(mail_notify_force_send=False, **Pass.context(self))
             changed.write(values)
             self.env.flush_all()
             changed.invalidate_recordset()
-            after = {name: changed._proposal_words(name) for name in names}
+            after = changed._proposal_snapshot()
+            lines = [
+                {
+                    "label": self._fields[name]._description_string(self.env),
+                    "before": told[name] or "–",
+                    "after": changed._proposal_words(name) or "–",
+                }
+                for name in names
+                if before[name] != after[name]
+            ]
         self.env.invalidate_all(flush=False)
-        lines = [
-            {
-                "label": self._fields[name]._description_string(self.env),
-                "before": before[name] or "–",
-                "after": after[name] or "–",
-            }
-            for name in names
-            if before[name] != after[name]
-        ]
         if not lines:
             return None
         return self._proposal_make("write", values, lines)
@@ -269,7 +322,7 @@ class ApprovalProposalMixin(models.AbstractModel):
         """It is there, and comes into force when somebody else agreed."""
         with closing(self.env.cr.savepoint()):
             # What can't come into force is refused now.
-            self.with_context(**OPEN)._proposal_add()
+            self.with_context(**Pass.context(self))._proposal_add()
             self.env.flush_all()
         self.env.invalidate_all(flush=False)
         lines = [
@@ -333,17 +386,8 @@ class ApprovalProposalMixin(models.AbstractModel):
             )
 
     def _proposal_words(self, name):
-        """The value of a field in words; of lines: each of them, with what it says."""
         self.ensure_one()
-        field = self._fields[name]
-        value = self[name]
-        if field.type == "one2many":
-            return "; ".join(map(line_words, value))
-        if field.relational:
-            return ", ".join(value.mapped("display_name"))
-        if field.type == "boolean":
-            return self.env._("Yes") if value else self.env._("No")
-        return str(field.convert_to_export(value, self) or "")
+        return field_words(self, name)
 
     def _proposal_snapshot(self):
         """Everything that is proposed to change, as it is now: what a digest is made of."""

@@ -335,3 +335,45 @@ class TestCashEntitlement(ProgramsCase):
         item.sudo().amount = 30
         request = self.env["g2p.approval.proposal"].search([("state", "=", "proposed")]).sudo().approval_request_ids
         self.assertTrue(request.is_changed, "its items are part of what is agreed to")
+
+    def test_a_proposal_reaches_no_line_of_another_program(self):
+        """What others are shown and agree to is of this manager, and all of it."""
+        other = self.program("Other Cash", "group")
+        other.entitlement_managers.sudo().unlink()
+        foreign = self.env["g2p.program.entitlement.manager.cash"].create(
+            {
+                "name": "Other",
+                "program_id": other.id,
+                "entitlement_item_ids": [Command.create({"name": "Theirs", "amount": 50})],
+            }
+        )
+        manager = self.cash_manager({"amount": 10})
+        self.prepared()
+        self.cycle.to_approve()
+        self.env["g2p.approval.kind"].search([("code", "=", "program_amounts")]).off_company_ids = False
+        [theirs], [own] = foreign.entitlement_item_ids, manager.entitlement_item_ids
+        for command in (
+            Command.update(theirs.id, {"amount": 9999}),
+            Command.delete(theirs.id),
+            Command.unlink(theirs.id),
+            Command.link(theirs.id),
+            Command.set((own + theirs).ids),
+        ):
+            with self.subTest(command), self.assertRaisesRegex(UserError, "something else"), self.cr.savepoint():
+                manager.action_propose({"max_amount": 700, "entitlement_item_ids": [command]})
+        code = self.env["g2p.benefit.codes"].create(
+            {"benefit_mnemonic": "LINK-1", "measurement_unit": other.currency_id.name}
+        )
+        self.grant.sudo().benefit_code_line_ids = [Command.create({"benefit_code_id": code.id})]
+        manager.action_propose({"entitlement_item_ids": [Command.update(own.id, {"benefit_code_id": code.id})]})
+        proposal = self.env["g2p.approval.proposal"].search([("res_id", "=", manager.id), ("state", "=", "proposed")])
+        self.assertIn("LINK-1", proposal.lines[0]["after"])
+
+    def test_the_order_of_items_is_agreed_to(self):
+        """Where the first match counts, the order decides what is paid."""
+        manager = self.cash_manager({"amount": 10}, {"amount": 500})
+        self.prepared()
+        self.cycle.to_approve()
+        self.env["g2p.approval.kind"].search([("code", "=", "program_amounts")]).off_company_ids = False
+        with self.assertRaisesRegex(UserError, "Sequence"):
+            manager.entitlement_item_ids[1].sequence = 0

@@ -194,3 +194,41 @@ class TestProposals(MoneyCase):
         arch = self.terms.get_view(view_type="form")["arch"]
         for name in ("proposal_text", "action_view_proposals", "action_propose_removal"):
             self.assertIn(name, arch)
+
+    def test_who_no_longer_may_does_not_have_it_made(self):
+        self.save(self.terms, amount_per_cycle=150)
+        self.manager.group_ids -= self.env.ref("g2p_programs.g2p_program_manager")
+        with self.assertRaises(AccessError), self.cr.savepoint():
+            self.approve(self.waiting(self.terms))
+        self.assertEqual(self.terms.sudo().amount_per_cycle, 100)
+
+    def test_only_what_differs_is_proposed(self):
+        """An administrator's choice in between is not undone by what was proposed before it."""
+        # Nothing waits: the administrator may change who approves.
+        self.cycle.sudo()._transition("ended")
+        group = self.terms.entitlement_validation_group_id
+        self.terms.action_propose({"amount_per_cycle": 150, "entitlement_validation_group_id": group.id, "name": "Terms"})
+        proposal = self.waiting(self.terms)
+        self.assertEqual((proposal.values, self.terms.name), ({"amount_per_cycle": 150}, "Terms"))
+        chosen = self.env.ref("g2p_programs.g2p_program_cycle_approver")
+        self.assertNotEqual(chosen, group)
+        self.terms.with_user(self.users["admin"]).entitlement_validation_group_id = chosen
+        self.approve(proposal)
+        self.assertEqual((self.terms.amount_per_cycle, self.terms.entitlement_validation_group_id), (150, chosen))
+
+    def test_a_program_that_ended_is_set_by_two_people_too(self):
+        """Else one person ends it, sets it, and re-activates it."""
+        self.env.cr.execute("UPDATE g2p_program SET state = 'ended' WHERE id = %s", [self.grant.id])
+        self.grant.invalidate_recordset()
+        with self.assertRaisesRegex(UserError, "on its own form"):
+            self.terms.amount_per_cycle = 1
+
+    def test_a_tag_is_not_made_by_choosing_it(self):
+        """What a many2many points to is made, changed and deleted on its own screen."""
+        made = [(0, 0, {"name": "Mine", "order": 1})]
+        for act in (self.payer.write, self.payer.action_propose, lambda values: self.save(self.payer, **values)):
+            with self.subTest(str(act)), self.assertRaises(UserError), self.cr.savepoint():
+                act({"batch_tag_ids": made})
+        self.kinds.off_company_ids = self.env.company
+        with self.assertRaisesRegex(UserError, "under way"), self.cr.savepoint():
+            self.payer.batch_tag_ids = made

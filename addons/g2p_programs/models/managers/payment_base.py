@@ -62,7 +62,9 @@ class BasePaymentManager(models.AbstractModel):
     def _differs(self, manager, name, value):
         field = self._fields[name]
         if field.type in ("many2many", "one2many"):
-            return bool(value) and set(manager.new({name: value}, origin=manager)[name].ids) != set(manager[name].ids)
+            # One that is made by this has no id yet.
+            chosen = manager.new({name: value}, origin=manager)[name] if value else manager[name]
+            return set(chosen._origin.ids) != set(manager[name].ids) or len(chosen) != len(chosen._origin)
         return field.convert_to_write(manager[name], manager) != value
 
     # The contract

@@ -580,12 +580,13 @@ class Program(models.Model):
         roles.check(self.env, group)
 
     def _in_use(self):
-        """Those of these programs that run: of which a cycle was sent for approval, or went further."""
+        """Those of these programs that run, or ran: of which a cycle was sent for approval, or went further. One that ended may be
+        re-activated."""
         running = self.env["g2p.cycle"]._read_group(
             [("program_id", "in", self.ids), ("state", "not in", ("draft", "cancelled"))], ["program_id"]
         )
         programs = self.browse().union(*(program for [program] in running))
-        return programs.filtered(lambda program: program.state in ("active", "paused"))
+        return programs.filtered(lambda program: program.state != "draft")
 
     def _check_active(self):
         """Nothing new starts in a program that is not at work: every button that starts something asks this."""
