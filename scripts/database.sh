@@ -4,6 +4,7 @@
 #   scripts/database.sh fresh NAME MODULE…    the same, but from nothing whenever the addons changed
 #   scripts/database.sh base                  all addons, no people: the database g2p_base
 #   scripts/database.sh demo NAME HOUSEHOLDS  all addons and a demo country of that size (kept while the addons stay the same)
+#   scripts/database.sh odoo NAME MODULE…     Odoo's own modules without the suite (kept while Odoo stays the same)
 #   scripts/database.sh copy FROM TO          TO becomes a copy of FROM, filestore included
 #   scripts/database.sh drop NAME
 # What an installation was made of is noted inside the database as a hash of the addons, so nothing is done twice.
@@ -82,6 +83,18 @@ ensure() { # fresh|update NAME MODULE…
   fi
 }
 
+odoo() { # NAME MODULE…
+  local name=$1 hash modules
+  shift
+  modules=$(IFS=,; echo "$*")
+  hash=$({ cat requirements.txt .odoo/SOURCE; echo "$modules"; } | sha256sum | cut -c1-32)
+  if exists "$name" && [ "$(noted_hash "$name")" = "$hash" ]; then
+    say "database $name is up to date"
+  else
+    install "$name" "$hash" "$modules"
+  fi
+}
+
 copy() { # FROM TO
   drop "$2" || true
   createdb -T "$1" "$2"
@@ -120,7 +133,8 @@ case "${1:-}" in
   demo) demo "$2" "$3" ;;
   ensure) shift; ensure update "$@" ;;
   fresh) shift; ensure fresh "$@" ;;
+  odoo) shift; odoo "$@" ;;
   copy) copy "$2" "$3" ;;
   drop) drop "$2" || true ;;
-  *) die "usage: $0 ensure|fresh NAME MODULE… | base | demo NAME HOUSEHOLDS | copy FROM TO | drop NAME" ;;
+  *) die "usage: $0 ensure|fresh|odoo NAME MODULE… | base | demo NAME HOUSEHOLDS | copy FROM TO | drop NAME" ;;
 esac

@@ -27,6 +27,7 @@ LONG_FIRST = (
     "tests/test_removal.py",
     "tests/test_examples.py",
     "tests/test_upgrade.py",
+    "tests/test_alone.py",
     "addons/g2p_pbms/tests/test_attacks.py",
     "addons/g2p_pbms/tests/test_guards.py",
 )

@@ -256,8 +256,13 @@ SHAPE = {
     "tables and views": "SELECT concat_ws(' ', relkind, relname) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v', 'm', 'p')",
     "sequences": "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'S'",
     "columns": "SELECT concat_ws(' ', table_name, column_name, data_type) FROM information_schema.columns WHERE table_schema = 'public'",
-    "constraints": "SELECT concat_ws(' ', conrelid::regclass, conname, pg_get_constraintdef(oid)) FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND contype <> 'n'",
-    "indexes": "SELECT concat_ws(' ', tablename, indexname) FROM pg_indexes WHERE schemaname = 'public'",
+    # Without the one that Odoo says in two ways, by the fields at both ends: the last to be updated holds.
+    "constraints": "SELECT concat_ws(' ', conrelid::regclass, conname, pg_get_constraintdef(oid)) FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND contype <> 'n' AND conrelid <> 'rule_group_rel'::regclass",
+    # Without those that Odoo makes of its own fields once it finds pg_trgm, which stays as extensions do.
+    "indexes": """
+        SELECT concat_ws(' ', tablename, indexname) FROM pg_indexes
+         WHERE schemaname = 'public' AND NOT (tablename LIKE 'mail_%' AND indexdef LIKE '%gin_trgm_ops%')
+    """,
     "triggers": "SELECT concat_ws(' ', tgrelid::regclass, tgname) FROM pg_trigger WHERE NOT tgisinternal",
     # Without those of PostgreSQL's extensions, which stay.
     "functions": """

@@ -13,22 +13,36 @@ from dangling import dangling  # noqa: E402
 from odoo_environment import environment  # noqa: E402
 
 
-def life_of_members(env, dirty):
-    """Of two households with an entitlement each, one exits and one is paused; it is resumed where nothing may be in the way."""
+def drafts(env, count, set_up=None):
+    """A running program with drafted entitlements of as many households.
+
+    :param set_up: called with the program before it runs
+    """
     env["res.users"].browse(env.uid).group_ids += env.ref("g2p_registry_base.group_g2p_admin")
-    program = env["g2p.program"].create({"name": "Grant", "target_type": "group"})
+    program = env["g2p.program"].create(
+        {"name": f"Grant {env['g2p.program'].search_count([])}", "target_type": "group"}
+    )
     program.get_manager(program.MANAGER_ENTITLEMENT).amount_per_cycle = 100
+    if set_up:
+        set_up(program)
     program.action_activate()
     families = env["res.partner"].create(
-        [{"name": f"Family {number}", "is_registrant": True, "is_group": True} for number in range(2)]
+        [{"name": f"Family {number}", "is_registrant": True, "is_group": True} for number in range(count)]
     )
     members = env["g2p.program_membership"].create(
         [{"program_id": program.id, "partner_id": family.id} for family in families]
     )
     members._transition("enrolled")
     program._refresh_counters()
-    program.create_new_cycle()
-    program.cycle_ids.prepare_entitlement()
+    if count:
+        program.create_new_cycle()
+        program.cycle_ids.prepare_entitlement()
+    return program
+
+
+def life_of_members(env, dirty=False):
+    """Of two households with an entitlement each, one exits and one is paused; it is resumed where nothing may be in the way."""
+    members = drafts(env, 2).program_membership_ids.sorted("id")
     leaving, resting = members
     change(leaving, "exit", "moved_away")
     change(resting, "pause", "under_review")

@@ -8,11 +8,13 @@ import socket
 import time
 
 from psycopg2 import Error as PostgresError
-from psycopg2 import IntegrityError, errorcodes
+from psycopg2 import IntegrityError, InterfaceError, OperationalError, errorcodes
 
 from odoo.exceptions import UserError
 from odoo.modules import module
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
+
+from odoo.addons.queue_job.exception import RetryableJobError
 
 _logger = logging.getLogger(__name__)
 
@@ -23,6 +25,8 @@ BACKOFF_MOST_SECONDS = 1.0
 # A row that other work holds for so long is a conflict too: let go, wait, and begin afresh.
 LOCK_TIMEOUT = "10s"
 ERROR_LENGTH = 500
+# A job whose connection broke is tried again after so many seconds: the database server may be starting.
+RECONNECT_SECONDS = 10
 # Who lost to others waits for a turn: of those who try again, one at a time does. First half of an advisory lock; the second
 # half is what they compete for.
 TURN_LOCK = 0x67327074
@@ -143,6 +147,20 @@ def own_transaction(env):
         with contextlib.suppress(PostgresError):
             env.cr.rollback()
         raise
+
+
+@contextlib.contextmanager
+def job_environment(env):
+    """The environment in which a queue job does its work: jobs may not commit on their own cursor, which holds the lock on the
+    job, so they get one of their own. What a broken connection cuts off is tried again."""
+    if in_test_transaction(env.cr):
+        yield env
+        return
+    try:
+        with env.registry.cursor() as cr:
+            yield env(cr=cr)
+    except (InterfaceError, OperationalError) as error:
+        raise RetryableJobError(env._("The connection to the database broke."), seconds=RECONNECT_SECONDS) from error
 
 
 @contextlib.contextmanager

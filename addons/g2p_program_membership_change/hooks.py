@@ -6,8 +6,8 @@ MODELS = ("g2p.membership.change", "g2p.membership.change.reason", "g2p.membersh
 
 
 def uninstall_hook(env):
-    """What is on hold would be paid: a person settles it before the addon that holds it goes. Papers and filters of changes go
-    with them.
+    """What is on hold would be paid: a person settles it before the addon that holds it goes. Papers of changes go with
+    them.
 
     :raise UserError: while entitlements are on hold that can still be paid; then nothing is uninstalled
     """
@@ -23,17 +23,13 @@ def uninstall_hook(env):
             )
         )
     env["ir.attachment"].search([("res_model", "in", MODELS)]).with_context(**OPEN).unlink()
-    env["ir.filters"].with_context(active_test=False).search([("model_id", "in", MODELS)]).unlink()
     env.flush_all()
     # Reasons are deleted before the tables that name them are dropped.
     env.cr.execute("UPDATE g2p_membership_change SET reason_id = NULL WHERE reason_id IS NOT NULL")
     env.cr.execute("UPDATE g2p_membership_change_wizard SET reason_id = NULL WHERE reason_id IS NOT NULL")
-    # What Odoo notes of foreign keys, and by other addons of what the models are made of, it forgets to forget.
+    # What Odoo notes by other addons of what the models are made of, it forgets to forget.
     env.cr.execute(
         """
-        DELETE FROM ir_model_constraint AS noted
-         USING ir_module_module AS module
-         WHERE module.id = noted.module AND module.name = 'g2p_program_membership_change' AND noted.type = 'f';
         DELETE FROM ir_model_data AS noted
          USING ir_model_inherit AS inherit, ir_model AS model
          WHERE noted.model = 'ir.model.inherit' AND noted.res_id = inherit.id AND model.id = inherit.model_id

@@ -14,4 +14,5 @@
         "views/g2p_program_views.xml",
         "views/g2p_pmt_model_views.xml",
     ],
+    "uninstall_hook": "uninstall_hook",
 }

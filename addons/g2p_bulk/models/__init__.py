@@ -2,6 +2,7 @@ from . import base
 from . import ir_rule
 from . import ir_actions_server
 from . import ir_logging
+from . import ir_model_data
 from . import change_history
 from . import change_mixin
 from . import change_watched

@@ -1,17 +1,10 @@
-from psycopg2 import InterfaceError, OperationalError
-
 from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from odoo.addons.queue_job.exception import RetryableJobError
-
-from ..core import CHANGED, ERROR, MOVED_ON, NOT_RUN, in_test_transaction, process_name
+from ..core import CHANGED, ERROR, MOVED_ON, NOT_RUN, job_environment, process_name
 from ..engine.liveness import at_work
 from ..engine.runner import Runner
-
-# A job whose connection broke is tried again after so many seconds: the database server may be starting.
-RECONNECT_SECONDS = 10
 
 
 class BulkChunk(models.Model):
@@ -185,19 +178,9 @@ class BulkChunk(models.Model):
         self.env.invalidate_all()
 
     def _run_job(self):
-        """The queue job of one chunk; one that is done already, or taken, is no work.
-
-        Jobs may not commit on their own cursor, which holds the lock on the job: the chunk gets a cursor of its own.
-        """
-        if in_test_transaction(self.env.cr):
-            return self._run_in(self.env)
-        try:
-            with self.env.registry.cursor() as cr:
-                return self._run_in(self.env(cr=cr))
-        except (InterfaceError, OperationalError) as error:
-            raise RetryableJobError(
-                self.env._("The connection to the database broke."), seconds=RECONNECT_SECONDS
-            ) from error
+        """The queue job of one chunk; one that is done already, or taken, is no work."""
+        with job_environment(self.env) as env:
+            return self._run_in(env)
 
     def _run_in(self, env):
         # The job was made by the engine, for an operation whose start was checked.

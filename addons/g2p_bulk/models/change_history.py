@@ -140,20 +140,28 @@ class ChangeHistory(models.Model):
             (trigger.table, trigger.name): trigger for model in models_ for trigger in changes.triggers(model, columns)
         }
         digests = {key: hashlib.sha256(trigger.statements.encode()).hexdigest()[:32] for key, trigger in wanted.items()}
+        mine = changes.PREFIX.replace("_", r"\_") + "%"
         # Triggers go with their table, when a module does; their functions would stay.
-        query = SQL(
+        orphans = SQL(
             """
-            SELECT class.relname, tgname, obj_description(pg_trigger.oid, 'pg_trigger')
-              FROM pg_trigger JOIN pg_class AS class ON class.oid = tgrelid
-             WHERE tgname LIKE %(mine)s AND class.relnamespace = current_schema::regnamespace
-             UNION ALL
             SELECT NULL, proc.proname, NULL
               FROM pg_proc AS proc
              WHERE proc.proname LIKE %(mine)s AND proc.prorettype = 'trigger'::regtype
                AND proc.pronamespace = current_schema::regnamespace
                AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgfoid = proc.oid)
             """,
-            mine=changes.PREFIX.replace("_", r"\_") + "%",
+            mine=mine,
+        )
+        query = SQL(
+            """
+            SELECT class.relname, tgname, obj_description(pg_trigger.oid, 'pg_trigger')
+              FROM pg_trigger JOIN pg_class AS class ON class.oid = tgrelid
+             WHERE tgname LIKE %(mine)s AND class.relnamespace = current_schema::regnamespace
+             UNION ALL
+            %(orphans)s
+            """,
+            mine=mine,
+            orphans=orphans,
         )
         if {(table, name): digest for table, name, digest in self.env.execute_query(query)} == digests:
             return
@@ -162,8 +170,6 @@ class ChangeHistory(models.Model):
         for table, name in installed.keys() - digests.keys():
             if table:
                 self.env.cr.execute(SQL("DROP TRIGGER %s ON %s", SQL.identifier(name), SQL.identifier(table)))
-            else:
-                self.env.cr.execute(SQL("DROP FUNCTION %s()", SQL.identifier(name)))
         for key, digest in digests.items():
             if installed.get(key) != digest:
                 table, name = key
@@ -172,6 +178,9 @@ class ChangeHistory(models.Model):
                 self.env.cr.execute(
                     SQL("COMMENT ON TRIGGER %s ON %s IS %s", SQL.identifier(name), SQL.identifier(table), digest)
                 )
+        # Those of the triggers that were just dropped among them.
+        for _table, name, _digest in self.env.execute_query(orphans):
+            self.env.cr.execute(SQL("DROP FUNCTION %s()", SQL.identifier(name)))
 
     @api.model
     def _drop_triggers(self):

@@ -10,7 +10,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
-from odoo.addons.g2p_bulk.core import Conflict, in_test_transaction, process_name, readable_error, retrying
+from odoo.addons.g2p_bulk.core import Conflict, job_environment, process_name, readable_error, retrying
 from odoo.addons.g2p_bulk.tools.redaction import scrub
 from odoo.addons.queue_job.exception import RetryableJobError
 
@@ -25,7 +25,6 @@ WORK_LOCK = 0x67326F62
 # Question, sending again, writing down: one run does what can be done at once, and no more.
 MOST_ROUNDS = 4
 REASON_LENGTH = 200
-RECONNECT_SECONDS = 10
 # A job that finds no place for its call comes again after so long.
 PLACE_SECONDS = 5
 SEND, ASK, FINISH = "send", "ask", "finish"
@@ -242,16 +241,9 @@ class OutboxBatch(models.Model):
         )._run_job()
 
     def _run_job(self):
-        """The queue job. Jobs may not commit on their own cursor: the batch gets a cursor of its own."""
-        if in_test_transaction(self.env.cr):
-            return self._run_in(self.env)
-        try:
-            with self.env.registry.cursor() as cr:
-                return self._run_in(self.env(cr=cr))
-        except (InterfaceError, OperationalError) as error:
-            raise RetryableJobError(
-                self.env._("The connection to the database broke."), seconds=RECONNECT_SECONDS
-            ) from error
+        """The queue job."""
+        with job_environment(self.env) as env:
+            return self._run_in(env)
 
     def _run_in(self, env):
         batch = self.with_env(env).sudo()  # sudo: the job was made by the outbox

@@ -50,7 +50,9 @@ class RegistrantImportMappingLine(models.Model):
     @api.model
     def _selection_question(self):
         """Questions of programs too, where the user may read the program."""
-        programs = self.env["g2p.program"].search([("state", "=", "active"), ("company_id", "=", self.env.company.id)])
+        programs = self.env["g2p.program"]
+        if programs.has_access("read"):
+            programs = programs.search([("state", "=", "active"), ("company_id", "=", self.env.company.id)])
         return [
             *super()._selection_question(),
             *(

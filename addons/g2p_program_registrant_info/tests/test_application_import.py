@@ -59,6 +59,14 @@ class TestApplicationImport(ApplicationCase):
     def application(self, name):
         return self.applications.search([("registrant_id.name", "=", name), ("program_id", "=", self.grant.id)])
 
+    def test_who_only_views_the_registry_reads_a_mapping(self):
+        viewer = new_test_user(self.env, "t_viewer", groups="g2p_registry_base.group_g2p_registry_viewer")
+        mapping = self.mapping.with_user(viewer)
+        mapping.get_views([(False, "form")])
+        questions = {"line_ids": {"fields": {"column": {}, "question": {}}}}
+        [shown] = mapping.web_read({"program_id": {"fields": {"display_name": {}}}, **questions})
+        self.assertEqual(shown["line_ids"][2]["question"], "rooms")
+
     def test_rows_become_applications_of_draft_members(self):
         record = self.imported("Sow,A-1,2,1.5,grass,yes", "Bah,A-2,,,,", "Ly,A-3,two,1,tin,no")
         self.assertEqual((record.imported_count, record.refused_count), (2, 1))

@@ -2,23 +2,10 @@
 
 from odoo.tools.misc import formatLang
 
+from odoo.addons.g2p_registry_base.models.condition_catalogue import COUNTS
+
 # Figures that can be said as so many of something: “3 children × 20”.
-COUNTED = {
-    f"household:{name}"
-    for name in (
-        "size",
-        "children",
-        "children_under_5",
-        "children_6_17",
-        "adults",
-        "elderly",
-        "working_age",
-        "women",
-        "females",
-        "disabled_members",
-        "unknown_age_members",
-    )
-}
+COUNTED = {f"household:{name}" for name in COUNTS}
 
 
 class AmountWords:

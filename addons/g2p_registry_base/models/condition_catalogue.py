@@ -112,7 +112,8 @@ OF_PEOPLE = {
 OF_GROUPS = {"kind", "is_partial_group", "group_membership_ids"}
 GROUP_FIGURE = "z_ind_grp_"
 
-HOUSEHOLD = (
+# Figures of a household that count its people.
+COUNTS = (
     "size",
     "children",
     "children_under_5",
@@ -124,9 +125,8 @@ HOUSEHOLD = (
     "females",
     "disabled_members",
     "unknown_age_members",
-    "dependency_ratio",
-    "head_age",
 )
+HOUSEHOLD = (*COUNTS, "dependency_ratio", "head_age")
 
 
 class Figure(NamedTuple):
