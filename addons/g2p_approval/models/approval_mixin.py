@@ -89,7 +89,8 @@ class ApprovalMixin(models.AbstractModel):
         return digest.of_values([self._name, self.id, kind, *rows])
 
     def _approval_figures(self, kind):
-        """What whoever decides has to see: [{"label": words, "value": a number or text, "money": id of the currency}]."""
+        """What whoever decides has to see: [{"label": words, "value": a number or text, "money": id of the currency,
+        "groups": who may see it, by XML ids}], the last two where they apply."""
         return []
 
     def _approval_amount(self, kind):
@@ -115,6 +116,10 @@ class ApprovalMixin(models.AbstractModel):
         users = self.env["res.users"].browse(user_id for [user_id] in rows)
         return (users.exists() | self.create_uid).sudo(False)
 
+    def _approval_asker(self, kind):
+        """Who asks when a button is pressed: the user, or who made the record where the user had no part in it."""
+        return self.create_uid if self.env.user not in self._approval_authors(kind) else self.env.user
+
     def _approval_stages(self, kind, amount, currency):
         """The stages of a request that is made now, as values of `g2p.approval.request.stage`."""
         return self.env["g2p.approval.stage"]._values_for(
@@ -138,6 +143,13 @@ class ApprovalMixin(models.AbstractModel):
     def _approval_refused(self, request):
         """It was refused, taken back, or became void: `request.state` says which."""
 
+    def _approval_follow(self, request):
+        """What begins when the inbox decided, or took a request back, and that is written: operations, which commit. As
+        superuser with the one who decided as user; a button of the record begins it by itself.
+
+        :return: the action that the client shows, if any
+        """
+
     # What buttons call
 
     def _approval_submit(self, kind=None):
@@ -155,14 +167,12 @@ class ApprovalMixin(models.AbstractModel):
             self._approval_check(code)
             # sudo: role and access were checked by the button
             self.sudo()._approval_granted(self.env["g2p.approval.request"])
-            self._approval_drop(self.env._("It was done without."))
+            self._approval_drop(self.env._("It was done without."), kind=code)
             return None
         if asked := not request:
             self._approval_check(code)
             # sudo: whether the user has a part in it
-            record = self.sudo()
-            authors = record._approval_authors(code)
-            asker = record.create_uid if self.env.user not in authors else self.env.user
+            asker = self.sudo()._approval_asker(code)
             request = self.env["g2p.approval.request"]._ask(self, code, asker)
         if request._voice():
             seen = self.env.context.get("approval_digest")
@@ -206,6 +216,12 @@ class ApprovalMixin(models.AbstractModel):
         # sudo: only the company of the record is asked, which the button's caller may act on
         return not self.env["g2p.approval.kind"]._of(kind)._is_off(self.sudo()._approval_company())
 
+    def _approval_hold(self, kind=None):
+        """Hold the requests that wait, before the record: in this order decisions take them."""
+        for request in self._approval_open(kind).sorted("id"):
+            # sudo: a lock; what may be done with the request is asked of it
+            request.sudo()._lock()
+
     def _approval_open(self, kind=None):
         """The requests that wait, or are agreed to and not done yet."""
         # sudo: whether there is one; what the user may do with it is asked of the request
@@ -232,7 +248,7 @@ class ApprovalMixin(models.AbstractModel):
         # sudo: the act's button has checked role and access
         request = self._approval_open(kind).sudo()
         if self.env.su or (not request and not self._approval_asks(kind)):
-            self._approval_drop(self.env._("It was done without."))
+            self._approval_drop(self.env._("It was done without."), kind=kind)
             return
         if not request or request.state != "granted":
             raise UserError(self.env._("“%s” was not agreed to yet: ask for approval first.", self.display_name))
@@ -252,13 +268,14 @@ class ApprovalMixin(models.AbstractModel):
             if record and record._approval_digest(request.kind_code) != request.digest:
                 request._end("void", self.env._("It was changed after it was asked for."))
 
-    def _approval_drop(self, reason, state="withdrawn"):
+    def _approval_drop(self, reason, state="withdrawn", kind=None):
         """What waits is not asked for any more.
 
         :param state: "void" where it was changed
+        :param kind: of this kind only
         """
         # sudo: whoever moves the record on has passed the check of that
-        for request in self._approval_open().sudo():
+        for request in self._approval_open(kind).sudo():
             request._end(state, reason)
 
     # CRUD

@@ -76,7 +76,8 @@ class ApprovalRequest(models.Model):
         readonly=True,
         help="Who prepared or changed it, or set an amount: they can't agree to it.",
     )
-    figures = fields.Json("Stored figures", readonly=True)
+    # Some of them are for some roles only: read by `_figure_lines`.
+    figures = fields.Json("Stored figures", readonly=True, groups=fields.NO_ACCESS)
     figures_text = fields.Char("Figures", compute="_compute_figures_text")
     figures_table = fields.Html("All figures", compute="_compute_figures_text")
     amount = fields.Monetary(readonly=True)
@@ -116,21 +117,24 @@ class ApprovalRequest(models.Model):
     # Computes
 
     @api.depends("figures", "currency_id")
-    @api.depends_context("lang")
+    @api.depends_context("lang", "uid")
     def _compute_figures_text(self):
         for request in self:
-            lines = request._figure_lines()
+            lines = request._figure_lines(self.env.user)
             request.figures_text = " · ".join(f"{label} {value}" for label, value in lines)
             rows = Markup("").join(
                 Markup("<tr><td>%s</td><td style='text-align: right'>%s</td></tr>") % line for line in lines
             )
             request.figures_table = lines and Markup("<table class='table table-sm'>%s</table>") % rows
 
-    def _figure_lines(self):
-        """[(label, value in words)] of the figures that matter."""
+    def _figure_lines(self, user=None):
+        """[(label, value in words)] of the figures that matter to this user; to whoever may see the request, without."""
         self.ensure_one()
         lines = []
-        for figure in self.figures or []:
+        # sudo: figures that are for some roles only are left out below
+        for figure in self.sudo().figures or []:
+            if figure.get("groups") and not (user and user.has_groups(figure["groups"])):
+                continue
             value = figure["value"]
             if figure.get("money") and value is not None:
                 currency = self.env["res.currency"].browse(figure["money"])
@@ -393,6 +397,7 @@ class ApprovalRequest(models.Model):
             request.sudo()._lock()
             request.sudo()._require_state(*OPEN_STATES)
             request.sudo()._end("withdrawn", remark or self.env._("Taken back by %s", self.env.user.name))
+            request._follow()
         return True
 
     def action_ask_approve(self):
@@ -438,9 +443,20 @@ class ApprovalRequest(models.Model):
                         request.name,
                     )
                 )
+        answers = []
         for request in requests:
             request._decide(decision, remark)
-        return requests._notification()
+            # What it begins may commit: each decision with what follows from it.
+            answers.append(request._follow())
+        return answers[0] if len(answers) == 1 and answers[0] else requests._notification()
+
+    def _follow(self):
+        """What begins with a decision that is written; returns what the client shows of it."""
+        self.ensure_one()
+        # sudo: the decision was checked
+        request = self.sudo()
+        record = request._record()
+        return record._approval_follow(request) if record else None
 
     def _decide(self, decision, remark=None):
         """Let the user decide on this request, whose digest they have named.

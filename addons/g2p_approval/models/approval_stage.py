@@ -88,19 +88,22 @@ class ApprovalStage(models.Model):
 
     @api.model
     def _values_for(self, kind, company, scope, amount, currency):
-        """The stages of a request that is asked for now, as values of ``g2p.approval.request.stage``.
+        """The stages of a request that is asked for now, as values of ``g2p.approval.request.stage``: what is set, else one
+        member of the group of the kind agrees."""
+        default = {"name": kind.group_id.display_name, "group_id": kind.group_id.id}
+        return self._set_for(kind, company, scope, amount, currency) or [default]
 
-        The most special ones count: of this program, else of this company, else of all. What no stage applies to is agreed
-        to by one member of the group of the kind.
-        """
+    @api.model
+    def _set_for(self, kind, company, scope, amount, currency):
+        """The stages that are set and apply, as values of ``g2p.approval.request.stage``: the most special ones, of this
+        program, else of this company, else of all. May be empty."""
         # sudo: who has to agree is a rule, whatever the user who asks may see
         stages = self.sudo()
         fitting = Domain("kind_id", "=", kind.id) & Domain("company_id", "in", (False, company.id))
         general = stages.search(fitting & Domain("scope", "=", False))
         own = scope and stages.search(fitting & Domain("scope", "=", f"{scope._name},{scope.id}"))
         chosen = own or general.filtered("company_id") or general
-        values = [stage._values() for stage in chosen if stage._applies(amount, currency)]
-        return values or [{"name": kind.group_id.display_name, "group_id": kind.group_id.id}]
+        return [stage._values() for stage in chosen if stage._applies(amount, currency)]
 
     def _applies(self, amount, currency):
         """Whether an amount reaches this stage: one that is not known, or in other money, does."""

@@ -33,3 +33,34 @@ class TestDigest(TransactionCase):
     def test_an_empty_set_has_one(self):
         [[text, rows]] = self.env.execute_query(digest.of_rows(SQL("SELECT 1, 'x' WHERE FALSE")))
         self.assertEqual((len(text), rows), (64, 0))
+
+    def set_digest(self, rows):
+        values = SQL(", ").join(SQL("(%s::int, %s::numeric, %s::text)", *row) for row in rows)
+        statement = digest.of_set(
+            SQL("(VALUES %s) AS t (key, amount, name)", values), [SQL("t.key, t.amount, t.name")], [SQL("t.amount")]
+        )
+        return self.env.execute_query(statement)[0]
+
+    def test_a_large_set_is_the_same_in_any_order_and_any_row_counts(self):
+        rows = [(number, number * 7, "x") for number in range(1, 500)]
+        known = self.set_digest(rows)
+        self.assertEqual(self.set_digest(rows[::-1]), known)
+        self.assertEqual(known[2:], ("499", str(7 * 499 * 250)))
+        for changed in (
+            rows[1:],
+            [*rows, rows[0]],
+            [(1, 8, "x"), *rows[1:]],
+            [(1, 7, None), *rows[1:]],
+        ):
+            self.assertNotEqual(self.set_digest(changed)[:2], known[:2])
+
+    def test_what_rows_exchange_counts(self):
+        """Each column has the same values as before, in other rows."""
+        for number in range(1, 40):
+            rows = [(1, number, "x"), (2, number * 3, "y"), (3, number * 5, "z")]
+            known = self.set_digest(rows)
+            for order in ((1, 0, 2), (1, 2, 0), (2, 1, 0)):
+                changed = [(key, rows[place][1], name) for (key, _amount, name), place in zip(rows, order, strict=True)]
+                self.assertTrue(
+                    all(new != old for new, old in zip(self.set_digest(changed)[:2], known[:2], strict=True))
+                )
