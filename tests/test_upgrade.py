@@ -295,6 +295,12 @@ def test_every_menu_opens(upgraded):
     assert sum(map(bool, look["menus"].values())) > 35, look["menus"]
 
 
+def test_what_waits_for_approval_is_in_the_inbox(upgraded):
+    *_facts, look = upgraded
+    assert look["asked"]["to_approve"] == [["cycle", True]]
+    assert not any(requests for state, requests in look["asked"].items() if state != "to_approve")
+
+
 def test_cycles_go_on(upgraded):
     database, *_facts, look = upgraded
     assert len(look["cycles"]) == 4

@@ -47,6 +47,7 @@
         "views/g2p_payment_mark_views.xml",
         "views/g2p_payment_contradiction_views.xml",
         "views/g2p_program_fund_views.xml",
+        "views/g2p_program_approval_mapping_views.xml",
         "views/res_partner_views.xml",
         "views/g2p_programs_menus.xml",
     ],

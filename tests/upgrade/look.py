@@ -21,6 +21,20 @@ from open_menus import shown  # noqa: E402
 PROGRAM = "Household Support"
 
 
+def asked(env):
+    """{state of a cycle: what is asked of others about it} of the program's cycles, as who approves sees it."""
+    approver = as_user(env, "approver")
+    cycles = env["g2p.program"].search([("name", "=", PROGRAM)]).cycle_ids
+    requests = approver["g2p.approval.request"].search(
+        [("res_model", "=", "g2p.cycle"), ("res_id", "in", cycles.ids), ("state", "=", "waiting")]
+    )
+    told = {}
+    for cycle in cycles:
+        own = requests.filtered(lambda request, cycle=cycle: request.res_id == cycle.id)
+        told.setdefault(cycle.state, []).extend((request.kind_code, request.can_decide) for request in own)
+    return told
+
+
 def go_on(env):
     """The draft is approved and paid; what waits for approval is approved; half a paid cycle is paid whole."""
     manager, approver, finance = (as_user(env, login) for login in ("manager", "approver", "finance"))
@@ -81,6 +95,7 @@ if __name__ == "__main__":
         told = {
             "dangling": dangling(superuser),
             "menus": shown(as_user(superuser, "admin")),
+            "asked": asked(superuser),
             "cycles": go_on(superuser),
         }
         superuser.cr.commit()

@@ -20,6 +20,7 @@ READ_BY = {
         for column in ("reference", "status", "amount", "date", "bank_reference", "reason")
     },
     ("g2p.cycle", "payment_batch_ids"): "the batches themselves, which are made by the step",
+    ("g2p.program", "approval_mapping_ids"): "the stages themselves, which are read where something is asked for",
 }
 
 

@@ -296,6 +296,12 @@ class Entitlement(models.Model):
         help="The payment that is on its way or was paid. OpenG2P names a payment of accounting here.",
     )
     can_approve = fields.Boolean(compute="_compute_can_approve", help="Whether the user may decide on it.")
+    approval_state = fields.Char(
+        "Stage of approval",
+        compute="_compute_approval_state",
+        groups="g2p_approval.group_g2p_approval_user",
+        help="The stage of its cycle that it waits in.",
+    )
 
     def init(self):
         self.env.cr.execute(OBJECTS)
@@ -1139,6 +1145,8 @@ class Entitlement(models.Model):
         if to_state not in REJECTED_STATES:
             raise ValueError(to_state)
         for cycle, entitlements in self.grouped("cycle_id").items():
+            cycle.check_access("write")
+            cycle._approval_hold()
             cycle._check_can_approve_entitlements()
             cycle._bulk_check("reject")
             key = str(uuid.uuid4())
@@ -1158,6 +1166,7 @@ class Entitlement(models.Model):
                 )
             self.env["g2p.fund.hold"]._settle(key, reference=reason)
             cycle._refresh_counters()
+            cycle._approval_drop(self.env._("Some of these entitlements were rejected: %s", reason), "void")
         return True
 
     @api.model
@@ -1307,3 +1316,10 @@ class Entitlement(models.Model):
         """As the step itself will check; one answer a cycle."""
         for cycle, entitlements in self.grouped("cycle_id").items():
             entitlements.can_approve = cycle.state == "approved" and not cycle._validation_refusal()
+
+    @api.depends("state", "cycle_id.approval_state")
+    @api.depends_context("uid", "allowed_company_ids", "lang")
+    def _compute_approval_state(self):
+        for entitlement in self:
+            waits = entitlement.state == "pending_validation"
+            entitlement.approval_state = waits and entitlement.cycle_id.approval_state

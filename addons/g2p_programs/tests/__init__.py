@@ -2,6 +2,7 @@ from . import test_access
 from . import test_approve_what_was_seen
 from . import test_benefit_codes
 from . import test_cycle
+from . import test_cycle_approval
 from . import test_cycle_recurrence
 from . import test_deduplication
 from . import test_enrollment

@@ -10,7 +10,7 @@ from odoo import api, fields
 from odoo.exceptions import UserError
 from odoo.modules.registry import Registry
 from odoo.service.model import retrying
-from odoo.tests import TransactionCase, tagged
+from odoo.tests import TransactionCase, new_test_user, tagged
 from odoo.tools import SQL, mute_logger
 
 PREPARER, APPROVER = 2, 1
@@ -18,8 +18,7 @@ PATIENCE = 20
 NAME = "Grant of two connections"
 
 
-@tagged("post_install", "-at_install")
-class TestMoneyConcurrency(TransactionCase):
+class ConnectionsCase(TransactionCase):
     """A committed program with two cycles of three people, 100 each; removed at the end."""
 
     def setUp(self):
@@ -81,9 +80,27 @@ class TestMoneyConcurrency(TransactionCase):
             "g2p_state_history": "g2p_state_history_append_only",
             "g2p_payment": "g2p_payment_kept",
             "g2p_payment_batch": "g2p_payment_batch_kept",
+            "g2p_approval_request": "g2p_approval_request_stays",
+            "g2p_approval_decision": "g2p_approval_decision_stays",
         }
         for table, trigger in kept.items():
             env.cr.execute(f"ALTER TABLE {table} DISABLE TRIGGER {trigger}")
+        env.cr.execute(
+            "SELECT id FROM g2p_approval_request WHERE res_model = 'g2p.cycle' AND res_id = ANY(%s)", [cycles]
+        )
+        requests = [request_id for [request_id] in env.cr.fetchall()]
+        env.cr.execute(
+            """
+            DELETE FROM g2p_state_history WHERE res_model = 'g2p.approval.request' AND res_id = ANY(%(requests)s);
+            DELETE FROM mail_message WHERE model = 'g2p.approval.request' AND res_id = ANY(%(requests)s);
+            DELETE FROM mail_activity WHERE res_model = 'g2p.approval.request' AND res_id = ANY(%(requests)s);
+            DELETE FROM g2p_approval_decision WHERE request_id = ANY(%(requests)s);
+            UPDATE g2p_approval_request SET stage_id = NULL WHERE id = ANY(%(requests)s);
+            DELETE FROM g2p_approval_request_stage WHERE request_id = ANY(%(requests)s);
+            DELETE FROM g2p_approval_request WHERE id = ANY(%(requests)s);
+            """,
+            {"requests": requests},
+        )
         env.cr.execute(
             """
             DELETE FROM g2p_state_history AS history
@@ -166,6 +183,9 @@ class TestMoneyConcurrency(TransactionCase):
     def approve(self, number):
         return lambda env: env["g2p.cycle"].browse(self.cycle_ids[number]).validate_entitlement()
 
+
+@tagged("post_install", "-at_install")
+class TestMoneyConcurrency(ConnectionsCase):
     def test_two_approvals_never_promise_more_than_the_fund(self):
         self.deposit(500)
         results = self.at_once(self.approve(0), self.approve(1))
@@ -399,3 +419,112 @@ class TestMoneyConcurrency(TransactionCase):
             )
             account = env["g2p.fund.account"].search([("program_id", "=", self.program_id)])
             self.assertEqual((account._verify_balance(), account.reserved, account.disbursed), ([], 0, 0))
+
+
+@tagged("post_install", "-at_install")
+class TestApprovalsAtOnce(ConnectionsCase):
+    """Several people press at the same moment, on the cycle or in the inbox: it comes to the same as one after the other."""
+
+    PEOPLE = ("ann", "ben", "cem")
+
+    def setUp(self):
+        super().setUp()
+        self.deposit(500)
+        with self.connection() as env:
+            both = "g2p_programs.g2p_program_cycle_approver,g2p_programs.g2p_finance_validator"
+            self.people = {name: new_test_user(env, login=f"{NAME} {name}", groups=both).id for name in self.PEOPLE}
+            # Sent again, as it is by a program manager.
+            cycle = env["g2p.cycle"].browse(self.cycle_ids[0])
+            cycle._transition("draft")
+        with self.connection(PREPARER) as env:
+            cycle = env["g2p.cycle"].browse(self.cycle_ids[0])
+            env.cr.execute("UPDATE g2p_entitlement SET state = 'draft' WHERE cycle_id = %s", [cycle.id])
+            cycle._approval_drop("Again")
+            cycle.to_approve()
+
+    def clean_up(self):
+        super().clean_up()
+        with self.connection() as env:
+            users = env["res.users"].with_context(active_test=False).search([("login", "=like", f"{NAME} %")])
+            partners = users.partner_id
+            users.unlink()
+            partners.unlink()
+
+    def stage(self, **values):
+        with self.connection() as env:
+            env["g2p.approval.stage"].create(
+                {
+                    "name": "Approvers",
+                    "kind_id": env.ref("g2p_programs.approval_kind_cycle").id,
+                    "group_id": env.ref("g2p_programs.g2p_program_cycle_approver").id,
+                    "scope": f"g2p.program,{self.program_id}",
+                    **values,
+                }
+            )
+            cycle = env["g2p.cycle"].browse(self.cycle_ids[0])
+            cycle._approval_drop("Other stages", "void")
+
+    def press(self, name, method="approve"):
+        def pressed(env):
+            cycle = env["g2p.cycle"].with_user(self.people[name]).browse(self.cycle_ids[0])
+            return getattr(cycle, method)()
+
+        return pressed
+
+    def inbox(self, name, decision="action_approve", kind="cycle"):
+        def pressed(env):
+            cycle = env["g2p.cycle"].browse(self.cycle_ids[0])
+            request = cycle._approval_open(kind).with_user(self.people[name])
+            if not request:
+                raise UserError("Nothing waits")
+            return getattr(request, decision)("Because", request.sudo().digest)
+
+        return pressed
+
+    def state(self):
+        """(state of the cycle, decisions on it, entitlements approved, reserved)"""
+        reserved, [approved, _other] = self.outcome()
+        with self.connection() as env:
+            cycle = env["g2p.cycle"].browse(self.cycle_ids[0])
+            requests = cycle.approval_request_ids.filtered(lambda request: request.kind_code == "cycle")
+            return cycle.state, len(requests.decision_ids), approved, reserved
+
+    def test_two_presses_are_one_approval(self):
+        results = self.at_once(self.press("ann"), self.press("ben"))
+        self.assertEqual(sum(isinstance(result, Exception) for result in results), 1, results)
+        self.assertEqual(self.state(), ("approved", 1, 0, 0))
+
+    def test_the_button_and_the_inbox(self):
+        results = self.at_once(self.press("ann"), self.inbox("ben"))
+        self.assertEqual(sum(isinstance(result, Exception) for result in results), 1, results)
+        self.assertEqual(self.state(), ("approved", 1, 0, 0))
+
+    def test_two_of_three_at_once(self):
+        self.stage(needed=2)
+        results = self.at_once(self.press("ann"), self.inbox("ben"))
+        self.assertFalse([result for result in results if isinstance(result, Exception)], results)
+        self.assertEqual(self.state(), ("approved", 2, 0, 0))
+
+    def test_a_double_press_is_one_decision(self):
+        self.stage(needed=2)
+        results = self.at_once(self.press("ann"), self.press("ann"))
+        self.assertEqual(sum(isinstance(result, Exception) for result in results), 1, results)
+        self.assertEqual(self.state(), ("to_approve", 1, 0, 0))
+
+    def test_one_approves_while_another_sends_it_back(self):
+        results = self.at_once(self.press("ann"), self.inbox("ben", "action_reject"))
+        self.assertEqual(sum(isinstance(result, Exception) for result in results), 1, results)
+        state, decisions, approved, reserved = self.state()
+        self.assertIn(state, ("approved", "draft"))
+        self.assertEqual((decisions, approved, reserved), (1, 0, 0))
+
+    def test_entitlements_are_promised_once(self):
+        with self.connection() as env:
+            self.press("cem")(env)
+        results = self.at_once(
+            self.press("ann", "validate_entitlement"),
+            self.inbox("ben", kind="cycle_entitlements"),
+            self.press("cem", "validate_entitlement"),
+        )
+        self.assertLessEqual(sum(isinstance(result, Exception) for result in results), 2, results)
+        self.assertEqual(self.state(), ("approved", 1, 3, 300))

@@ -9,10 +9,13 @@ from odoo.addons.g2p_bulk.tools import roles
 
 from ...tools import blocks
 from ...tools.constants import FUND_READERS, GROUP_ADMIN, GROUP_FINANCE, GROUP_MANAGER, GROUP_VALIDATOR
-from . import figures
+from . import agreed, figures
+from .agreed import CYCLE, ENTITLEMENTS
 
 # So many entitlements can be approved by selecting them
 MAX_SELECTION = 1000
+# Entitlements that money, or something else, is promised or given for
+DECIDED_STATES = ("approved", "trans2FSP", "rdpd2ben")
 # Where a cycle stands in the pipeline that has something to resume or to repair, or is over
 STATE_STAGES = {"draft": 2, "to_approve": 3, "approved": 4, "distributed": 6, "ended": 6, "cancelled": 6}
 
@@ -40,6 +43,7 @@ class Cycle(models.Model):
         "g2p.bulk.pipeline",
         "g2p.counters.mixin",
         "g2p.change.mixin",
+        "g2p.approval.mixin",
     ]
     _order = "sequence desc, id desc"
     _check_company_auto = True
@@ -245,7 +249,9 @@ class Cycle(models.Model):
             managers = cycle.program_id.get_managers(cycle.program_id.MANAGER_CYCLE) if cycle.program_id else []
             cycle.approver_group_id = managers[0].approver_group_id if managers else False
 
-    @api.depends("state", "approver_group_id", "author_ids")
+    @api.depends(
+        "state", "approver_group_id", "author_ids", "approval_request_ids.state", "approval_request_ids.stage_id"
+    )
     @api.depends_context("uid")
     def _compute_can_approve(self):
         for cycle in self:
@@ -441,6 +447,18 @@ class Cycle(models.Model):
     def _approval_refusal(self):
         """Why the user may not approve this cycle, in words; False when they may."""
         self.ensure_one()
+        if self._has_default_stage(CYCLE) and (refusal := self._group_refusal(CYCLE)):
+            return refusal
+        if self._is_own_work():
+            return self.env._("You prepared this cycle, or set amounts in it, so somebody else has to approve it.")
+        return self._stage_refusal(CYCLE)
+
+    def _group_refusal(self, kind):
+        """Why the user is not among those who agree where no stages are set, in words; False when they are."""
+        if kind == ENTITLEMENTS:
+            # sudo: the manager's settings are the program's rule, whatever its user may see
+            refusals = (manager._approval_refusal() for manager in self.sudo()._entitlement_managers())
+            return next(filter(None, refusals), False)
         group = self.approver_group_id
         if not group:
             return self.env._("No approver group is set in the cycle manager of %s.", self.program_id.name)
@@ -453,9 +471,23 @@ class Cycle(models.Model):
                 "group.",
                 group.sudo().display_name,
             )
-        if self._is_own_work():
-            return self.env._("You prepared this cycle, or set amounts in it, so somebody else has to approve it.")
         return False
+
+    def _stage_refusal(self, kind):
+        """Why the user may not decide in the stage that is open, in words; False when they may. Where nothing was asked for
+        yet, whoever decides in one of the stages that are set asks by their press."""
+        if not self._approval_asks(kind):
+            return False
+        if request := self._approval_open(kind):
+            return not request._voice() and request._refusal_text()
+        stages = self._stages_set(kind)
+        # sudo: groups of the user themself
+        groups = self.env.user.sudo().all_group_ids.ids
+        if not stages or any(
+            stage["group_id"] in groups or self.env.uid in stage["user_ids"][0][2] for stage in stages
+        ):
+            return False
+        return self.env._("It is approved in stages: %s.", ", ".join(stage["name"] for stage in stages))
 
     def _check_submission(self):
         """Refuse to approve something else than was seen. What was sent for approval is not edited any more, and nothing
@@ -488,12 +520,19 @@ class Cycle(models.Model):
             return self.env._(
                 "You prepared this cycle, or set amounts in it, so somebody else has to approve its entitlements."
             )
-        if self.auto_approve_entitlements and self.approved_by == self.env.user:
-            # Approving the cycle approved its entitlements too: the approver answers for both.
+        if self._answers_for_both():
             return False
-        # sudo: the manager's settings are the program's rule, whatever its user may see
-        refusals = (manager._approval_refusal() for manager in self.sudo()._entitlement_managers())
-        return next(filter(None, refusals), False)
+        if self._has_default_stage(ENTITLEMENTS) and (refusal := self._group_refusal(ENTITLEMENTS)):
+            return refusal
+        return self._stage_refusal(ENTITLEMENTS)
+
+    def _answers_for_both(self):
+        """Approving the cycle approved its entitlements too, and the user was the last who did."""
+        return (
+            self.auto_approve_entitlements
+            and self.approved_by == self.env.user
+            and not self._approval_open(ENTITLEMENTS)
+        )
 
     def _check_can_approve_entitlements(self):
         self.ensure_one()
@@ -557,11 +596,18 @@ class Cycle(models.Model):
         return self._press("prepare")
 
     def validate_entitlement(self):
-        """Button: approve the entitlements that wait, as far as the fund and the shortage policy allow."""
-        return self._press("approve_entitlements")
+        """Button: approve the entitlements that wait, as far as the fund and the shortage policy allow. In a stage that is
+        not the last one, the user agrees to them by it."""
+        self.ensure_one()
+        self.check_access("write")
+        self._approval_hold(ENTITLEMENTS)
+        self._bulk_step("approve_entitlements")._check_may(self)
+        return self._agree(ENTITLEMENTS) or self._bulk_start("approve_entitlements")._notification()
 
     def _approve_selection(self, entitlements):
         """Approve some entitlements of this cycle: the same step, narrowed."""
+        self.check_access("write")
+        self._approval_hold(ENTITLEMENTS)
         self._check_can_approve_entitlements()
         self._bulk_gate()
         self._check_submission()
@@ -577,6 +623,15 @@ class Cycle(models.Model):
             )
         if any(entitlement.state != "pending_validation" for entitlement in entitlements):
             raise UserError(self.env._("Only entitlements that wait for approval can be approved."))
+        if self._approval_asks(ENTITLEMENTS) and not self._has_default_stage(ENTITLEMENTS):
+            raise UserError(
+                self.env._(
+                    "The entitlements of %s are agreed to together, in stages: press Approve entitlements on the cycle.",
+                    self.name,
+                )
+            )
+        # The rest is asked for when these have moved.
+        self._approval_drop(self.env._("Some of these entitlements were approved by themselves."))
         return self._bulk_start("approve_entitlements", {"entitlement_ids": entitlements.ids})._notification()
 
     def prepare_payment(self):
@@ -630,6 +685,9 @@ class Cycle(models.Model):
         self._bulk_check("to_approve")
         self._note_submission()
         self._transition("to_approve")
+        self._ask_approval(CYCLE)
+        if not self._has_default_stage(CYCLE):
+            self._approval_open(CYCLE)._check_somebody_can()
         return self._bulk_start("submit")._notification()
 
     def _note_submission(self):
@@ -642,32 +700,31 @@ class Cycle(models.Model):
         """to_approve → draft. Pending entitlements become drafts again."""
         self.ensure_one()
         self._check_can(GROUP_VALIDATOR)
+        self._approval_hold()
         if self._approval_refusal():
             refusal = self.env._("A program manager or an approver may send the cycle back to draft.")
             roles.check(self.env, GROUP_MANAGER, refusal=refusal)
         self._require_state("to_approve")
         self._bulk_check("reset_draft")
         self._transition("draft")
+        self._approval_drop(self.env._("%s reset the cycle to draft.", self.env.user.name))
         return self._bulk_start("withdraw")._notification()
 
     def approve(self):
-        """to_approve → approved, by a member of the approver group who did not prepare it. The context key `submission` says
-        what they saw."""
+        """to_approve → approved, by a member of the approver group who did not prepare it; where stages are set, when the last
+        of those who have to agree did so by it. The context key `submission` says what they saw."""
         self.ensure_one()
         self.check_access("write")
+        self._approval_hold(CYCLE)
         refusal = self._approval_refusal()
         if refusal:
             raise AccessError(refusal)
         self._require_state("to_approve")
-        self.program_id._check_not_paused(only_held=True)
-        self._bulk_check("approve")
+        self._bulk_gate()
         self._check_submission()
-        # sudo: the approver was checked just above; the fields are protected
-        self.sudo().write({"approved_by": self.env.uid, "approved_date": fields.Datetime.now()})
-        self._transition("approved")
-        if self.auto_approve_entitlements:
-            return self.validate_entitlement()
-        return True
+        if waits := self._agree(CYCLE):
+            return waits
+        return self.validate_entitlement() if self.auto_approve_entitlements else True
 
     def mark_distributed(self):
         """approved → distributed, once every payment is final and all else is settled; happens by itself with the last one."""
@@ -705,6 +762,7 @@ class Cycle(models.Model):
         released. Refused while a payment is on its way."""
         self.ensure_one()
         self._check_can(GROUP_MANAGER)
+        self._approval_hold()
         self._require_state("draft", "to_approve", "approved")
         self._bulk_check("mark_cancelled")
         # sudo: a payment counts whether or not the user may see it; only the refusal is shown
@@ -725,7 +783,196 @@ class Cycle(models.Model):
                 self.env._("Something of %s was handed out already, so it can't be cancelled any more.", self.name)
             )
         self._transition("cancelled")
+        self._approval_drop(self.env._("The cycle was cancelled."))
         return self._bulk_start("cancel_entitlements")._notification()
+
+    # Who agrees: one request for the cycle as it was sent, one for its entitlements where they are a step of their own
+
+    def _ask_approval(self, kind, tell=True):
+        """What waits is asked for, once; nothing where nobody is asked, where nobody is named yet, or nothing waits.
+
+        :param tell: whether those who can decide get a message
+        """
+        self.ensure_one()
+        waits = self.state == "to_approve" if kind == CYCLE else self.state == "approved" and self._undecided()
+        if not waits or self._approval_open(kind):
+            return
+        if self._has_default_stage(kind) and not (self._maker_checker() and self._default_approvers(kind)):
+            return
+        asker = self.submitted_by or self.create_uid
+        # sudo: role, access and state were checked by who sends it for approval, or moves what waits
+        request = self.env["g2p.approval.request"]._ask(self, kind, asker).sudo()
+        if tell:
+            request._tell()
+
+    def _undecided(self):
+        """Whether an entitlement waits of which nobody has said why."""
+        self.env.flush_all()
+        found = SQL(
+            "SELECT FROM g2p_entitlement AS t WHERE %s AND t.left_out_reason IS NULL LIMIT 1", agreed.waiting(self)
+        )
+        return bool(self.env.execute_query(found))
+
+    def _agree(self, kind):
+        """What a button does once it has checked who, when, and what was seen; returns None when all have agreed, else what
+        the client shows."""
+        before = self._approval_open(kind).sudo()  # sudo: whether somebody has agreed to it
+        agreed_to = before.decision_ids
+        answer = self._approval_submit(kind)
+        if answer and before.state == "void" and not agreed_to:
+            # Nobody had agreed to what it was. What is there now is what the button was pressed on: see `_check_submission`.
+            answer = self._approval_submit(kind)
+        return answer
+
+    def _default_approvers(self, kind):
+        """The groups of which somebody agrees where no stages are set: the first one's members who are in all of them."""
+        # sudo: settings of the program's managers are rules, whatever the user may see
+        cycle = self.sudo()
+        if kind == CYCLE:
+            return cycle.approver_group_id
+        groups = cycle.env["res.groups"]
+        for manager in cycle.program_id.get_managers(cycle.program_id.MANAGER_ENTITLEMENT):
+            groups |= manager.entitlement_validation_group_id
+        return groups
+
+    def _stages_set(self, kind):
+        """The stages that an administrator set for this kind, whatever the amount."""
+        kinds = self.env["g2p.approval.kind"]
+        return self.env["g2p.approval.stage"]._set_for(
+            kinds._of(kind), self._approval_company(), self.program_id, None, None
+        )
+
+    def _has_default_stage(self, kind):
+        """Whether one member of the managers' group is asked: of what waits, else of what would be asked for now."""
+        # sudo: stages are rules
+        if not (request := self._approval_open(kind).sudo()):
+            return not self._stages_set(kind)
+        stages = request.stage_ids
+        if len(stages) > 1 or stages.needed > 1 or stages.user_ids or stages.may_delegate or stages.escalate_days:
+            return False
+        return stages.group_id in self._default_approvers(kind)
+
+    def _approval_kind(self):
+        return CYCLE if self.state == "to_approve" else ENTITLEMENTS
+
+    def _approval_name(self, kind):
+        told = {"cycle": self.display_name, "count": self._number(self.pending_count)}
+        if kind == CYCLE:
+            return self.env._("%(cycle)s with %(count)s entitlements", **told)
+        return self.env._("%(count)s entitlements of %(cycle)s", **told)
+
+    def _approval_scope(self):
+        return self.program_id
+
+    def _approval_lock(self, kind):
+        self._bulk_gate()
+        self.invalidate_recordset()
+
+    def _approval_digest(self, kind):
+        return agreed.digest_of(self, kind)
+
+    def _approval_figures(self, kind):
+        return agreed.figures_of(self)
+
+    def _approval_amount(self, kind):
+        return agreed.amount_of(self)
+
+    def _approval_authors(self, kind):
+        self.env.flush_all()
+        rows = self.env.execute_query(SQL("SELECT DISTINCT user_id FROM g2p_cycle_author WHERE cycle_id = %s", self.id))
+        return self.env["res.users"].browse(user_id for [user_id] in rows).sudo(False)
+
+    def _approval_asker(self, kind):
+        return self.submitted_by or self.create_uid
+
+    def _approval_asks(self, kind):
+        if kind == ENTITLEMENTS and self._answers_for_both():
+            return False
+        if not super()._approval_asks(kind):
+            return False
+        # Where one person does both, stages that are set are kept to all the same, and what waits goes on as it was asked for.
+        return self._maker_checker() or bool(self._approval_open(kind)) or not self._has_default_stage(kind)
+
+    def _approval_stages(self, kind, amount, currency):
+        stages = self.env["g2p.approval.stage"]._set_for(
+            self.env["g2p.approval.kind"]._of(kind), self._approval_company(), self.program_id, amount, currency
+        )
+        if stages:
+            return stages
+        if not (groups := self._default_approvers(kind)):
+            raise UserError(self._group_refusal(kind))
+        return [{"name": ", ".join(groups.mapped("display_name")), "group_id": groups[0].id}]
+
+    def _approval_check(self, kind):
+        self._require_state("to_approve" if kind == CYCLE else "approved")
+        self.program_id._check_not_paused(only_held=True)
+        self._bulk_check("approve" if kind == CYCLE else "approve_entitlements")
+
+    def _approval_check_decider(self, kind):
+        self.check_access("write")
+        if self._has_default_stage(kind) and (refusal := self._group_refusal(kind)):
+            raise AccessError(refusal)
+        self._approval_check(kind)
+        domain = [("cycle_id", "=", self.id), ("state", "in", ("draft", "pending_validation"))]
+        entitlements = self.env["g2p.entitlement"]
+        # sudo: only how many are hidden is told
+        if hidden := entitlements.sudo().search_count(domain) - entitlements.search_count(domain):
+            raise AccessError(
+                self.env._(
+                    "%s of these entitlements are outside the areas you work in: ask somebody who sees all of them.",
+                    hidden,
+                )
+            )
+
+    def _approval_granted(self, request):
+        if self._approval_kind() == CYCLE:
+            self.write({"approved_by": self.env.uid, "approved_date": fields.Datetime.now()})
+            self._transition("approved")
+            self.invalidate_recordset()
+            if not self.auto_approve_entitlements:
+                self._ask_approval(ENTITLEMENTS)
+
+    def _approval_refused(self, request):
+        if request.state == "void":
+            self._ask_approval(request.kind_code)
+
+    def _approval_follow(self, request):
+        cycle = self.with_user(self.env.user)
+        if request.state in ("refused", "withdrawn"):
+            return cycle._send_back(request)
+        if request.state == "done" and request.kind_code == ENTITLEMENTS:
+            return cycle._bulk_start("approve_entitlements")._notification()
+        if request.state == "done" and cycle.auto_approve_entitlements:
+            return cycle.validate_entitlement()
+        return None
+
+    def _send_back(self, request):
+        """to_approve or approved → draft: what was refused, or taken back, goes to who prepared it."""
+        self.invalidate_recordset()
+        if self.state not in ("to_approve", "approved"):
+            return None
+        decided = self.state == "approved" and self.env.execute_query(
+            SQL(
+                "SELECT FROM g2p_entitlement AS t WHERE t.cycle_id = %s AND t.state = ANY(%s) LIMIT 1",
+                self.id,
+                list(DECIDED_STATES),
+            )
+        )
+        if decided:
+            raise UserError(
+                self.env._(
+                    "Entitlements of %s are approved already, so it can't go back to draft: reject those that wait, or cancel "
+                    "the cycle.",
+                    self.name,
+                )
+            )
+        self._bulk_check("reset_draft")
+        # sudo: the decision on the request, or who took it back, was checked; the fields are protected
+        self.sudo().write({"approved_by": False, "approved_date": False})
+        self._transition("draft", request.decision_ids[-1:].remark or self.env._("The request was taken back"))
+        return self._bulk_start("withdraw")._notification()
+
+    # What follows from payments and deliveries
 
     def _set_distributed_if_complete(self):
         """approved → distributed when something was paid or handed out and nothing is left to do: every payment is final, no
@@ -979,6 +1226,23 @@ class Cycle(models.Model):
             raise UserError(refusal)
         self._check_submission()
         return {"submission": self.submission}
+
+    def _others_text(self, kind):
+        """What a question says of who has to agree besides the user; begins with a space, empty where nobody has."""
+        # sudo: who has to agree is told to whoever may agree too
+        request = self._approval_open(kind).sudo()
+        if not request or self._has_default_stage(kind):
+            return ""
+        others = request.stage_ids.filtered(lambda stage: stage.state == "later").mapped("name")
+        if request.stage_id.needed - len(request.stage_id.decision_ids) > 1:
+            others.insert(0, request.stage_id.who)
+        return " " + self.env._("It is done when others agreed too: %s.", ", ".join(others)) if others else ""
+
+    def _waits_text(self, kind):
+        """Whom it waits for where stages are set; False where one member of the managers' group is asked."""
+        # sudo: as `_others_text`
+        request = self._approval_open(kind).sudo()
+        return bool(request) and not self._has_default_stage(kind) and self.env._("It waits for %s.", request.waits_for)
 
     def _fund_text(self):
         """How far the money goes, for who may read the fund; begins with a space."""

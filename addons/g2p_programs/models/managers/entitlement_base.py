@@ -519,6 +519,18 @@ class BaseEntitlementManager(models.AbstractModel):
 
     # Approval
 
+    def action_approval_settings(self):
+        """Button: the stages that are set for the program, which take the place of the validation group."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Approval settings of %s", self.program_id.name),
+            "res_model": "g2p.program.approval.mapping",
+            "view_mode": "list",
+            "domain": [("program_id", "=", self.program_id.id)],
+            "context": {"default_program_id": self.program_id.id},
+        }
+
     def _approval_refusal(self):
         """Why the user may not approve entitlements of this program, in words; False when they may."""
         self.ensure_one()

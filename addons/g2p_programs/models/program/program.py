@@ -120,6 +120,14 @@ class Program(models.Model):
     program_managers = fields.One2many("g2p.program.manager", "program_id")
     cycle_managers = fields.One2many("g2p.cycle.manager", "program_id")
     entitlement_managers = fields.One2many("g2p.program.entitlement.manager", "program_id")
+    approval_mapping_ids = fields.One2many(
+        "g2p.program.approval.mapping",
+        "program_id",
+        "Approval settings",
+        copy=False,
+        groups="g2p_approval.group_g2p_approval_user",
+        help="The stages in which its cycles, and their entitlements, are approved. None: one of the managers' groups agrees.",
+    )
     payment_managers = fields.One2many("g2p.program.payment.manager", "program_id")
 
     # Relations
@@ -442,6 +450,9 @@ class Program(models.Model):
     def unlink(self):
         self.check_access("unlink")
         definitions = self.definition_id
+        keys = [f"{self._name},{program.id}" for program in self]
+        # sudo: who may delete the program was checked above; stages for it are for nothing any more
+        self.env["g2p.approval.stage"].sudo().with_context(active_test=False).search([("scope", "in", keys)]).unlink()
         for program in self:
             for kind in constants.MANAGER_FIELDS:
                 for manager in program.get_managers(kind):

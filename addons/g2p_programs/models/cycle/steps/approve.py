@@ -1,5 +1,7 @@
 from odoo import models
 
+from ..agreed import CYCLE
+
 
 class Approve(models.AbstractModel):
     """Somebody of the approver group, who had no hand in it, agrees to the cycle as it was sent."""
@@ -44,7 +46,7 @@ class Approve(models.AbstractModel):
                 "%(cycle)s is approved with %(members)s beneficiaries. Its %(count)s entitlements of %(amount)s are "
                 "approved in the next step, and nothing is paid before."
             )
-        return (text + cycle._fund_text()) % cycle._told()
+        return (text + cycle._fund_text()) % cycle._told() + cycle._others_text(CYCLE)
 
     def _next(self, cycle):
         return cycle.state == "to_approve" and 10
@@ -52,4 +54,6 @@ class Approve(models.AbstractModel):
     def _next_words(self, cycle):
         if cycle.can_approve:
             return self.env._("Look at the beneficiaries and the amounts, then approve the cycle or send it back.")
+        if waits := cycle._waits_text(CYCLE):
+            return waits
         return self.env._("Somebody of the approver group, not who prepared it, approves the cycle.")

@@ -4,6 +4,7 @@ from odoo.tools import SQL
 from ....tools import blocks
 from ....tools.money import decimal
 from .. import figures
+from ..agreed import ENTITLEMENTS
 
 
 class ApproveEntitlements(models.AbstractModel):
@@ -42,7 +43,7 @@ class ApproveEntitlements(models.AbstractModel):
             "Approve %(count)s entitlements of %(amount)s. The money is reserved for them in the fund; rejecting or "
             "cancelling an entitlement releases it."
         )
-        return (text + cycle._fund_text()) % cycle._told()
+        return (text + cycle._fund_text()) % cycle._told() + cycle._others_text(ENTITLEMENTS)
 
     def _next(self, cycle):
         """What nobody has decided on comes first; what the money did not reach, after everything that is approved."""
@@ -58,6 +59,8 @@ class ApproveEntitlements(models.AbstractModel):
             return _(
                 "The fund did not reach everybody: post a deposit and approve the entitlements that were left out."
             )
+        if waits := cycle._waits_text(ENTITLEMENTS):
+            return waits
         return _("Somebody of the validation group, not who prepared them, approves the entitlements.")
 
     def _outcomes(self):
@@ -172,6 +175,9 @@ class ApproveEntitlements(models.AbstractModel):
     def _finish(self, cycle, operation):
         self.env["g2p.fund.hold"]._settle(cycle._hold_key(operation), reference=operation.name, operation=operation)
         cycle._refresh_counters()
+        if operation.state == "done" and not cycle.auto_approve_entitlements:
+            # After a selection the rest waits on; what the money did not reach is asked for by who tries again.
+            cycle._ask_approval(ENTITLEMENTS)
 
     def _waiting(self, cycle, operation):
         """Over `t`: what this operation is to approve, whatever the fund says."""

@@ -123,11 +123,13 @@ class Repair(models.AbstractModel):
         reason = self.env._("Repair: the set was not complete")
         if cycle.state == "to_approve" and found["unprepared"]:
             cycle._transition("draft", reason)
+            cycle._approval_drop(reason)
         elif cycle.state == "distributed" and (found["drafts"] or found["undecided"]):
             cycle._transition("approved", reason)
         cycle.invalidate_recordset(["state"])
         if cycle.state in ("to_approve", "approved") and found["drafts"]:
             cycle.with_user(operation.user_id)._note_submission()
+            cycle._approval_drop(reason, "void")
         operation.params = {"state": cycle.state}
 
     def _source(self, cycle, operation):
