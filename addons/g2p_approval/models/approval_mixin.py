@@ -287,11 +287,15 @@ class ApprovalMixin(models.AbstractModel):
         return result
 
     def unlink(self):
-        self._approval_drop(self.env._("What it was about was deleted."))
+        # sudo: what waits is over when the record is gone, which its own guards decide on
+        waiting = self._approval_open().sudo()
         # sudo: stages for what is not there any more
         keys = [f"{self._name},{record.id}" for record in self]
         self.env["g2p.approval.stage"].sudo().with_context(active_test=False).search([("scope", "in", keys)]).unlink()
-        return super().unlink()
+        result = super().unlink()
+        for request in waiting:
+            request._end("withdrawn", self.env._("What it was about was deleted."))
+        return result
 
     # Screens
 

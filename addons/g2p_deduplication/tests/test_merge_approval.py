@@ -121,6 +121,16 @@ class TestMergeApproval(DeduplicationCase):
         self.rpc(self.registrar, merge._approval_open(), "action_withdraw")
         self.assertEqual(merge.state, "draft")
 
+    def test_what_waits_is_not_deleted(self):
+        merge, request = self.proposed()
+        for user in (self.registrar, self.admin):
+            with self.assertRaisesRegex(UserError, "Only drafts and rejected"):
+                self.rpc(user, merge, "unlink")
+        self.assertEqual((merge.state, request.state), ("proposed", "waiting"))
+        self.rpc(self.registrar, merge, "action_reset_to_draft")
+        self.rpc(self.registrar, merge, "unlink")
+        self.assertFalse(merge.exists())
+
     def test_a_change_after_it_was_seen_voids_it(self):
         """What is kept is chosen of what both say: when that changes, somebody looks again."""
         for change in (
