@@ -13,7 +13,7 @@ from conftest import ROOT, free_port
 ADDONS = {
     "g2p_program_membership_change": (
         {"g2p_pbms", "g2p_demo"},
-        ("test_cycle.py", "test_enrollment.py", "test_deduplication.py", "test_money_payment.py", "test_screens.py"),
+        ("test_cycle.py", "test_money_payment.py"),
     ),
 }
 SCRIPT = ROOT / "scripts/database.sh"
