@@ -113,6 +113,12 @@ class PaymentReconciliation(models.Model):
     blocked_count = fields.Integer(
         "Held back", readonly=True, copy=False, help="Said to be paid, but it never left, and something blocks it."
     )
+    not_sent_count = fields.Integer(
+        "Never left",
+        readonly=True,
+        copy=False,
+        help="The payment is prepared and was not sent, so no payer can have told what came of it.",
+    )
     bad_count = fields.Integer("Can't be read", readonly=True, copy=False)
     matched_amount = fields.Float("Amount paid, matched", readonly=True, copy=False, digits=(16, 2))
 
@@ -168,7 +174,8 @@ class PaymentReconciliation(models.Model):
         self.env.cr.execute(STAGED)
         # Reconciliations of before the counters were kept.
         self.env.cr.execute(
-            "SELECT id FROM g2p_payment_reconciliation WHERE state <> 'draft' AND matched_count IS NULL"
+            "SELECT id FROM g2p_payment_reconciliation"
+            " WHERE state <> 'draft' AND (matched_count IS NULL OR not_sent_count IS NULL)"
         )
         if earlier := self.browse(reconciliation_id for [reconciliation_id] in self.env.cr.fetchall()):
             earlier._refresh_counters()

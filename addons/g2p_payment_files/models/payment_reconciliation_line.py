@@ -10,6 +10,7 @@ OUTCOMES = [
     ("contradiction", "Contradicts what is recorded"),
     ("not_due", "Entitlement not approved any more"),
     ("blocked", "Never left, and held back"),
+    ("not_sent", "Never left"),
     ("bad", "Can't be read"),
 ]
 # About the others something is wrong, which somebody has to find out: the operation's count of what failed, and the filter

@@ -174,6 +174,27 @@ class TestMoneyReconciliation(MoneyCase):
                 SQL("SELECT %s", self.large_payment.id), "paid", date=day - timedelta(days=2)
             )
 
+    def test_no_payer_tells_what_came_of_what_never_left(self):
+        """Whoever types such a file would record by themself what two people record."""
+        self.deposit(1000)
+        cycle = self.approved_cycle(program=self.grant)
+        cycle.with_user(self.finance).validate_entitlement()
+        cycle.prepare_payment()
+        large, small, empty = self.payments(cycle)
+        record = self.upload(
+            self.line(large), self.line(small, "failed"), self.line(empty), self.line(self.large_payment)
+        )
+        self.assertEqual(self.outcomes(record), ["not_sent", "not_sent", "not_sent", "matched"])
+        self.assertEqual((record.not_sent_count, record.matched_count), (3, 1))
+        self.assertIn("3 other lines change nothing", record.action_confirm_apply()["params"]["message"])
+        # A file that was matched when they still were.
+        record.line_ids.filtered(lambda line: line.payment_id in small + empty).sudo().outcome = "matched"
+        record.action_apply()
+        self.assertEqual(self.counts(record, "reconcile"), {"paid": 1, "not_sent": 2})
+        self.assertEqual(self.outcomes(record), ["not_sent", "not_sent", "not_sent", "matched"])
+        self.assertEqual({(one.state, one.status) for one in large + small + empty}, {("issued", False)})
+        self.assertEqual(self.large_payment.status, "paid")
+
     def test_lines_that_contradict_each_other_are_not_applied(self):
         record = self.upload(self.line(self.large_payment), self.line(self.large_payment, "failed"))
         self.assertEqual(self.outcomes(record), ["duplicate", "duplicate"])

@@ -27,6 +27,7 @@ class PaymentCorrection(models.Model):
     _order = "id desc"
     _rec_names_search = ["reason", "batch_id"]
 
+    _approval_presses = ("confirm",)
     _protected_fields = ("state", "requested_by", "requested_on", "confirmed_by", "confirmed_on", "moved_count")
 
     _two_people = models.Constraint(
@@ -129,7 +130,7 @@ class PaymentCorrection(models.Model):
     def default_get(self, fields_list):
         values = super().default_get(fields_list)
         active, ids = self.env.context.get("active_model"), self.env.context.get("active_ids") or []
-        if active == "g2p.payment" and ids and "payment_ids" in fields_list:
+        if active == "g2p.payment" and ids and "payment_ids" in fields_list and values.get("kind") != "cancel":
             values.setdefault("payment_ids", [fields.Command.set(ids)])
         return values
 
@@ -143,6 +144,10 @@ class PaymentCorrection(models.Model):
                 vals["batch_id"] = False
                 payments = self.new({"payment_ids": vals.get("payment_ids") or []}).payment_ids
                 source = self.env["g2p.payment"].browse(payments.ids or payments._origin.ids)
+            elif self.new({"payment_ids": vals.get("payment_ids") or []}).payment_ids:
+                raise UserError(
+                    self.env._("A batch is cancelled whole: choose no payments, or ask for a correction of them alone.")
+                )
             source.check_access("read")
             if not source or len(source.program_id) != 1:
                 raise UserError(self.env._("A correction is about payments of one program: choose them, or a batch."))
@@ -228,7 +233,13 @@ class PaymentCorrection(models.Model):
             )
         # sudo: a request counts whether or not the user may see all of it; only the refusal is shown
         if self.sudo().search_count(
-            [("id", "!=", self.id), ("state", "=", "requested"), ("payment_ids", "in", self.payment_ids.ids)], limit=1
+            [
+                ("id", "!=", self.id),
+                ("state", "=", "requested"),
+                ("kind", "!=", "cancel"),
+                ("payment_ids", "in", self.payment_ids.ids),
+            ],
+            limit=1,
         ):
             raise UserError(
                 self.env._("Somebody asked to correct one of these payments already: confirm or refuse that.")

@@ -307,6 +307,16 @@ class TestPaymentCorrections(CorrectionCase):
             correction.with_user(self.second).confirm()
         self.assertEqual(self.figures(), (1000, 160, 220))
 
+    def test_a_request_to_cancel_a_batch_names_no_payments(self):
+        large = self.large_payment()
+        with self.assertRaisesRegex(UserError, "cancelled whole"):
+            self.ask_to_cancel(payment_ids=[fields.Command.set(large.ids)])
+        # One of before stands in nobody's way.
+        earlier = self.ask_to_cancel(self.manager)
+        earlier.sudo().payment_ids = large
+        self.mark(large)
+        self.assertTrue(self.ask(payment_ids=[fields.Command.set(large.ids)]))
+
     def test_finance_is_told_that_somebody_waits(self):
         self.mark()
         correction = self.ask(payment_ids=[(6, 0, self.large_payment().ids)])

@@ -173,6 +173,29 @@ class TestPaymentMark(MoneyCase):
         with self.assertRaisesRegex(UserError, "payments of one program"):
             self.ask(payment_ids=[Command.set((self.payments(self.cycle) + self.payments(second)).ids)])
 
+    def test_payments_of_a_company_that_does_without_carry_no_others_along(self):
+        """Whichever stands first in the selection."""
+        ministry = self.env["res.company"].create({"name": "Other Ministry"})
+        other = self.program("Their Grant", "group")
+        other.get_manager(other.MANAGER_ENTITLEMENT).with_user(self.manager).amount_per_cycle = 10
+        theirs = self.paid_out(program=other)
+        self.env.flush_all()
+        for model in (theirs.program_id, theirs.program_id.definition_id):
+            self.env.cr.execute(
+                SQL("UPDATE %s SET company_id = %s WHERE id = %s", SQL.identifier(model._table), ministry.id, model.id)
+            )
+        self.env.invalidate_all()
+        self.kind.off_company_ids = ministry
+        self.finance.company_ids = self.env.company + ministry
+        mine, foreign = self.payments(self.cycle), self.payments(theirs)
+        for chosen in (foreign + mine, mine + foreign):
+            wizard = self.wizard(payment_ids=[Command.set(chosen.ids)])
+            wizard = wizard.with_context(allowed_company_ids=(ministry + self.env.company).ids)
+            for button in (wizard.action_confirm_mark, wizard.mark):
+                with self.assertRaisesRegex(UserError, "payments of one program"):
+                    button()
+        self.assertEqual(({*mine.mapped("status")}, {*foreign.mapped("status")}), ({False}, {False}))
+
     def test_a_department_that_is_too_small_does_it_at_once(self):
         self.kind.off_company_ids = self.env.company
         self.wizard(cycle_id=self.cycle.id).mark()

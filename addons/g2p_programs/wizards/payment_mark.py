@@ -54,6 +54,21 @@ class PaymentMarkWizard(models.TransientModel):
             scope = [("id", "in", self.payment_ids.ids)]
         return [*scope, ("status", "=", False)]
 
+    def _program(self):
+        """The program of the payments; nothing where all of them are final, or the user sees none.
+
+        :raise UserError: when they are of several: who has to agree is a matter of each
+        """
+        programs = self.cycle_id.program_id or self.batch_id.program_id
+        if not programs:
+            rows = self.env["g2p.payment"]._read_group(self._domain(), ["program_id"])
+            programs = programs.browse(program.id for [program] in rows)
+        if len(programs) > 1:
+            raise UserError(
+                self.env._("These are payments of %s programs: choose payments of one program.", len(programs))
+            )
+        return programs
+
     @api.depends("payment_ids", "batch_id", "cycle_id")
     def _compute_open(self):
         for wizard in self:
@@ -62,8 +77,8 @@ class PaymentMarkWizard(models.TransientModel):
             )
             wizard.open_count = count
             wizard.open_amount = amount
-            source = wizard.cycle_id or wizard.batch_id or wizard.payment_ids[:1]
-            wizard.currency_id = source.currency_id
+            currencies = (wizard.cycle_id or wizard.batch_id or wizard.payment_ids).currency_id
+            wizard.currency_id = currencies if len(currencies) == 1 else False
 
     @api.depends("payment_ids", "batch_id", "cycle_id")
     def _compute_waiting_text(self):
@@ -77,6 +92,7 @@ class PaymentMarkWizard(models.TransientModel):
         self.ensure_one()
         if self.status == "failed" and not self.reason:
             raise UserError(self.env._("Say why the payments failed."))
+        program = self._program()
         left = self._left_count()
         if left and left == self.open_count:
             # Nothing becomes final: the form opens in which to ask, or it is said where to.
@@ -101,15 +117,14 @@ class PaymentMarkWizard(models.TransientModel):
         message += " " + self.env._("A final payment changes only by a correction that somebody else confirms.")
         if not self._asks():
             return question(self, "mark", self.env._("Mark payments"), message, self.env._("Mark"))
-        source = self.cycle_id or self.batch_id or self.payment_ids[:1]
         # sudo: who has to agree is told to whoever may press the button
         stages = (
             self.env["g2p.approval.stage"]
             .sudo()
             ._values_for(
                 self.env["g2p.approval.kind"]._of(KIND),
-                source.company_id,
-                source.program_id,
+                program.company_id,
+                program,
                 decimal(self._failing_amount() if left else self.open_amount),
                 self.currency_id,
             )
@@ -124,6 +139,7 @@ class PaymentMarkWizard(models.TransientModel):
         roles.check(self.env, GROUP_FINANCE)
         if self.status == "failed" and not self.reason:
             raise UserError(self.env._("Say why the payments failed."))
+        self._program()  # one at a time
         date = self.date if self.status == "paid" else None
         if date:
             # sudo: the role was checked above, and the set is what the user may see
@@ -171,7 +187,7 @@ class PaymentMarkWizard(models.TransientModel):
 
     def _asks(self):
         """Whether somebody else has to agree."""
-        company = (self.cycle_id or self.batch_id or self.payment_ids[:1]).company_id or self.env.company
+        company = self._program().company_id or self.env.company
         return not self.env.su and not self.env["g2p.approval.kind"]._of(KIND)._is_off(company)
 
     def _ask(self, date):

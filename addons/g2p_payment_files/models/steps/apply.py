@@ -29,6 +29,7 @@ class PaymentReconciliationApplyStep(models.AbstractModel):
             "contradiction": (_("Contradicts what is recorded"), "failed"),
             "not_due": (_("Entitlement not approved any more"), "failed"),
             "blocked": (_("Never left, and held back"), "failed"),
+            "not_sent": (_("Never left"), "failed"),
         }
 
     def _rows(self, record, operation, outcome):
@@ -50,13 +51,28 @@ class PaymentReconciliationApplyStep(models.AbstractModel):
 
     def _chunk(self, record, operation, low, high):
         matched = self._matched_lines(record, low, high)
+        unsent_payment = self.env["g2p.payment"]._unsent_sql()
+        # Matching leaves them out; a file may have been matched when it did not.
+        [[unsent]] = self.env.execute_query(
+            SQL(
+                """
+                SELECT COUNT(*) FROM g2p_payment_reconciliation_line AS line
+                  JOIN g2p_payment AS payment ON payment.id = line.payment_id AND %s
+                 WHERE %s
+                """,
+                unsent_payment,
+                matched,
+            )
+        )
         marked = self.env["g2p.payment"]._finalize(
             SQL(
                 """
                 SELECT line.payment_id, line.status, line.reason, line.date, line.bank_reference
                   FROM g2p_payment_reconciliation_line AS line
+                  JOIN g2p_payment AS payment ON payment.id = line.payment_id AND NOT %s
                  WHERE %s
                 """,
+                unsent_payment,
                 matched,
             ),
             f"operation-{operation.id}",
@@ -65,7 +81,7 @@ class PaymentReconciliationApplyStep(models.AbstractModel):
             confirmed=True,
         )
         self._mark_unapplied(matched, operation)
-        return marked._asdict()
+        return marked._asdict() | {"not_sent": unsent}
 
     def _finish(self, record, operation):
         self.env["g2p.fund.hold"]._settle(f"operation-{operation.id}", reference=record.name, operation=operation)
@@ -106,13 +122,14 @@ class PaymentReconciliationApplyStep(models.AbstractModel):
 
     def _mark_unapplied(self, matched, operation):
         """What was matched and could not be applied: since the file was read the entitlement ended, something holds it
-        back, or somebody else recorded the contrary."""
+        back, or somebody else recorded the contrary; or it never left."""
         self.env.cr.execute(
             SQL(
                 """
                 WITH unapplied AS (
                     UPDATE g2p_payment_reconciliation_line AS line
                        SET outcome = CASE WHEN payment.status IS NOT NULL THEN 'contradiction'
+                                          WHEN %s THEN 'not_sent'
                                           WHEN t.state IN ('approved', 'trans2FSP') THEN 'blocked' ELSE 'not_due' END
                       FROM g2p_payment AS payment
                       JOIN g2p_entitlement AS t ON t.id = payment.entitlement_id
@@ -121,6 +138,7 @@ class PaymentReconciliationApplyStep(models.AbstractModel):
                 )
                 %s
                 """,
+                self.env["g2p.payment"]._unsent_sql(),
                 matched,
                 operation._note_sql(SQL("SELECT outcome, id FROM unapplied")),
             )

@@ -82,6 +82,7 @@ class PaymentReconciliationMatchStep(models.AbstractModel):
                                 WHEN taken.status = 'paid' AND payment.due_state NOT IN ('approved', 'trans2FSP')
                                 THEN 'not_due'
                                 WHEN taken.status = 'paid' AND payment.block IS NOT NULL THEN 'blocked'
+                                WHEN payment.is_unsent THEN 'not_sent'
                                 ELSE 'matched' END,
                            CASE WHEN taken.error IS NOT NULL THEN taken.error
                                 WHEN payment.id IS NOT NULL AND NOT %(cycle)s THEN %(elsewhere)s
@@ -92,6 +93,7 @@ class PaymentReconciliationMatchStep(models.AbstractModel):
                             -- each chunk.
                             SELECT payment.id, payment.cycle_id, payment.status, payment.amount_issued,
                                    payment.bank_reference, payment.issuance_date, t.state AS due_state,
+                                   %(unsent)s AS is_unsent,
                                    CASE WHEN payment.state = 'issued' OR payment.payout = 'desk' THEN %(block)s END AS block
                               FROM g2p_payment AS payment
                               JOIN g2p_program AS program
@@ -109,6 +111,7 @@ class PaymentReconciliationMatchStep(models.AbstractModel):
                 low=low,
                 high=high,
                 block=self.env["g2p.payment"]._block_sql(blocks.PAY),
+                unsent=self.env["g2p.payment"]._unsent_sql(),
                 too_early=self.env["g2p.payment"]._before_issued_sql(SQL("taken.date")),
                 elsewhere=self.env._("Belongs to another cycle"),
                 contradicting=self.env._("The lines with this reference contradict each other"),
