@@ -25,6 +25,9 @@ class ApprovalMixin(models.AbstractModel):
 
     # Stored fields that are exactly what is agreed to, where a record is; a set overrides `_approval_digest`.
     _agreed_fields = ()
+    # Buttons of forms whose press is a decision: they hand on what the form shows. Those that ask first hand it on from the
+    # question, see `_approval_seen`.
+    _approval_presses = ()
 
     approval_request_ids = fields.One2many(
         "g2p.approval.request",
@@ -41,6 +44,9 @@ class ApprovalMixin(models.AbstractModel):
     approval_state = fields.Char("Stage of approval", compute="_compute_approval", groups=USERS)
     approval_text = fields.Char("Approval", compute="_compute_approval", groups=USERS)
     approval_can_decide = fields.Boolean(compute="_compute_approval", groups=USERS)
+    approval_seen = fields.Char(
+        "What is shown", compute="_compute_approval_seen", help="By its digest: what a press agrees to."
+    )
 
     @api.depends_context("uid", "allowed_company_ids", "lang")
     def _compute_approval(self):
@@ -53,6 +59,11 @@ class ApprovalMixin(models.AbstractModel):
             record.approval_state = waiting.stage_id.name
             record.approval_can_decide = waiting.can_decide
             record.approval_text = waiting._record_text() if waiting else False
+
+    @api.depends_context("uid", "allowed_company_ids")
+    def _compute_approval_seen(self):
+        for record in self:
+            record.approval_seen = record._origin and record._approval_shown()
 
     # What a model says about what is to be agreed to
 
@@ -162,6 +173,9 @@ class ApprovalMixin(models.AbstractModel):
         self.ensure_one()
         code = kind or self._approval_kind()
         request = self._approval_open(code)
+        seen = not self.env.su and self.env.context.get("approval_digest")
+        if seen and not request and self.sudo()._approval_digest(code) not in str(seen).split():
+            self._approval_refuse_unseen(code)
         # What waits goes on as it was asked for, also where the kind was switched off since.
         if self.env.su or (not request and not self._approval_asks(code)):
             self._approval_check(code)
@@ -174,12 +188,9 @@ class ApprovalMixin(models.AbstractModel):
             # sudo: whether the user has a part in it
             asker = self.sudo()._approval_asker(code)
             request = self.env["g2p.approval.request"]._ask(self, code, asker)
+        if seen and request.digest not in str(seen).split():
+            self._approval_refuse_unseen(code)
         if request._voice():
-            seen = self.env.context.get("approval_digest")
-            if seen and seen != request.digest:
-                raise UserError(
-                    self.env._("“%s” is not what you saw: look at it again. Nothing was decided.", request.name)
-                )
             request._decide("approved")
             request.invalidate_recordset()
             if request.state in ("done", "granted"):
@@ -192,6 +203,11 @@ class ApprovalMixin(models.AbstractModel):
                 # sudo: the request was just asked for by this user, above; messages to others are written
                 request.sudo()._tell()
         return request._notification()
+
+    def _approval_refuse_unseen(self, kind):
+        # sudo: the name of what the user may press the button of
+        name = self.sudo()._approval_name(kind)
+        raise UserError(self.env._("“%s” is not what you saw: look at it again. Nothing was decided.", name))
 
     def _approval_notice(self, kind=None):
         """What a button's question says about who has to agree; empty where the user's own word is enough."""
@@ -208,6 +224,21 @@ class ApprovalMixin(models.AbstractModel):
         if len(stages) > 1 or stages[0].get("needed", 1) > 1:
             return self.env._("It waits until all who have to agree did so: %s.", names)
         return ""
+
+    def _approval_shown(self):
+        """The digests of what a screen shows, as text: of what waits, else of the record as it is. A set that nobody was asked to
+        agree to yet has none: then nobody agrees by a press."""
+        self.ensure_one()
+        # sudo: of a record that the user reads; a digest tells nothing of it
+        digests = self._approval_open().sudo().mapped("digest")
+        if not digests and self._agreed_fields:
+            digests = [self.sudo()._approval_digest(self._approval_kind())]
+        return " ".join(digests)
+
+    def _approval_seen(self):
+        """What a question hands on to the button that it asks for: the press agrees to what was shown with the question."""
+        shown = self._approval_shown()
+        return {"context": {"approval_digest": shown}} if shown else {}
 
     def _approval_asks(self, kind):
         """Whether somebody else has to agree to this kind of thing here."""
@@ -309,7 +340,19 @@ class ApprovalMixin(models.AbstractModel):
             if (notebook := sheet.find(".//notebook")) is None:
                 notebook = etree.SubElement(sheet, "notebook")
             notebook.append(page)
+            self._approval_hand_on(arch)
         return arch, view
+
+    def _approval_hand_on(self, arch):
+        """The buttons whose press is a decision say what the form showed."""
+        buttons = [button for button in arch.iter("button") if button.get("name") in self._approval_presses]
+        for button in buttons:
+            context = (button.get("context") or "{}").strip().removesuffix("}").rstrip().removesuffix(",")
+            comma = "" if context == "{" else ", "
+            button.set("context", f"{context}{comma}'approval_digest': approval_seen}}")
+        if buttons:
+            seen = etree.Element("field", {"name": "approval_seen", "invisible": "1"})
+            arch.find(".//sheet").insert(0, seen)
 
     def _approval_banner(self):
         banner = etree.Element(

@@ -42,9 +42,11 @@ class RegistrantMerge(models.Model):
     _description = "Merge of registrants"
     _inherit = ["g2p.state.mixin", "g2p.duplicate.comparison", "g2p.approval.mixin"]
     _order = "id desc"
+    _rec_names_search = ["survivor_id", "merged_id"]
 
     # A draft may be about others yet (and is swapped by a button): `write` refuses it afterwards.
     _loose_fields = ("survivor_id", "merged_id")
+    _approval_presses = ("action_propose", "action_merge")
     _protected_fields = (
         "state",
         "proposed_by_id",

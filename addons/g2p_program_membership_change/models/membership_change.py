@@ -36,6 +36,8 @@ class MembershipChange(models.Model):
     _inherit = ["g2p.state.mixin", "g2p.bulk.mixin", "g2p.evidence.mixin", "g2p.approval.mixin"]
     _order = "id desc"
 
+    _approval_presses = ("action_reverse", "action_ask_reverse")
+    _rec_names_search = ["program_id"]
     _protected_fields = (
         "kind",
         "program_id",

@@ -23,7 +23,8 @@ class ProgramFund(models.Model):
 
     _fixed_fields = ("program_id",)
     _protected_fields = ("state", "name", "date_posted", "posted_by")
-    _agreed_fields = ("program_id", "currency_id", "amount", "kind")
+    _agreed_fields = ("program_id", "currency_id", "amount", "kind", "remarks")
+    _approval_presses = ("ask_post",)
 
     _amount_positive = models.Constraint("CHECK (amount > 0)", "A fund has an amount above 0.")
     _name_uniq = models.UniqueIndex("(name) WHERE state = 'posted'", "This number is taken by another fund.")
@@ -109,7 +110,7 @@ class ProgramFund(models.Model):
         title = self.env._("Post deposit") if self.kind == "deposit" else self.env._("Post withdrawal")
         notice = self._approval_notice()
         confirm = self.env._("Ask for approval") if notice else self.env._("Post")
-        return question(self, "post_fund", title, f"{message} {notice}".strip(), confirm)
+        return question(self, "post_fund", title, f"{message} {notice}".strip(), confirm, **self._approval_seen())
 
     def post_fund(self):
         """draft → posted, once somebody of finance agrees who did not prepare it: the money is in the program's account, or

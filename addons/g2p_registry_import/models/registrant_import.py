@@ -55,6 +55,8 @@ class RegistrantImport(models.Model):
     _description = "Registrant Import"
     _order = "id desc"
 
+    _approval_presses = ("action_submit",)
+
     _hash_idx = models.Index("(file_hash) WHERE file_hash IS NOT NULL")
 
     name = fields.Char(string="File name", required=True)
@@ -322,7 +324,7 @@ class RegistrantImport(models.Model):
             )
         if self.skipped_count:
             parts.append(_("%s rows are skipped, as their people are registered already.", number(self.skipped_count)))
-        return question(self, "action_import", _("Import good rows"), " ".join(parts))
+        return question(self, "action_import", _("Import good rows"), " ".join(parts), **self._approval_seen())
 
     def action_import(self):
         """Register the good rows; rows that turn out bad on the way are refused one by one. Of a file that awaits confirmation,
