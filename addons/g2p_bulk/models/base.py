@@ -22,6 +22,8 @@ class Base(models.AbstractModel):
       read-only), is set once. The same value again is no change. ``_loose_fields`` takes a field out, with a comment that says what holds instead.
     - **Targets are readable.** Whatever a relational field is set to, the user may read it: else its label would tell of
       other companies and areas. Wizards and forms that are being filled in (``onchange``) too.
+    - **Papers are one's own.** An attachment that a field is set to was brought by the user and belongs to nothing else:
+      evidence is not moved to other readers.
     - **Access is checked again afterwards**, on the records as they have become.
 
     Models of Odoo that the suite extends take part with ``_guarded = True``; of those, only fields of the suite are evidence.

@@ -155,6 +155,27 @@ class IrAttachment(models.Model):
                     if field.type == "many2one" and field.store and field.comodel_name == "ir.attachment":
                         records.search([(field.name, "in", loose.ids)])._check_evidence()
 
+    def _check_handed_to(self, records):
+        """Papers that somebody gives to records of the suite are their own, and hang on nothing yet, or on these records: whatever
+        belongs elsewhere stays there, however readable it is."""
+        if self.env.su:
+            return  # the code knows what it does
+        # sudo: where they belong and who brought them is asked for the guard alone; nothing is shown
+        papers = self.sudo()
+        given = papers.filtered(lambda paper: paper.res_model != records._name or paper.res_id not in records.ids)
+        free = given.filtered(lambda paper: not paper.res_id and paper.create_uid == self.env.user)
+        # sudo: as above
+        said = self.env["mail.message"].sudo().search([("attachment_ids", "in", free.ids)]).attachment_ids
+        if given - free or free & said:
+            raise AccessError(
+                self.env._(
+                    "A paper that belongs to another record, or that somebody else brought, can't be given to %(model)s: it "
+                    "stays where it is. Upload it yourself.",
+                    model=records._description,
+                )
+            )
+        free._check_papers()
+
     def _check_said(self):
         """Files that came with a message stay with it."""
         if is_open(self.env) or not self:

@@ -271,6 +271,16 @@ def check_targets(records, guard, vals_list):
                         model=records._description,
                     )
                 )
+    if guard.is_suite:
+        check_papers(records, targets)
+
+
+def check_papers(records, targets):
+    """Refuse papers that belong elsewhere, or were brought by others, unless they were there before."""
+    for (comodel, name), ids in targets.items():
+        if comodel == "ir.attachment":
+            new = [id_ for id_ in ids if not holds(records, name, {id_})]
+            records.env[comodel].browse(new)._check_handed_to(records)
 
 
 def check_form(records, guard, values):

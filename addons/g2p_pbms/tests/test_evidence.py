@@ -1,6 +1,7 @@
 """What something was decided by stays: files that were applied, papers of decisions, messages, by whatever way."""
 
 import base64
+import re
 
 from odoo.exceptions import AccessError, UserError
 from odoo.fields import Command
@@ -15,6 +16,8 @@ NOT_EVIDENCE = {
     "g2p.eligibility.list.load": "a wizard: the rows are kept, not the file",
     "g2p.pmt.import": "a wizard: what it makes is a draft version",
 }
+# How a paper of others is refused; a field that takes none at all says that it can't be edited.
+REFUSED = "Documents are added|An application is of|belongs to another record|is evidence|can't be edited|stays in|out of your reach"
 
 
 @tagged("post_install", "-at_install")
@@ -86,6 +89,97 @@ class TestEvidence(MoneyCase):
             },
             found,
         )
+
+    # Papers are not moved
+
+    def foreign_papers(self, user):
+        """{what: a paper that the user may read, and that is not theirs to give}"""
+        papers = self.env["ir.attachment"]
+        mine = papers.with_user(user)
+        letter = mine.create({"name": "letter.pdf", "raw": b"%PDF-1.4", "res_model": "mail.compose.message"})
+        fund = self.env["g2p.program.fund"].search([("state", "=", "posted")], limit=1)
+        fund.with_user(user).message_post(body="the letter", attachment_ids=letter.ids)
+        self.assertEqual((letter.res_model, letter.res_id), (fund._name, fund.id))
+        of_change = mine.create({"name": "certificate.pdf", "raw": b"%PDF-1.4"})
+        self.exit_with(of_change)
+        theirs = papers.with_user(self.finance).create({"name": "theirs", "raw": b"x", "public": True})
+        loose = mine.create({"name": "loose", "raw": b"x"})
+        self.env["mail.message"].create({"body": "said to nobody", "attachment_ids": [Command.link(loose.id)]})
+        exported = mine.create({"name": "payments.csv", "raw": b"x"})
+        batch = self.paid_out().payment_batch_ids
+        self.env.cr.execute(
+            "UPDATE g2p_payment_batch SET export_attachment_id = %s WHERE id = %s", [exported.id, batch.id]
+        )
+        self.env.invalidate_all()
+        return {
+            "a letter of a posted fund": letter,
+            "the paper of a finished change": of_change,
+            "what somebody else brought": theirs,
+            "what was said with a message": loose,
+            "a file that left": exported,
+        }
+
+    def exit_wizard(self, paper, name="Leaver"):
+        member = self.member(self.grant, self.household(name), "enrolled")
+        action = member.with_user(self.manager).action_exit()
+        reason = self.env.ref("g2p_program_membership_change.change_reason_moved_away")
+        wizard = self.env[action["res_model"]].with_user(self.manager).browse(action["res_id"])
+        wizard.write({"reason_id": reason.id, "attachment_ids": [Command.set(paper.ids)]})
+        return wizard
+
+    def exit_with(self, paper):
+        self.exit_wizard(paper).action_confirm()
+        return self.env["g2p.membership.change"].search([("attachment_ids", "in", paper.ids)])
+
+    def test_no_field_of_the_suite_takes_papers_of_others(self):
+        papers = self.foreign_papers(self.manager)
+        before = {paper: (paper.sudo().res_model, paper.sudo().res_id) for paper in papers.values()}
+        tried, taken = set(), []
+        for name in sorted(self.env.registry):
+            model = self.env[name].with_user(self.manager)
+            guard = model._guard_spec()
+            if not guard or not guard.is_suite or ".test." in name or not model.has_access("create"):
+                continue
+            for field in guard.relations:
+                if model._fields[field].comodel_name != "ir.attachment":
+                    continue
+                many = guard.relations[field] in ("one2many", "many2many")
+                tried.add((name, field))
+                for what, paper in papers.items():
+                    given = [[Command.LINK, paper.id, 0]] if many else paper.id
+                    calls = {
+                        "create": (model, "create", {field: given}),
+                        "onchange": (model, "onchange", {field: given}, [field], {field: {}}),
+                        "default": (model.with_context(**{f"default_{field}": given}), "create", {}),
+                    }
+                    known = model.search([], limit=1)
+                    if known and paper not in known[field]:
+                        calls["write"] = (known, "write", {field: given})
+                    for way, (records, method, *args) in calls.items():
+                        if way == "default" and field in guard.protected:
+                            continue  # no source of evidence, see test_guards
+                        answer = "taken"
+                        try:
+                            with self.cr.savepoint():
+                                getattr(records, method)(*args)
+                        except UserError as refusal:
+                            answer = str(refusal)
+                        if not re.search(REFUSED, answer):
+                            taken.append((name, field, what, way, answer))
+        self.assertIn(("g2p.membership.change.wizard", "attachment_ids"), tried)
+        self.assertGreaterEqual(len(tried), 3, tried)
+        self.assertFalse(taken, "\n".join(map(str, taken)))
+        self.env.invalidate_all()
+        self.assertEqual({paper: (paper.sudo().res_model, paper.sudo().res_id) for paper in papers.values()}, before)
+
+    def test_a_paper_does_not_go_from_one_change_to_the_next(self):
+        paper = self.env["ir.attachment"].with_user(self.manager).create({"name": "letter.pdf", "raw": b"%PDF-1.4"})
+        first, second = self.exit_wizard(paper, "First"), self.exit_wizard(paper, "Second")
+        first.action_confirm()
+        change = self.env["g2p.membership.change"].search([("attachment_ids", "in", paper.ids)])
+        with self.assertRaisesRegex(AccessError, "belongs to another record"), self.cr.savepoint():
+            second.action_confirm()
+        self.assertEqual((paper.res_model, paper.res_id), (change._name, change.id))
 
     def file_of(self, record):
         return self.env["ir.attachment"].search(

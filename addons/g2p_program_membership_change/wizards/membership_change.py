@@ -226,7 +226,9 @@ class MembershipChangeWizard(models.TransientModel):
             raise UserError(_("The pause has to end after it begins, and after today."))
 
     def _hand_over_documents(self, changes):
-        """Who may read the change may read its documents."""
+        """Who may read the change may read its documents. What has become of them since they were chosen is asked again: a
+        document that went with another change stays there."""
+        self.attachment_ids._check_handed_to(self)
         documents = self.attachment_ids.with_context(**OPEN)
         for change in changes[1:]:
             # sudo: role and access were checked by the button; the field is protected
