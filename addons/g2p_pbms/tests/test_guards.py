@@ -166,6 +166,10 @@ FACTS = {
         "group_id": viewers(world).id,
     },
     "g2p.approval.stage": lambda world, number: {"group_id": viewers(world).id, "company_id": world.company.id},
+    "g2p.program.approval.mapping": lambda world, number: {
+        "kind_id": world.env.ref("g2p_programs.approval_kind_cycle_entitlements").id,
+        "group_id": world.env.ref("g2p_programs.g2p_finance_validator").id,
+    },
     "g2p.approval.delegation": lambda world, number: {
         "delegate_id": world.env.ref("base.user_admin").id,
         "kind_ids": [(6, 0, world.record("g2p.approval.kind").ids)],
@@ -750,7 +754,13 @@ class TestEvidence(GuardCase):
         r"(^|_)(state|status|verdict)$|_count$|_by(_id)?$|_on$|^(disabled|approved|submitted|confirmed)|_hash$|^checksum$"
     )
     # Said by a person about the world, not by the system about what happened in it.
-    TOLD = {"g2p.cycle.manager.default.month_by", "g2p.reg.id.status", "res.partner.civil_status"}
+    TOLD = {
+        "g2p.cycle.manager.default.month_by",
+        # OpenG2P's name of what a stage is called
+        "g2p.program.approval.mapping.state",
+        "g2p.reg.id.status",
+        "res.partner.civil_status",
+    }
 
     def test_every_field_of_that_kind_is_evidence(self):
         for name, guard in self.guarded().items():

@@ -88,7 +88,7 @@ class ApprovalMapping(models.Model):
             managers = program.get_managers(program.MANAGER_ENTITLEMENT) if program else []
             mapping.entitlement_manager_ref = f"{managers[0]._name}, {managers[0].id}" if managers else False
 
-    # CRUD: all of it is the stage's, with the user's own rights
+    # CRUD: all of it is the stage's, with the user's own rights on both
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -96,14 +96,18 @@ class ApprovalMapping(models.Model):
         defaults = self.default_get(own)
         stages = self._stages().create([self._stage_values({**defaults, **vals}) for vals in vals_list])
         stages.flush_recordset()
-        return self.browse(stages.ids)
+        settings = self.browse(stages.ids)
+        settings.check_access("create")
+        return settings
 
     def write(self, vals):
+        self.check_access("write")
         if self:
             self._stages().write(self._stage_values(vals))
         return True
 
     def unlink(self):
+        self.check_access("unlink")
         self._stages().unlink()
         self.invalidate_model(flush=False)
         return True
@@ -130,7 +134,10 @@ class ApprovalMapping(models.Model):
     def _stage_values(self, vals):
         values = {NAMES[name]: value for name, value in vals.items() if name in NAMES}
         program_id = vals.get("program_id") or self._program_of(vals.get("entitlement_manager_ref"))
-        return {**values, "scope": f"g2p.program,{program_id}"} if program_id else values
+        if not program_id:
+            return values
+        company = self.env["g2p.program"].browse(program_id).company_id
+        return {**values, "scope": f"g2p.program,{program_id}", "company_id": company.id}
 
     @api.model
     def _program_of(self, reference):

@@ -580,6 +580,27 @@ class TestApprovalSettings(StagesCase):
         self.assertEqual(self.stages().name, "Council")
         self.assertEqual(self.terms.with_user(self.admin).action_approval_settings()["domain"][0][2], self.grant.id)
 
+    def test_an_administrator_of_another_company(self):
+        row = self.settings()
+        self.assertEqual(self.stages().company_id, self.grant.company_id)
+        company = self.env["res.company"].create({"name": "Elsewhere"})
+        other = new_test_user(
+            self.env,
+            login="other_admin",
+            groups="g2p_registry_base.group_g2p_admin",
+            company_id=company.id,
+            company_ids=[company.id],
+        )
+        mine = row.with_user(other)
+        for attempt in (
+            lambda: mine.read(["state"]),
+            lambda: mine.write({"needed": 1}),
+            lambda: mine.unlink(),
+            lambda: mine.create({"program_id": self.grant.id, "state": "M", "group_id": row.group_id.id}),
+        ):
+            with self.assertRaises(AccessError):
+                attempt()
+
     def test_it_goes_with_the_program(self):
         program = self.program("Short lived", "group")
         self.settings(program_id=program.id)

@@ -207,7 +207,9 @@ class TestProposals(MoneyCase):
         # Nothing waits: the administrator may change who approves.
         self.cycle.sudo()._transition("ended")
         group = self.terms.entitlement_validation_group_id
-        self.terms.action_propose({"amount_per_cycle": 150, "entitlement_validation_group_id": group.id, "name": "Terms"})
+        self.terms.action_propose(
+            {"amount_per_cycle": 150, "entitlement_validation_group_id": group.id, "name": "Terms"}
+        )
         proposal = self.waiting(self.terms)
         self.assertEqual((proposal.values, self.terms.name), ({"amount_per_cycle": 150}, "Terms"))
         chosen = self.env.ref("g2p_programs.g2p_program_cycle_approver")
