@@ -34,11 +34,10 @@ class ApprovalMapping(models.Model):
             "amount_from",
             "currency_id",
         ],
-        "g2p.program": ["company_id"],
     }
 
     program_id = fields.Many2one("g2p.program", required=True)
-    company_id = fields.Many2one("res.company", readonly=True)
+    company_id = fields.Many2one(related="program_id.company_id")
     kind_id = fields.Many2one(
         "g2p.approval.kind",
         "What is approved",
@@ -62,7 +61,7 @@ class ApprovalMapping(models.Model):
         self.env.cr.execute(
             """
             CREATE VIEW g2p_program_approval_mapping AS
-            SELECT stage.id, program.id AS program_id, program.company_id, stage.kind_id, stage.sequence, stage.name AS state,
+            SELECT stage.id, program.id AS program_id, stage.kind_id, stage.sequence, stage.name AS state,
                    stage.group_id, stage.needed, stage.amount_from, stage.currency_id,
                    stage.create_uid, stage.create_date, stage.write_uid, stage.write_date
               FROM g2p_approval_stage AS stage
@@ -104,6 +103,7 @@ class ApprovalMapping(models.Model):
         self.check_access("write")
         if self:
             self._stages().write(self._stage_values(vals))
+            self.invalidate_model(flush=False)
         return True
 
     def unlink(self):
