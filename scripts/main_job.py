@@ -20,7 +20,7 @@ from collections import defaultdict
 from datetime import date, timedelta
 from decimal import Decimal
 
-from odoo_environment import as_user, environment
+from odoo_environment import agree, as_user, environment
 
 from odoo.exceptions import AccessError
 
@@ -88,9 +88,9 @@ class Report:
     def print(self, currency):
         print(f"\n  {'step':<44} {'by':<9} {'count':>8}  {f'amount ({currency})':>15}  adds up")
         print(f"  {'-' * 44} {'-' * 9} {'-' * 8}  {'-' * 15}  -------")
-        for step, who, count, amount, agree in self.rows:
+        for step, who, count, amount, agrees in self.rows:
             money = "" if amount is None else f"{amount:,.2f}"
-            print(f"  {step:<44} {who:<9} {count:>8,}  {money:>15}  {'yes' if agree else 'NO'}")
+            print(f"  {step:<44} {who:<9} {count:>8,}  {money:>15}  {'yes' if agrees else 'NO'}")
         print()
 
 
@@ -193,8 +193,9 @@ class MainJob:
         matching = wizard.matching_count
         wizard.next_step()
         action = wizard.create_program()
-        self.env.cr.commit()
         self.program = self.manager["g2p.program"].browse(action["res_id"])
+        agree(self.env, self.program)
+        self.env.cr.commit()
         [expected] = self.sql(f"SELECT COUNT(*) FROM ({HOUSEHOLDS}) AS household")
         self.report.add("Create program: households who match", "manager", matching, None, expected)
 

@@ -29,3 +29,11 @@ def as_user(env, login):
     if not user:
         raise SystemExit(f"There is no user {login!r} in {env.cr.dbname}: is g2p_demo installed?")
     return env(user=user.id, su=False)
+
+
+def agree(env, record, login="approver"):
+    """Another user agrees to what waits about a record, as under *Approvals*."""
+    requests = as_user(env, login)["g2p.approval.request"]
+    request = requests.search([("res_model", "=", record._name), ("res_id", "=", record.id), ("can_decide", "=", True)])
+    request.action_approve("Looked at", request.digest)
+    env.invalidate_all()

@@ -267,6 +267,25 @@ def test_every_row_is_as_it_was(upgraded):
     assert not lost
 
 
+def test_what_waited_for_somebody_is_asked_for(upgraded):
+    """Imports and merges that another person had to agree to stand in the inbox."""
+    database, *_facts = upgraded
+    for model, state, kind in (
+        ("g2p.registrant.import", "submitted", "import"),
+        ("g2p.registrant.merge", "proposed", "merge"),
+    ):
+        waiting = database.rows(f"SELECT id FROM {model.replace('.', '_')} WHERE state = %s ORDER BY id", state)
+        asked = database.rows(
+            """
+            SELECT res_id FROM g2p_approval_request
+             WHERE res_model = %s AND kind_code = %s AND state = 'waiting' ORDER BY res_id
+            """,
+            model,
+            kind,
+        )
+        assert asked == waiting != [], model
+
+
 def test_nobody_loses_a_right(upgraded):
     _database, before, after, _log, _look = upgraded
     assert len({user for user, _group in before["groups"]}) > 5

@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
-from odoo_environment import as_user, environment
+from odoo_environment import agree, as_user, environment
 
 import odoo.sql_db
 
@@ -83,6 +83,7 @@ def program(env, name, target, *managers):
     manager = as_user(env, "manager")
     record = manager["g2p.program"].create({"name": f"{name} {time.time():.0f}", "target_type": target})
     record.action_activate()
+    agree(env, record)
     record.deduplication_managers.unlink()
     for model in managers:
         env[f"g2p.deduplication.manager.{model}"].create(

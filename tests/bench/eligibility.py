@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
-from odoo_environment import as_user, environment
+from odoo_environment import agree, as_user, environment
 
 import odoo.sql_db
 
@@ -87,6 +87,7 @@ def setup(env):
     manager = as_user(env, "manager")
     program = manager["g2p.program"].create({"name": "Benchmark eligibility", "target_type": "individual"})
     program.action_activate()
+    agree(env, program)
     area = env["g2p.area"].search([("code", "=", AREA)])
     if not area:
         raise SystemExit(f"There is no area {AREA}: is this a demo country?")

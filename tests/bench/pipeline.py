@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
 import screens
 import twins
-from odoo_environment import as_user, environment
+from odoo_environment import agree, as_user, environment
 from watch import watched
 
 import odoo.sql_db
@@ -74,6 +74,7 @@ class Pipeline:
             }
         )
         self.program = self.manager["g2p.program"].browse(wizard.create_program()["res_id"])
+        agree(self.env, self.program)
         program = self.program.with_env(self.env)
         west, east = ('[("partner_id.area_id.code", "=like", "DM-%s%%")]' % number for number in (1, 2))  # noqa: UP031
         tags = self.env["g2p.payment.batch.tag"].create(

@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
-from odoo_environment import as_user, environment
+from odoo_environment import agree, as_user, environment
 
 QUESTIONS = [
     {"name": "rooms", "string": "Rooms", "type": "integer"},
@@ -107,6 +107,7 @@ def make_model(env):
         {"name": f"Benchmark {time.time():.0f}", "target_type": "group", "pmt_config": True}
     )
     program.action_activate()
+    agree(env, program)
     model = manager["g2p.pmt.model"].create(
         {
             "program_id": program.id,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
-from odoo_environment import as_user, environment
+from odoo_environment import agree, as_user, environment
 
 
 def plan(env):
@@ -22,6 +22,7 @@ def plan(env):
         {"name": "Workers", "target_type": "individual", "eligibility_domain": "[]", "amount_per_cycle": 100}
     )
     program = manager["g2p.program"].browse(wizard.create_program()["res_id"])
+    agree(env, program)
     program._bulk_start("import_eligible", params={"state": "enrolled"}, mode="queue")
     env.cr.commit()
 

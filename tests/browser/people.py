@@ -83,6 +83,15 @@ class Screen:
         expect(self.page.locator(".o_menu_sections").get_by_text(re.compile(r"^Approvals \(\d+\)$"))).to_be_visible()
         self.open_row(*texts)
 
+    def agree(self, name, *figures):
+        """Open what waits for this person, look at its figures, and agree to it."""
+        self.inbox(name)
+        self.press("Approve")
+        self.page.get_by_role("dialog").locator("[name=remark] textarea").fill("I looked at it")
+        self.confirm("Approve", *figures)
+        assert "agreed to, and done" in self.message()
+        self.shows_state("Agreed and done")
+
     def open_row(self, *texts):
         """The form of the one row of a list (or card of a kanban) that holds all texts."""
         rows = self.page.locator(".o_data_row, .o_kanban_record:not(.o_kanban_ghost)")
@@ -223,6 +232,9 @@ class Job:
         )
         self.manager.call("g2p.program.create.wizard", "next_step", [wizard])
         self.program = self.manager.call("g2p.program.create.wizard", "create_program", [wizard])["res_id"]
+        waiting = [["res_model", "=", "g2p.program"], ["res_id", "=", self.program], ["can_decide", "=", True]]
+        [request] = self.approver.call("g2p.approval.request", "search_read", waiting, ["digest"])
+        self.approver.call("g2p.approval.request", "action_approve", [request["id"]], "Looked at", request["digest"])
 
     def submit(self):
         """A cycle that waits for approval, prepared by the manager."""

@@ -117,6 +117,11 @@ class Worker:
         expect(page.get_by_role("dialog")).to_contain_text(f"{eligible:,} registrants match")
         page.get_by_role("dialog").get_by_role("button", name="Create", exact=True).click()
         expect(page.get_by_role("dialog")).to_have_count(0)
+        person.shows_state("Draft")
+        expect(page.locator(".o_field_widget[name=approval_text]").first).to_contain_text("waits for")
+        self.approver.agree(f"Start of program {PROGRAM}", "Conditions")
+        person.menu("Programs", "Programs")
+        person.open_row(PROGRAM)
         person.shows_state("Active")
         person.shows_stat("open_eligible_beneficiaries_form", eligible)
         self.program = self.one(
@@ -199,13 +204,7 @@ class Worker:
         person.press("Ask finance to post")
         assert "waits for" in person.message()
         person = self.finance
-        person.inbox(f"Deposit of $ {DEPOSIT:,.2f} for {PROGRAM}")
-        person.press("Approve")
-        dialog = person.page.get_by_role("dialog")
-        dialog.locator("[name=remark] textarea").fill("As in the treasury's letter")
-        person.confirm("Approve", f"{DEPOSIT:,.2f}")
-        assert "agreed to, and done" in person.message()
-        person.shows_state("Agreed and done")
+        person.agree(f"Deposit of $ {DEPOSIT:,.2f} for {PROGRAM}", f"{DEPOSIT:,.2f}")
         with person.new_action():
             person.page.get_by_role("button", name="Open it").click()
         person.shows_state("Posted")

@@ -39,7 +39,7 @@ class Officer:
 
     def __init__(self, screen, sql):
         self.sql = sql
-        self.person = screen("manager")
+        self.person, self.approver = screen("manager"), screen("approver")
         self.page = self.person.page
 
     def one(self, query, **parameters):
@@ -83,6 +83,10 @@ class Officer:
         self.dialog().get_by_role("button", name="Next").click()
         self.dialog().get_by_role("button", name="Create", exact=True).click()
         expect(self.dialog()).to_have_count(0)
+        person.shows_state("Draft")
+        self.approver.agree(f"Start of program {PROGRAM}")
+        person.menu("Programs", "Programs")
+        person.open_row(PROGRAM)
         person.shows_state("Active")
         self.program = self.one("SELECT id FROM g2p_program WHERE name = %(name)s", name=PROGRAM).id
 

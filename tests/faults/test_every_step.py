@@ -303,6 +303,7 @@ class Ground:
             "g2p.program.create.wizard", name=f"Scored {id(self)}", target_type="group", amount_per_cycle=1
         )
         program = manager.call("g2p.program.create.wizard", "create_program", [wizard])["res_id"]
+        world.agree("g2p.program", program)
         world.admin.call("g2p.program", "write", [program], {"pmt_config": True})
         term = {"source": "household", "pmt_field": "size", "pmt_weightage": 1}
         model = manager.create("g2p.pmt.model", program_id=program, term_ids=[[0, 0, term]])

@@ -126,6 +126,12 @@ class World:
     def program(self, name, domain=f'[("birthdate", ">", "{BORN_AFTER}")]'):
         return Program(self, name, domain)
 
+    def agree(self, model, record_id):
+        """The approver agrees to what waits about a record."""
+        waiting = [["res_model", "=", model], ["res_id", "=", record_id], ["state", "=", "waiting"]]
+        [request] = self.approver.search("g2p.approval.request", waiting, "id", "digest")
+        self.approver.call("g2p.approval.request", "action_approve", [request["id"]], "Looked at", request["digest"])
+
     def never(self):
         """What must never be, and is: names of the broken promises."""
         return [name for name, query in NEVER.items() if self.sql(query)]
@@ -157,6 +163,7 @@ class Program:
             no_account_policy="desk",
         )
         self.id = manager.call("g2p.program.create.wizard", "create_program", [wizard])["res_id"]
+        world.agree("g2p.program", self.id)
         world.admin.create("g2p.deduplication.manager.id_dedup", name="IDs", program_id=self.id)
         [settings] = world.admin.search("g2p.program.manager.default", [["program_id", "=", self.id]], "id")
         world.admin.call(

@@ -8,7 +8,7 @@ import base64
 import sys
 from datetime import date, timedelta
 
-from odoo_environment import as_user, environment
+from odoo_environment import agree, as_user, environment
 
 from odoo.fields import Command
 from odoo.tools import mute_logger
@@ -141,6 +141,8 @@ class Filler:
             wizard.reason_id = next((reason for reason in reasons if reason[f"for_{button}"]), False)
             wizard.remark = "Seen at the office"
             wizard.action_confirm()
+            if button == "readmit":
+                agree(self.env, env["g2p.membership.change"].search([], limit=1), "admin")
         last = env["g2p.membership.change"].search([], limit=1)
         # Somebody else reverses it.
         again = self.env["res.users"].create(

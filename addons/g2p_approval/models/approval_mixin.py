@@ -47,6 +47,9 @@ class ApprovalMixin(models.AbstractModel):
     approval_seen = fields.Char(
         "What is shown", compute="_compute_approval_seen", help="By its digest: what a press agrees to."
     )
+    approval_waits = fields.Boolean(
+        compute="_compute_approval_waits", groups=USERS, help="It is as it was asked for: asking again is of no use."
+    )
 
     @api.depends_context("uid", "allowed_company_ids", "lang")
     def _compute_approval(self):
@@ -63,7 +66,14 @@ class ApprovalMixin(models.AbstractModel):
     @api.depends_context("uid", "allowed_company_ids")
     def _compute_approval_seen(self):
         for record in self:
-            record.approval_seen = record._origin and record._approval_shown()
+            record.approval_seen = record._origin and record._origin._approval_shown()
+
+    @api.depends_context("uid", "allowed_company_ids")
+    def _compute_approval_waits(self):
+        for record in self:
+            # sudo: whether it was changed since; what the request says is not shown
+            waiting = record._origin._approval_open().sudo()
+            record.approval_waits = bool(waiting) and not any(waiting.mapped("is_changed"))
 
     # What a model says about what is to be agreed to
 

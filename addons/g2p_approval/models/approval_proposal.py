@@ -151,6 +151,8 @@ class ApprovalProposal(models.Model):
         self._transition("done")
 
     def _approval_refused(self, request):
+        if self.state != "proposed":
+            return
         self._transition("refused")
         if self.act == "add" and (target := self._target()):
             # sudo: who refuses is somebody else, and who proposed it may have lost the right since; it is not in force

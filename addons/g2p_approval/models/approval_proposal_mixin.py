@@ -121,6 +121,11 @@ class ApprovalProposalMixin(models.AbstractModel):
         """Those of these records that are in use, so that their changes are proposed."""
         return self.browse()
 
+    @api.model
+    def _proposal_kind_of(self, names):
+        """The kind of approval of a change of these fields."""
+        return self._proposal_kind
+
     def _proposal_scope(self):
         """The record that stages may be set for."""
         return
@@ -208,7 +213,8 @@ class ApprovalProposalMixin(models.AbstractModel):
         return records
 
     def write(self, vals):
-        for record in self._proposal_waits():
+        touched = not vals.keys().isdisjoint(self._proposal_terms())
+        for record in self._proposal_waits() if touched else ():
             if names := record._proposal_differs(vals):
                 record._proposal_refuse(", ".join(self._fields[name]._description_string(self.env) for name in names))
         return super().write(vals)
@@ -338,6 +344,20 @@ class ApprovalProposalMixin(models.AbstractModel):
         self._proposal_tell(answer)
         return answer
 
+    def _proposal_renew(self):
+        """What waits to come into force was filled in since: it is asked for anew, as it is now."""
+        # sudo: who fills it in has passed the check of that
+        waiting = (
+            self.env["g2p.approval.proposal"]
+            .sudo()
+            .search([("res_model", "=", self._name), ("res_id", "=", self.id), ("state", "=", "proposed")])
+        )
+        if waiting:
+            # First, so that it is not dismissed.
+            waiting._transition("refused")
+            waiting._approval_drop(self.env._("It was changed after it was asked for."), "void")
+            self._propose_addition()
+
     def _proposal_make(self, act, values, lines):
         # sudo: for which stages and which company it is, of a record whose access was checked by who calls this
         scope = self.sudo()._proposal_scope()
@@ -361,8 +381,11 @@ class ApprovalProposalMixin(models.AbstractModel):
         proposal = proposals.sudo().create(
             {
                 "name": words[act]
-                % {"what": self.display_name, "of": scope.display_name if scope else self._description},
-                "kind_code": self._proposal_kind,
+                % {
+                    "what": self.display_name,
+                    "of": scope.display_name if scope and scope != self else self._description,
+                },
+                "kind_code": self._proposal_kind_of(values),
                 "res_model": self._name,
                 "res_id": self.id,
                 "company_id": self.sudo()._proposal_company().id,

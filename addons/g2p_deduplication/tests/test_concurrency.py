@@ -8,8 +8,10 @@ from odoo import api
 from odoo.exceptions import UserError
 from odoo.modules.registry import Registry
 from odoo.service.model import retrying
-from odoo.tests import TransactionCase, tagged
+from odoo.tests import TransactionCase, new_test_user, tagged
 from odoo.tools import mute_logger
+
+from odoo.addons.g2p_approval.tests.common import forget_requests
 
 PATIENCE = 20
 NAME = "Deduplication of two connections"
@@ -64,6 +66,9 @@ class TestConcurrency(TransactionCase):
     def clean(env):
         """Take away what was committed; the history keeps what it says."""
         partners = env["res.partner"].with_context(active_test=False).search([("family_name", "=", NAME)])
+        merges = env["g2p.registrant.merge"].search([("merged_id", "in", partners.ids)])
+        forget_requests(env, merges.approval_request_ids.ids)
+        env.invalidate_all()
         env["g2p.registrant.merge"].search([("merged_id", "in", partners.ids)]).write({"state": "rejected"})
         env["g2p.registrant.merge"].search([("merged_id", "in", partners.ids)]).unlink()
         partners.write({"merged_into_id": False})
@@ -72,6 +77,10 @@ class TestConcurrency(TransactionCase):
         env["g2p.bulk.operation"].search([("res_model", "=", settings._name), ("res_id", "in", settings.ids)]).unlink()
         settings.unlink()
         partners.unlink()
+        users = env["res.users"].with_context(active_test=False).search([("login", "=like", "t_twice_%")])
+        people = users.partner_id
+        users.unlink()
+        people.unlink()
         own = companies.partner_id
         companies.unlink()
         own.unlink()
@@ -124,4 +133,33 @@ class TestConcurrency(TransactionCase):
         with self.connection() as env:
             survivor, merged = env["res.partner"].browse(self.partner_ids)
             self.assertEqual((merged.merged_into_id, survivor.merged_into_id.id), (survivor, False))
+            self.assertEqual(env["g2p.registrant.merge"].browse(self.merge_id).state, "merged")
+
+    def test_two_agree_and_it_is_merged_once(self):
+        with self.connection() as env:
+            merge = env["g2p.registrant.merge"].browse(self.merge_id)
+            request_id = env["g2p.approval.request"]._ask(merge, "merge", merge.proposed_by_id).id
+            company = merge.company_id
+            user_ids = [
+                new_test_user(
+                    env,
+                    f"t_twice_{name}",
+                    groups="g2p_programs.g2p_program_manager",
+                    company_id=company.id,
+                    company_ids=[(6, 0, company.ids)],
+                    context={"no_reset_password": True},
+                ).id
+                for name in ("one", "two")
+            ]
+
+        def agree(user_id):
+            return lambda env: env(user=user_id)["g2p.approval.request"].browse(request_id)._decide("approved")
+
+        results = self.at_once(*map(agree, user_ids))
+        refusals = [result for result in results if isinstance(result, Exception)]
+        self.assertEqual(len(refusals), 1, results)
+        self.assertIsInstance(refusals[0], UserError)
+        with self.connection() as env:
+            request = env["g2p.approval.request"].browse(request_id)
+            self.assertEqual((request.state, len(request.decision_ids)), ("done", 1))
             self.assertEqual(env["g2p.registrant.merge"].browse(self.merge_id).state, "merged")

@@ -106,7 +106,7 @@ class TestTargeting(TransactionCase):
         for share in (20, 20, 400):
             with self.env.cr.savepoint(flush=True) as savepoint:
                 program = self.program.copy({"name": f"Copy {share}"})
-                program.action_activate()
+                program.sudo().action_activate()
                 self.cr.execute(
                     "UPDATE res_partner SET disabled = now() WHERE is_group AND is_registrant AND id NOT IN "
                     "(SELECT id FROM res_partner WHERE is_group AND is_registrant ORDER BY id LIMIT %s)",

@@ -165,7 +165,7 @@ class AttackCase(MoneyCase):
             company_ids=[(6, 0, company.ids)],
         )
         program = self.env["g2p.program"].with_user(manager).create({"name": "Elsewhere Grant", "target_type": "group"})
-        program.action_activate()
+        program.sudo().action_activate()
         return company, manager, program
 
     @classmethod

@@ -4,11 +4,13 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.tools import SQL
 
+from odoo.addons.g2p_approval.tools import digest
 from odoo.addons.g2p_programs.tools.constants import GROUP_MANAGER
 
 from ..tools import accuracy, model_files, preview
 from ..tools.score_query import ScoreQuery
 
+KIND = "program_rules"  # of approval, while the program runs
 # Beyond this nobody's weight or threshold lies; it keeps NaN and infinity out, which are numbers for PostgreSQL.
 LARGEST = 1e15
 # What may change in a version that scores: it doesn't touch a score.
@@ -56,8 +58,9 @@ class PMTModel(models.Model):
 
     _name = "g2p.pmt.model"
     _description = "Proxy means test model"
-    _inherit = ["g2p.state.mixin", "g2p.change.mixin"]
+    _inherit = ["g2p.state.mixin", "g2p.change.mixin", "g2p.approval.mixin"]
     _order = "program_id, version desc, id desc"
+    _approval_presses = ("action_activate",)
     # Read by who reads the model: a formula that is known can be answered to.
     _changes_parent = "program_id"
 
@@ -300,12 +303,17 @@ class PMTModel(models.Model):
     # Buttons
 
     def action_activate(self):
-        """draft → active. The version that was active is archived; its scores stay."""
+        """draft → active. The version that was active is archived; its scores stay. In a program that runs, somebody else agrees."""
         self.ensure_one()
         self._check_manager()
         self.check_access("write")
-        self._require_state("draft")
-        self._check_scorable()
+        self._approval_check(KIND)
+        self.program_id._bulk_check("settings")
+        # What was changed since is asked for anew.
+        self._approval_recheck()
+        return self._approval_submit() or True
+
+    def _put_into_force(self):
         self.program_id._bulk_check("settings")
         # Two who press at the same time come one after the other.
         self.env.cr.execute(SQL("SELECT FROM g2p_program WHERE id = %s FOR NO KEY UPDATE", self.program_id.id))
@@ -316,7 +324,6 @@ class PMTModel(models.Model):
         self.env.flush_all()
         self._transition("active")
         self.sudo().write({"is_current": True, "activated_on": fields.Datetime.now()})
-        return True
 
     def action_reset_to_draft(self):
         """active → draft, as long as nobody has been scored with it."""
@@ -329,8 +336,91 @@ class PMTModel(models.Model):
             raise UserError(
                 self.env._("People were scored with %s: press New version to change it.", self.display_name)
             )
+        if self._approval_asks(KIND):
+            raise UserError(
+                self.env._(
+                    "%s is in force in a program that runs: press New version to change it, and Activate, which somebody else "
+                    "agrees to.",
+                    self.display_name,
+                )
+            )
         self._transition("draft")
         return True
+
+    # Approval of a version that comes into force in a program that runs
+
+    def _approval_kind(self):
+        return KIND
+
+    def _approval_asks(self, kind):
+        # sudo: whether the program runs, whatever the user may see of its cycles
+        return bool(self.sudo().program_id._in_use()) and super()._approval_asks(kind)
+
+    def _approval_shown(self):
+        """As it is: what was changed since it was asked for is asked for anew by the same press."""
+        # sudo: a digest tells nothing of it
+        return self.sudo()._approval_digest(KIND) if self.state == "draft" else ""
+
+    def _approval_company(self):
+        return self.program_id.company_id
+
+    def _approval_scope(self):
+        return self.program_id
+
+    def _approval_name(self, kind):
+        return self.env._(
+            "Means test of %(program)s: version %(version)s comes into force",
+            program=self.program_id.name,
+            version=self.version,
+        )
+
+    def _approval_digest(self, kind):
+        self.env.flush_all()
+        self.invalidate_recordset(flush=False)
+        return digest.of_values([self._name, self.id, kind, self.program_id.id, self._to_dict()])
+
+    def _approval_authors(self, kind):
+        """Who made the version, or changed anything of it or of its lines."""
+        self.env.flush_all()
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT user_id FROM g2p_change_history
+                 WHERE user_id IS NOT NULL
+                   AND (res_model = %(model)s AND res_id = %(id)s OR parent_model = %(model)s AND parent_id = %(id)s
+                        OR owner_model = %(model)s AND owner_id = %(id)s)
+                 GROUP BY user_id
+                """,
+                model=self._name,
+                id=self.id,
+            )
+        )
+        changed = self.env["res.users"].browse(user_id for [user_id] in rows).exists()
+        return (self.create_uid | changed).sudo(False)
+
+    def _approval_figures(self, kind):
+        def told(model):
+            terms = "; ".join(f"{term.label} × {term.pmt_weightage:g}" for term in model.term_ids)
+            return f"{model.constant:g}; {terms}" if model else None
+
+        in_force = self.program_id._active_pmt_model()
+        figures = [
+            {"label": self.env._("In force now"), "value": told(in_force)},
+            {"label": self.env._("Becomes"), "value": told(self)},
+        ]
+        if self.has_cut_off:
+            figures.append(
+                {"label": self._fields["cut_off"]._description_string(self.env), "value": f"{self.cut_off:g}"}
+            )
+        return figures
+
+    def _approval_check(self, kind):
+        self._require_state("draft")
+        self._check_scorable()
+
+    def _approval_granted(self, request):
+        self._approval_check(KIND)
+        self._put_into_force()
 
     def action_new_version(self):
         """A draft that starts as a copy of this version."""

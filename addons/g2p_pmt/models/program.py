@@ -30,6 +30,10 @@ class Program(models.Model):
         for program in self:
             program.pmt_scores_count = program.pmt_model_id.scores_count
 
+    @api.model
+    def _proposal_kinds(self):
+        return {**super()._proposal_kinds(), "pmt_config": "program_rules"}
+
     def _active_pmt_model(self):
         """The version that scores: none while the switch is off or no version is active."""
         self.ensure_one()

@@ -8,3 +8,4 @@ from . import test_eligibility
 from . import test_exchange
 from . import test_quality
 from . import test_access
+from . import test_approval

@@ -93,6 +93,7 @@ class TestAsInOpenG2P(PMTCase):
             )
         )
         program = self.env["g2p.program"].browse(wizard.create_program()["res_id"])
+        self.agree(program)
         self.assertFalse(program.program_membership_ids)
         program.with_user(self.manager).import_eligible_registrants("enrolled")
         self.assertNotIn(

@@ -29,3 +29,4 @@ from . import test_payment_mark
 from . import test_proposals
 from . import test_cycle_repair
 from . import test_manager_form
+from . import test_program_activation

@@ -52,14 +52,20 @@ class ProgramsCase(TransactionCase):
 
     @classmethod
     def program(cls, name="Child Grant", target_type="individual", **values):
-        """An active program of the manager's, with the default managers."""
+        """An active program of the manager's, with the default managers. Nobody was asked to agree to its start."""
         program = (
             cls.env["g2p.program"]
             .with_user(cls.users["manager"])
             .create({"name": name, "target_type": target_type, **values})
         )
-        program.action_activate()
+        program.sudo().action_activate()
         return program
+
+    def agree(self, record, user=None):
+        """Somebody who had no part in a record agrees to what waits about it."""
+        request = record.with_env(self.env)._approval_open().with_user(user or self.users["approver"])
+        request.action_approve("Looked at", request.digest)
+        self.env.invalidate_all()
 
     @classmethod
     def member(cls, program, partner, state="draft"):

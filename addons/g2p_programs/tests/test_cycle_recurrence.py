@@ -19,7 +19,9 @@ class TestCycleRecurrence(ProgramsCase):
             .with_user(self.manager)
             .create({"name": "Recurrence", "amount_per_cycle": 1.0, **values})
         )
-        return self.env["g2p.program"].browse(wizard.create_program()["res_id"])
+        program = self.env["g2p.program"].browse(wizard.create_program()["res_id"])
+        self.agree(program)
+        return program
 
     def periods(self, **recurrence):
         program = self.wizard(**recurrence)

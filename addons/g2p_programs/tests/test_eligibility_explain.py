@@ -41,7 +41,7 @@ class TestEligibilityExplain(ProgramsCase):
             .with_company(cls.company)
             .create({"name": "Explained", "target_type": "individual", "company_id": cls.company.id})
         )
-        cls.grant.action_activate()
+        cls.grant.sudo().action_activate()
         cls.by_income = cls.grant.get_managers(cls.grant.MANAGER_ELIGIBILITY)[0]
         cls.by_income.write({"name": "Income", "eligibility_domain": "[('income', '<=', 100)]"})
         cls.env["g2p.program_membership.manager.default"].create(
@@ -101,7 +101,7 @@ class TestEligibilityExplain(ProgramsCase):
         for mode in ("all", "any"):
             program = self.grant.copy({"name": f"Run {mode}"})
             program.eligibility_mode = mode
-            program.action_activate()
+            program.sudo().action_activate()
             for partner in (self.rich, self.silent, self.rich_away):
                 self.member(program, partner)
             self.grant = program

@@ -26,6 +26,7 @@ class TestProgram(ProgramsCase):
         with self.assertRaisesRegex(UserError, "not active"):
             program.import_eligible_registrants()
         program.action_activate()
+        self.agree(program)
         program.end_program()
         self.assertEqual(program.state, "ended")
         self.assertTrue(program.date_ended)
@@ -145,6 +146,8 @@ class TestProgram(ProgramsCase):
         wizard.next_step()
         self.assertEqual(wizard.state, "step2")
         program = self.env["g2p.program"].browse(wizard.create_program()["res_id"])
+        self.assertEqual((program.state, program.have_members), ("draft", False))
+        self.agree(program)
         self.assertEqual(program.state, "active")
         self.assertEqual(program.eligible_beneficiaries_count, 1)
         self.assertEqual(program.program_membership_ids.partner_id.family_name, "Kept")

@@ -1,3 +1,5 @@
+import base64
+
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import new_test_user, tagged
 from odoo.tools import mute_logger
@@ -234,3 +236,79 @@ class TestProposals(MoneyCase):
         self.kinds.off_company_ids = self.env.company
         with self.assertRaisesRegex(UserError, "under way"), self.cr.savepoint():
             self.payer.batch_tag_ids = made
+
+    # What is no manager's
+
+    def test_settings_of_the_program_itself_are_proposed(self):
+        """Who pays those without an account, and whether one rule or all decide: by the form, and by nothing else."""
+        program = self.grant.with_user(self.manager)
+        self.env.ref("g2p_programs.approval_kind_program_payment").group_id = self.env.ref(
+            "g2p_programs.g2p_finance_validator"
+        )
+        finance = self.users["finance"]
+        for user in (self.manager, self.second_manager, self.users["admin"]):
+            with self.subTest(user.login), self.assertRaisesRegex(UserError, "on its own form"):
+                program.with_user(user).write({"eligibility_mode": "any"})
+        self.save(program, eligibility_mode="any", name="Renamed")
+        self.assertEqual((program.eligibility_mode, program.name), ("all", "Renamed"))
+        proposal = self.waiting(program)
+        self.assertIn("waits for", program.proposal_text)
+        self.approve(proposal)
+        self.assertEqual((program.eligibility_mode, proposal.state), ("any", "done"))
+        with self.assertRaisesRegex(UserError, "under way"):
+            self.save(program, no_account_policy="desk")
+        admin = program.with_user(self.users["admin"])
+        self.save(admin, no_account_policy="desk")
+        proposal = self.waiting(program)
+        with self.assertRaises(AccessError):
+            self.approve(proposal, self.approver)
+        self.approve(proposal, finance)
+        self.assertEqual((program.no_account_policy, proposal.kind_code), ("desk", "program_payment"))
+
+    def test_each_kind_is_switched_off_by_itself(self):
+        rules = self.kinds.filtered(lambda kind: kind.code == "program_rules")
+        rules.off_company_ids = self.env.company
+        self.grant.with_user(self.manager).eligibility_mode = "any"
+        self.assertEqual(self.grant.eligibility_mode, "any")
+        with self.assertRaisesRegex(UserError, "on its own form"):
+            self.grant.with_user(self.users["admin"]).no_account_policy = "desk"
+
+    def test_a_program_is_not_proposed_to_be_removed(self):
+        program = self.grant.with_user(self.manager)
+        self.assertFalse(program.proposal_can_remove)
+        with self.assertRaisesRegex(UserError, "under way"):
+            self.grant.with_user(self.users["admin"]).unlink()
+
+    def load(self, manager, *references):
+        file = base64.b64encode("\n".join(["Reference", *references]).encode())
+        wizard = self.env["g2p.eligibility.list.load"].with_user(self.manager)
+        wizard.create({"manager_id": manager.id, "file": file, "file_name": "list.csv"}).action_load()
+        self.env.invalidate_all()
+
+    def test_whom_a_list_names_is_agreed_to_with_the_list(self):
+        self.large.ref, self.small.ref = "LARGE-1", "SMALL-1"
+        lists = self.env["g2p.program_membership.manager.list"].with_user(self.manager)
+        added = lists.create({"name": "Of the ministry", "program_id": self.grant.id})
+        first = self.waiting(added)
+        self.load(added, self.large.ref, "nobody")
+        proposal = self.waiting(added)
+        self.assertNotEqual(proposal, first, "it is asked for as it is now")
+        self.assertEqual((first.state, first.sudo().approval_request_ids.state), ("refused", "void"))
+        self.assertEqual(proposal.lines[-1]["after"], "2, of whom 1 are found")
+        # Lines that came in past the load make it void.
+        with self.cr.savepoint() as savepoint:
+            self.env.cr.execute(
+                "INSERT INTO g2p_eligibility_list_line (manager_id, row_number, value, partner_id) VALUES (%s, 9, 'x', %s)",
+                [added.id, self.small.id],
+            )
+            self.approve(proposal)
+            self.assertEqual(proposal.state, "refused")
+            savepoint.rollback()
+        self.env.invalidate_all()
+        self.approve(proposal)
+        self.assertEqual((proposal.state, added.matched_count), ("done", 1))
+        # In use it names whom others agreed to.
+        for call in (added.action_load_file, lambda: self.load(added, self.small.ref)):
+            with self.assertRaisesRegex(UserError, "add another list"):
+                call()
+        self.assertEqual(added.matched_count, 1)

@@ -29,6 +29,7 @@ class EligibilityListLoad(models.TransientModel):
         manager = self.manager_id
         manager.program_id._check_can(GROUP_MANAGER)
         manager.check_access("write")
+        manager._check_loadable()
         if not self.file:
             raise UserError(self.env._("Choose a file."))
         try:

@@ -6,6 +6,7 @@ from odoo.addons.g2p_registry_base.tools import standing
 from odoo.addons.g2p_registry_base.tools.domains import and_also
 
 from ..models.benefit_codes import CASH_TYPES
+from ..models.program.program import ACTIVATION
 from ..tools.kleene import three_valued
 
 
@@ -66,6 +67,21 @@ class ProgramCreateWizard(models.TransientModel):
         default="no",
         required=True,
     )
+
+    start_notice = fields.Char(compute="_compute_start_notice")
+
+    @api.depends("company_id")
+    @api.depends_context("uid", "lang")
+    def _compute_start_notice(self):
+        kind = self.env["g2p.approval.kind"]._of(ACTIVATION)
+        for wizard in self:
+            if self.env.su or kind._is_off(wizard.company_id):
+                wizard.start_notice = self.env._("The program becomes active. You can change its managers at any time.")
+            else:
+                wizard.start_notice = self.env._(
+                    "The program becomes active as soon as somebody else agrees: they find it under Approvals. What you choose here "
+                    "is done then. Until they agree you can change its managers, and ask again."
+                )
 
     @api.onchange("transfer_fee_pct")
     def _onchange_transfer_fee_pct(self):
@@ -160,7 +176,7 @@ class ProgramCreateWizard(models.TransientModel):
             raise UserError(self.env._("Say what a beneficiary gets: an amount per cycle, per individual, or both."))
 
     def create_program(self):
-        """Make the program with all its managers, active; import the matching registrants if asked.
+        """Make the program with all its managers, active once somebody else agrees; import the matching registrants then if asked.
 
         :return: the action that opens the program.
         """
@@ -170,8 +186,12 @@ class ProgramCreateWizard(models.TransientModel):
         program = program.with_context(g2p_no_default_managers=False)
         self._create_managers(program)
         program._create_default_managers()
-        program.action_activate()
-        action = {
+        if self.import_beneficiaries == "yes":
+            program._activate_and_import()
+        else:
+            program.action_activate()
+        # The form says what it waits for.
+        return {
             "type": "ir.actions.act_window",
             "name": program.name,
             "res_model": "g2p.program",
@@ -180,12 +200,6 @@ class ProgramCreateWizard(models.TransientModel):
             "views": [(False, "form")],
             "target": "current",
         }
-        if self.import_beneficiaries == "yes":
-            told = program.import_eligible_registrants("enrolled")["params"]
-            # The answer of this button opens the program: what the import did stands in its history.
-            summary = f"{told['title']}: {told['text']}"
-            program.message_post(body=summary)
-        return action
 
     def _program_values(self):
         values = {

@@ -1,5 +1,8 @@
 from odoo import api, fields, models
+from odoo.exceptions import UserError
 from odoo.tools import SQL
+
+from odoo.addons.g2p_approval.tools import digest
 
 from ...tools.explain import fact
 
@@ -60,9 +63,39 @@ class ListEligibilityManager(models.Model):
             )
         return copies
 
+    # Whom a list names in a program that runs is agreed to: with the list, when it is added
+
+    def _check_loadable(self):
+        if self._proposal_waits():
+            raise UserError(
+                self.env._(
+                    "“%s” is in use, so somebody else has to agree to whom it names: add another list, load the file into that, and "
+                    "propose to remove this one. The new one serves when it is agreed to.",
+                    self.display_name,
+                )
+            )
+
+    def _proposal_snapshot(self):
+        rows = SQL(
+            "SELECT id, concat_ws('|', row_number, id_type, value, partner_id) FROM g2p_eligibility_list_line"
+            " WHERE manager_id = %s",
+            self.id,
+        )
+        self.env.flush_all()
+        return {**super()._proposal_snapshot(), "lines": self.env.execute_query(digest.of_rows(rows))[0]}
+
+    def _proposal_make(self, act, values, lines):
+        if act == "add":
+            count = self.env._(
+                "%(lines)s, of whom %(found)s are found", lines=self.lines_count, found=self.matched_count
+            )
+            lines = [*lines, {"label": self.env._("Lines"), "before": "–", "after": count}]
+        return super()._proposal_make(act, values, lines)
+
     def action_load_file(self):
         """Button: choose the file."""
         self.ensure_one()
+        self._check_loadable()
         return {
             "type": "ir.actions.act_window",
             "name": self.env._("Load a list"),

@@ -7,6 +7,8 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 from odoo.tools.misc import format_datetime, formatLang
 
+from odoo.addons.g2p_approval.models.approval_proposal import Pass
+from odoo.addons.g2p_approval.tools import digest
 from odoo.addons.g2p_bulk.models.bulk_operation import OPEN_STATES
 from odoo.addons.g2p_bulk.tools import roles
 from odoo.addons.g2p_registry_base.tools import standing
@@ -21,6 +23,21 @@ MOST_AT_ONCE = 10_000
 # Sets of duplicates are found among all members at once: the step is one chunk, whole or not at all.
 ONE_CHUNK = 2**31 - 1
 AUTO_ENROL_CRON = "g2p_programs.cron_auto_enrol"
+ACTIVATION = "program_activation"  # the kind of approval
+
+
+def settings(record):
+    """Names of the settings of a program, or of its definition, that a person fills in: its managers have their own."""
+    aside = {*models.MAGIC_COLUMNS, "active", "definition_id", "program_mnemonic"}
+    return sorted(
+        name
+        for name, field in record._fields.items()
+        if field.store
+        and not (field.compute or field.related or field.readonly)
+        and field.type not in ("one2many", "many2many", "binary")
+        and name not in aside
+        and not name.startswith("message_")
+    )
 
 
 class Program(models.Model):
@@ -38,11 +55,15 @@ class Program(models.Model):
         "g2p.condition.mixin",
         "g2p.program.verdicts",
         "g2p.program.explained",
+        "g2p.approval.mixin",
+        "g2p.approval.proposal.mixin",
     ]
     _inherits = {"g2p.program.definition": "definition_id"}
     _order = "id desc"
     _check_company_auto = True
     _step_key = "program_step"
+    _approval_presses = ("action_activate",)
+    _proposal_kind = "program_rules"
 
     MANAGER_ELIGIBILITY = constants.MANAGER_ELIGIBILITY
     MANAGER_CYCLE = constants.MANAGER_CYCLE
@@ -54,6 +75,7 @@ class Program(models.Model):
 
     _protected_fields = (
         "state",
+        "import_when_active",
         "date_ended",
         "pause_mode",
         "pause_reason",
@@ -91,6 +113,9 @@ class Program(models.Model):
         copy=False,
         index=True,
         tracking=True,
+    )
+    import_when_active = fields.Boolean(
+        readonly=True, copy=False, help="Who made it wants the eligible registrants enrolled as soon as it is active."
     )
     date_ended = fields.Date(readonly=True, copy=False)
     pause_mode = fields.Selection(
@@ -387,7 +412,11 @@ class Program(models.Model):
                         cycle=under_way[0].name,
                     )
                 )
-        return super().write(vals)
+            self._approval_drop(self.env._("It was archived."))
+        result = super().write(vals)
+        # What others were asked to agree to is not what it is now.
+        self.filtered(lambda program: program.state == "draft")._approval_recheck()
+        return result
 
     def _check_how_it_is_paid_stays(self):
         """How people are paid is part of what is approved: who prepares does not change it afterwards. An administrator may, for
@@ -709,13 +738,22 @@ class Program(models.Model):
         return True
 
     def action_activate(self):
-        """draft → active."""
+        """draft → active, once somebody agrees who did not set it up. Whoever did asks by this."""
         self._check_can(GROUP_MANAGER)
         self.check_access("write")
         self._require_state("draft")
         self._bulk_check("action_activate")
-        self._transition("active")
-        return True
+        # What was changed since is asked for anew.
+        self._approval_recheck()
+        answers = [program._approval_submit(ACTIVATION) for program in self]
+        return next(filter(None, answers), True)
+
+    def _activate_and_import(self):
+        """What *Create a program* promises: active, with the eligible registrants as its members; once somebody agreed, where that
+        is asked for."""
+        # sudo: the field is protected; the caller may make the program
+        self.sudo().import_when_active = True
+        return self.action_activate()
 
     def end_program(self):
         """active or paused → ended: no enrolment, no new cycle; nothing is lost and the program can be re-activated."""
@@ -754,6 +792,165 @@ class Program(models.Model):
         self.sudo().write({"date_ended": False})
         self._transition("active")
         return True
+
+    # Approval of the activation
+
+    def _approval_kind(self):
+        return ACTIVATION
+
+    def _approval_shown(self):
+        """As it is: what was changed since it was asked for is asked for anew by the same press."""
+        # sudo: a digest tells nothing of it
+        return self.sudo()._approval_digest(ACTIVATION) if self.state == "draft" else ""
+
+    def _approval_name(self, kind):
+        return self.env._("Start of program %s", self.name)
+
+    def _approval_scope(self):
+        return self
+
+    def _approval_digest(self, kind):
+        """Of the program, its definition with what it gives, and each manager with its lines."""
+        self.env.flush_all()
+        records = [self, self.definition_id]
+        for record in records:
+            record.invalidate_recordset(flush=False)
+        own = [
+            {name: record._fields[name].convert_to_read(record[name], record, False) for name in settings(record)}
+            for record in records
+        ]
+        gives = [[line.id, line.benefit_code_id.id] for line in self.benefit_code_line_ids.sorted("id")]
+        managers = [
+            [manager._name, manager.id, manager._proposal_snapshot()]
+            for of in constants.MANAGER_FIELDS
+            for manager in self.get_managers(of)
+        ]
+        return digest.of_values([self._name, self.id, kind, own, gives, managers])
+
+    def _approval_authors(self, kind):
+        """Who made it, or changed anything of it or of its managers since."""
+        self.env.flush_all()
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT user_id FROM g2p_change_history
+                 WHERE user_id IS NOT NULL AND date >= %(made)s
+                   AND (res_model = 'g2p.program' AND res_id = %(program)s
+                        OR owner_model = 'g2p.program' AND owner_id = %(program)s
+                        OR res_model = 'g2p.program.definition' AND res_id = %(definition)s)
+                 GROUP BY user_id
+                """,
+                made=self.create_date,
+                program=self.id,
+                definition=self.definition_id.id,
+            )
+        )
+        changed = self.env["res.users"].browse(user_id for [user_id] in rows).exists()
+        return (self.create_uid | changed).sudo(False)
+
+    def _approval_figures(self, kind):
+        def told(manager):
+            """With what it says, as far as that is a number or a text."""
+            said = [
+                f"{field._description_string(self.env)} {manager._proposal_words(name)}"
+                for name in manager._proposal_terms()
+                if (field := manager._fields[name]).store
+                and not (field.relational or field.type == "boolean")
+                and name not in ("name", "sequence")
+                and manager[name]
+            ]
+            return f"{manager.display_name} ({', '.join(said)})" if said else manager.display_name
+
+        labels = dict(self.definition_id._fields["target_type"]._description_selection(self.env))
+        figures = [{"label": self.env._("For"), "value": labels[self.target_type]}]
+        for of in (self.MANAGER_ELIGIBILITY, self.MANAGER_ENTITLEMENT, self.MANAGER_CYCLE, self.MANAGER_PAYMENT):
+            field = self._fields[constants.MANAGER_FIELDS[of]]
+            detailed = of in (self.MANAGER_ELIGIBILITY, self.MANAGER_ENTITLEMENT)
+            names = "; ".join(told(manager) if detailed else manager.display_name for manager in self.get_managers(of))
+            figures.append({"label": field._description_string(self.env), "value": names or None})
+        return figures
+
+    def _approval_check(self, kind):
+        self._require_state("draft")
+        if not self.active:
+            raise UserError(self.env._("%s is archived: take it out of the archive first.", self.name))
+
+    def _approval_granted(self, request):
+        self._approval_check(ACTIVATION)
+        self._bulk_check("action_activate")
+        self._transition("active")
+        if not self.import_when_active:
+            return True
+        # The import commits when it starts: what was agreed to is over with it, or neither is.
+        if request:
+            request._end("done")
+        self.import_when_active = False
+        # sudo: who made the program might import when they asked for it; others agreed to the program
+        maker = self.with_user(self.create_uid).sudo()
+        told = maker.import_eligible_registrants("enrolled")["params"]
+        # The answer of the button is about the program: what the import did stands in its history.
+        summary = f"{told['title']}: {told['text']}"
+        maker.message_post(body=summary)
+        return False
+
+    def _approval_refused(self, request):
+        # What was changed is asked for again, and what was chosen is done then.
+        if request.state != "void":
+            self.import_when_active = False
+
+    # Settings of its own that change by proposals while it runs; its managers have theirs
+
+    @api.model
+    def _proposal_kinds(self):
+        """{field: the kind of approval of its change}: plug-ins add theirs."""
+        return {"eligibility_mode": "program_rules", "no_account_policy": "program_payment"}
+
+    def _proposal_terms(self):
+        return list(self._proposal_kinds())
+
+    def _proposal_kind_of(self, names):
+        """The stricter of two that are changed at once: how people are paid."""
+        kinds = {self._proposal_kinds()[name] for name in names}
+        return "program_payment" if "program_payment" in kinds else self._proposal_kind
+
+    def _proposal_asks(self):
+        """Which kinds the company does without is asked of the fields that change."""
+        return self.browse() if self.env.su else self.filtered(lambda program: not program._proposal_is_open())
+
+    def _proposal_is_open(self):
+        """A payment manager shows and sets how its program pays those without an account: what is agreed to there holds here."""
+        changed = Pass.of(self.env)
+        return super()._proposal_is_open() or (
+            changed is not None
+            and {"no_account_policy", "program_id"} <= changed._fields.keys()
+            and changed.program_id == self._origin
+        )
+
+    def _proposal_differs(self, vals):
+        kinds = self.env["g2p.approval.kind"]
+        # sudo: the company of it, compared
+        company = self.sudo().company_id
+        return [
+            name
+            for name in super()._proposal_differs(vals)
+            if not kinds._of(self._proposal_kinds()[name])._is_off(company)
+        ]
+
+    def _proposal_in_use(self):
+        return self._in_use()
+
+    def _proposal_scope(self):
+        return self
+
+    @api.depends_context("uid", "allowed_company_ids", "lang")
+    def _compute_proposal_text(self):
+        result = super()._compute_proposal_text()
+        # It is ended or archived: its history keeps it.
+        self.proposal_can_remove = False
+        return result
+
+    def _unlink_except_proposed(self):
+        """Nothing is proposed: see `_unlink_except_used`."""
 
     # Buttons of steps
 
@@ -930,6 +1127,17 @@ class Program(models.Model):
             if self.pause_mode == "hold":
                 return _("This program is paused: nothing starts, and nothing is approved or paid. Resume it to go on.")
             return _("This program is paused: nothing new starts, cycles under way are finished. Resume it to go on.")
+        # sudo: for whom it waits is told to whoever may read the program
+        if self.state == "draft" and (waiting := self._approval_open(ACTIVATION).sudo()):
+            if waiting.is_changed:
+                return roles.for_role(
+                    self.env,
+                    _("The program was changed since somebody was asked to agree to it: press Activate to ask again."),
+                    GROUP_MANAGER,
+                )
+            return _(
+                "The program starts when somebody else agrees, who did not set it up: %s.", waiting.waits_for or ""
+            )
         if self.state == "draft":
             return roles.for_role(self.env, _("Activate the program to enrol people."), constants.GROUP_MANAGER)
         if not self.beneficiaries_count:

@@ -80,6 +80,8 @@ class LoadListStep(models.AbstractModel):
 
     def _stage(self, record, operation, table, report):
         manager, params = self._manager(operation), operation.params
+        # It may have come into use since the button was pressed.
+        manager.with_user(operation.user_id)._check_loadable()
         rows = table.rows(params["encoding"])
         try:
             header = next(rows, (0, []))[1]
@@ -108,6 +110,8 @@ class LoadListStep(models.AbstractModel):
         self.env["ir.attachment"].browse(operation.params["attachment"]).exists().unlink()
         manager = self._manager(operation).exists()
         if operation.state == "done" and manager:
+            manager.invalidate_recordset()
+            manager.with_user(operation.user_id)._proposal_renew()
             record.message_post(
                 body=self.env._(
                     "The list “%(manager)s” was loaded from %(file)s: %(lines)s lines, %(found)s found in the registry, "
