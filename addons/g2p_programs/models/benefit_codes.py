@@ -113,11 +113,12 @@ class ProgramBenefitCodes(models.Model):
     """A benefit code of a program definition, with the most that one beneficiary may get of it in a cycle."""
 
     _name = "g2p.program.benefit.codes"
-    _inherit = ["g2p.change.mixin"]
+    _inherit = ["g2p.change.mixin", "g2p.approval.proposal.mixin"]
     _description = "Benefit code of a program"
     _order = "definition_id, id"
     _rec_name = "benefit_code_id"
     _changes_on = "definition_id"
+    _proposal_through = "definition_id"
 
     _definition_code_uniq = models.Constraint(
         "UNIQUE (definition_id, benefit_code_id)", "The program has this benefit code already."
@@ -133,6 +134,18 @@ class ProgramBenefitCodes(models.Model):
     max_quantity = fields.Float(
         digits=(16, 4), help="The most that one beneficiary may get in a cycle; 0 means no limit."
     )
+
+    def _proposal_owner(self):
+        """The program that the definition is of; where it was run again, one that is in use."""
+        # sudo: whether a program is in use, whatever the user may see of it
+        programs = self.env["g2p.program"].sudo().with_context(active_test=False)
+        programs = programs.search([("definition_id", "in", self.definition_id.ids)])
+        return (programs._in_use() or programs)[:1].sudo(self.env.su)
+
+    def _proposal_asks(self):
+        # sudo: the company of it, compared
+        kind = self.env["g2p.approval.kind"]._of("program_amounts")
+        return super()._proposal_asks().filtered(lambda line: not kind._is_off(line.sudo().definition_id.company_id))
 
     @api.constrains("definition_id", "benefit_code_id")
     def _check_currency(self):

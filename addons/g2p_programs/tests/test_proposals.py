@@ -265,6 +265,38 @@ class TestProposals(MoneyCase):
         self.approve(proposal, finance)
         self.assertEqual((program.no_account_policy, proposal.kind_code), ("desk", "program_payment"))
 
+    def test_what_a_program_gives_is_proposed(self):
+        """A benefit code caps what one beneficiary gets, and the first one is given where a manager names none."""
+        code, other = self.env["g2p.benefit.codes"].create(
+            [
+                {"benefit_mnemonic": name, "measurement_unit": self.grant.currency_id.name}
+                for name in ("GIVE-1", "GIVE-2")
+            ]
+        )
+        program = self.grant.with_user(self.manager)
+        line = program.sudo().benefit_code_line_ids.create(
+            {"definition_id": program.definition_id.id, "benefit_code_id": code.id, "max_quantity": 500}
+        )
+        line = line.with_user(self.manager)
+        definition = program.definition_id
+        for act in (
+            lambda: line.write({"max_quantity": 5}),
+            lambda: line.unlink(),
+            lambda: line.create({"definition_id": definition.id, "benefit_code_id": other.id}),
+            lambda: definition.write({"benefit_code_line_ids": [(1, line.id, {"max_quantity": 5})]}),
+            lambda: program.write({"benefit_code_line_ids": [(1, line.id, {"max_quantity": 5})]}),
+        ):
+            with self.assertRaisesRegex(UserError, "somebody else has to agree"), self.cr.savepoint():
+                act()
+        self.save(program, benefit_code_line_ids=[(1, line.id, {"max_quantity": 5})])
+        proposal = self.waiting(program)
+        self.assertEqual((line.max_quantity, proposal.kind_code), (500, "program_amounts"))
+        self.assertIn("5.0", proposal.lines[0]["after"])
+        self.approve(proposal)
+        self.assertEqual((line.max_quantity, proposal.state), (5, "done"))
+        self.kinds.filtered(lambda kind: kind.code == "program_amounts").off_company_ids = self.env.company
+        line.max_quantity = 7
+
     def test_each_kind_is_switched_off_by_itself(self):
         rules = self.kinds.filtered(lambda kind: kind.code == "program_rules")
         rules.off_company_ids = self.env.company

@@ -819,7 +819,9 @@ class Program(models.Model):
             {name: record._fields[name].convert_to_read(record[name], record, False) for name in settings(record)}
             for record in records
         ]
-        gives = [[line.id, line.benefit_code_id.id] for line in self.benefit_code_line_ids.sorted("id")]
+        gives = [
+            [line.id, line.benefit_code_id.id, line.max_quantity] for line in self.benefit_code_line_ids.sorted("id")
+        ]
         managers = [
             [manager._name, manager.id, manager._proposal_snapshot()]
             for of in constants.MANAGER_FIELDS
@@ -903,15 +905,19 @@ class Program(models.Model):
     @api.model
     def _proposal_kinds(self):
         """{field: the kind of approval of its change}: plug-ins add theirs."""
-        return {"eligibility_mode": "program_rules", "no_account_policy": "program_payment"}
+        return {
+            "eligibility_mode": "program_rules",
+            "no_account_policy": "program_payment",
+            "benefit_code_line_ids": "program_amounts",
+        }
 
     def _proposal_terms(self):
         return list(self._proposal_kinds())
 
     def _proposal_kind_of(self, names):
-        """The stricter of two that are changed at once: how people are paid."""
+        """The strictest of those that are changed at once: how people are paid, then how much."""
         kinds = {self._proposal_kinds()[name] for name in names}
-        return "program_payment" if "program_payment" in kinds else self._proposal_kind
+        return next((kind for kind in ("program_payment", "program_amounts") if kind in kinds), self._proposal_kind)
 
     def _proposal_asks(self):
         """Which kinds the company does without is asked of the fields that change."""
