@@ -1,5 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError
+from odoo.fields import Domain
+from odoo.tools import SQL
 
 from .evidence import MESSAGE, OPEN, are_readers, is_open, is_system, kept
 
@@ -249,6 +251,44 @@ class MailFollowers(models.Model):
                 insert(res_model, record.ids, readers.ids, *args, **kwargs)
         rest = set(res_ids) - set(stays.ids)
         return insert(res_model, list(rest), partner_ids, *args, **kwargs) if rest else None
+
+    # Who reads who follows what: labels of records are read as superuser, and would name what nobody may see.
+
+    @api.model
+    def _search(self, domain, offset=0, limit=None, order=None, *, bypass_access=False, **kwargs):
+        """One's own, and those of records that the user may read."""
+        if self.env.su or bypass_access:
+            return super()._search(domain, offset, limit, order, bypass_access=bypass_access, **kwargs)
+        found = super()._search(domain, **kwargs)
+        found.order = None
+        models = self.env.execute_query(found.select(SQL("DISTINCT %s", SQL.identifier(found.table, "res_model"))))
+        history = self.env["g2p.state.history"]
+        readable = Domain("partner_id", "=", self.env.user.partner_id.id) | Domain.OR(
+            Domain("res_model", "=", name) & Domain.custom(to_sql=history._readable_sql(self.env[name]))
+            for [name] in models
+            if name in self.env and self.env[name].has_access("read")
+        )
+        return super()._search(Domain(domain) & readable, offset, limit, order, **kwargs)
+
+    def _check_access(self, operation):
+        result = super()._check_access(operation)
+        if operation != "read" or not any(self._ids) or (result and result[0] == self):
+            return result
+        # sudo: what is followed is asked for the guard alone
+        others = self.sudo().filtered(lambda follower: follower.partner_id != self.env.user.partner_id)
+        forbidden = self.browse()
+        for model, followers in others.grouped("res_model").items():
+            ids = followers.mapped("res_id")
+            readable = self.env[model].browse(ids).exists()._filtered_access("read").ids if model in self.env else ()
+            forbidden |= followers.filtered(lambda follower, seen=readable: follower.res_id not in seen).with_env(
+                self.env
+            )
+        if not forbidden:
+            return result
+        told, _error = result or (self.browse(), None)
+        return told | forbidden, lambda: AccessError(
+            self.env._("Who follows a record is told to who may read it: this one is out of your reach.")
+        )
 
     def _check_may_read(self):
         """Whoever follows a record is told what happens to it: only who may read it. Superuser's code has asked, see

@@ -21,5 +21,6 @@ from . import test_attacks_control
 from . import test_said
 from . import test_searches
 from . import test_approval_presses
+from . import test_told_nowhere
 from . import test_templates
 from . import test_money_statements
