@@ -2,6 +2,7 @@ import json
 
 from odoo import SUPERUSER_ID, api, models, tools
 from odoo.exceptions import UserError
+from odoo.fields import Domain
 from odoo.http import request
 
 from ..tools import blanks, bounds, guards, migration
@@ -171,7 +172,7 @@ class Base(models.AbstractModel):
         a sentence."""
         try:
             return super()._search(domain, *args, **kwargs)
-        except (ValueError, TypeError, OverflowError, NotImplementedError) as error:
+        except (ValueError, TypeError, OverflowError, NotImplementedError, AssertionError) as error:
             if self.env.su or not self._guard_is_suite():
                 raise
             raise UserError(
@@ -181,6 +182,17 @@ class Base(models.AbstractModel):
                     why=str(error) or self.env._("the field has no such comparison."),
                 )
             ) from error
+
+    @api.model
+    def _search_display_name(self, operator, value):
+        """What has no name is found by none: of a model without one, Odoo would return every record, whatever was typed."""
+        if not self._guard_is_suite() or self._rec_names_search or self._rec_name:
+            return super()._search_display_name(operator, value)
+        if operator.endswith("like") and not value:
+            return Domain.FALSE if operator in Domain.NEGATIVE_OPERATORS else Domain.TRUE
+        raise UserError(
+            self.env._("%s: these have no name to be found by. Filter them by their fields.", self._description)
+        )
 
     # Exports
 

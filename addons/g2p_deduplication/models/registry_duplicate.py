@@ -10,6 +10,7 @@ class RegistryDuplicate(models.Model):
 
     _name = "g2p.registry.duplicate"
     _description = "Set of duplicate registrants"
+    _rec_names_search = ["partner_ids"]
     _inherit = ["g2p.duplicate.set"]
 
     _scope_field = "settings_id"
@@ -102,6 +103,7 @@ class RegistryDuplicate(models.Model):
 class RegistryDuplicatePair(models.Model):
     _name = "g2p.registry.duplicate.pair"
     _description = "Pair of duplicate registrants"
+    _rec_names_search = ["member_a_id", "member_b_id"]
     _inherit = "g2p.duplicate.pair"
 
     _scope_field = "settings_id"

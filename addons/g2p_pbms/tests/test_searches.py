@@ -40,6 +40,7 @@ class TestSearches(MoneyCase):
         """Whether its records are found by their name in a way of its own."""
         return any(
             owner.__module__.startswith("odoo.addons.g2p_")
+            and owner.__module__ != "odoo.addons.g2p_bulk.models.base"
             and {"_search_display_name", "_rec_names_search"} & set(vars(owner))
             for owner in type(model).mro()
         )
@@ -67,10 +68,49 @@ class TestSearches(MoneyCase):
                     except Exception as error:
                         self.fail(f"{operator} {value!r}: {type(error).__name__} {error}")
 
-    def test_everything_is_found_by_its_name(self):
+    def of_the_suite(self, nameless=False):
         for model in self.models():
-            if not (type(model)._original_module or "").startswith("g2p_") or not model.has_access("read"):
-                continue
+            ours = (type(model)._original_module or "").startswith("g2p_")
+            has_name = bool(model._rec_name or model._rec_names_search)
+            if ours and model.has_access("read") and has_name != nameless:
+                yield model
+
+    def test_what_has_no_name_is_found_by_none(self):
+        """Odoo's own answer is every record, with a line in the log."""
+        nameless = {model._name for model in self.of_the_suite(nameless=True)}
+        self.assertIn("g2p.pmt.class", nameless)
+        self.assertFalse(
+            {
+                name
+                for name in nameless
+                if self.env[name]._compute_display_name.__module__.startswith("odoo.addons.g2p_")
+            },
+            "what is shown by a name of its own is found by it: see _rec_names_search",
+        )
+        for model in self.of_the_suite(nameless=True):
+            with self.subTest(model._name):
+                with self.assertRaisesRegex(UserError, "no name to be found by"):
+                    model.name_search("x", limit=3)
+                self.assertIsInstance(model.name_search("", limit=3), list)
+
+    def test_a_text_that_nothing_shows_finds_nothing(self):
+        text = "Qzxv no such thing 8471"
+        asked = 0
+        for model in self.of_the_suite():
+            with self.subTest(model._name):
+                asked += bool(model.search([], limit=1))
+                self.assertEqual(model.name_search(text, limit=3), [])
+                self.assertFalse(model.search([("display_name", "=", text)], limit=3))
+        self.assertGreater(asked, 30)
+
+    def test_members_and_relations_are_found_by_who_they_are_about(self):
+        members = self.large.group_membership_ids.with_user(self.admin)
+        self.assertIn(members[0].id, dict(members.name_search(members[0].individual.name)))
+        self.assertLessEqual(set(members.ids), set(dict(members.name_search("Large"))))
+        self.assertFalse(set(members.ids) & set(dict(members.name_search("Small"))))
+
+    def test_everything_is_found_by_its_name(self):
+        for model in self.of_the_suite():
             for operator in NAMED:
                 with self.subTest(model._name, operator=operator):
                     value = ["x"] if operator.endswith("in") else "x"

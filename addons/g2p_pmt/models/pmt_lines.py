@@ -52,6 +52,7 @@ class AreaLine(models.AbstractModel):
 
 class AreaWeight(models.Model):
     _name = "g2p.pmt.area_weight"
+    _rec_name = "area_id"
     _description = "Weight of a term in an area"
     _inherit = "g2p.pmt.area.mixin"
     _order = "area_id, residence, id"
@@ -77,6 +78,7 @@ class AreaWeight(models.Model):
 
 class CutOff(models.Model):
     _name = "g2p.pmt.cut_off"
+    _rec_name = "area_id"
     _description = "Cut-off in an area"
     _inherit = "g2p.pmt.area.mixin"
     _order = "area_id, residence, id"
@@ -103,6 +105,7 @@ class Category(models.Model):
     _name = "g2p.pmt.category"
     _description = "Points of a choice"
     _inherit = "g2p.pmt.line.mixin"
+    _rec_name = "value"
     _order = "id"
     _changes_on = "term_id.model_id"
     _changes_parent = "term_id.program_id"

@@ -18,6 +18,7 @@ class PaymentContradiction(models.Model):
     _description = "Contradiction about a payment"
     _inherit = ["g2p.state.mixin"]
     _order = "id desc"
+    _rec_names_search = ["payment_id"]
 
     _protected_fields = (
         "state",

@@ -158,6 +158,7 @@ class GroupMembership(models.Model):
     _name = "g2p.group.membership"
     _inherit = ["g2p.change.mixin"]
     _description = "Group Membership"
+    _rec_names_search = ["individual", "group"]
     _order = "id"
     # Who left, and who was taken out: that decides to whom money goes. Who came, and who gave a role, is on the row itself.
     _changes_on = "group"

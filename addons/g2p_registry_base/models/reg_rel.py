@@ -8,6 +8,7 @@ class RegRel(models.Model):
     _name = "g2p.reg.rel"
     _description = "Registrant Relationship"
     _order = "id desc"
+    _rec_names_search = ["source", "relation", "destination"]
 
     _not_self = models.Constraint("CHECK (source <> destination)", "A registrant can't be related to itself.")
     _dates = models.Constraint("CHECK (end_date >= start_date)", "A relationship can't end before it starts.")

@@ -141,6 +141,7 @@ class RegistrantImportMappingLine(models.Model):
     _name = "g2p.registrant.import.mapping.line"
     _inherit = ["g2p.change.mixin"]
     _description = "Registrant Import Mapping Column"
+    _rec_name = "column"
     _order = "sequence, id"
     _changes_on = "mapping_id"
 

@@ -9,6 +9,7 @@ class ProgramMembershipDuplicate(models.Model):
 
     _name = "g2p.program.membership.duplicate"
     _description = "Set of duplicates"
+    _rec_names_search = ["beneficiary_ids"]
     _inherit = ["g2p.duplicate.set"]
 
     _scope_field = "program_id"
@@ -202,6 +203,7 @@ class ProgramMembershipDuplicate(models.Model):
 class ProgramMembershipDuplicatePair(models.Model):
     _name = "g2p.program.membership.duplicate.pair"
     _description = "Pair of duplicates in a program"
+    _rec_names_search = ["member_a_id", "member_b_id"]
     _inherit = "g2p.duplicate.pair"
 
     _scope_field = "program_id"

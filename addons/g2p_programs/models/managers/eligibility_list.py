@@ -173,6 +173,7 @@ class EligibilityListLine(models.Model):
     _inherit = ["g2p.bulk.row.mixin"]
     _personal_fields = {"value": "identity"}
     _description = "Line of an eligibility list"
+    _rec_name = "partner_id"
     _order = "manager_id, row_number, id"
     _log_access = False
 
