@@ -73,11 +73,26 @@ class ApprovalStage(models.Model):
                 stage.group_id | stage.escalate_group_id, stage.user_ids | stage.escalate_user_ids
             )
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        return super().create([{**self._company_of(vals.get("scope")), **vals} for vals in vals_list])
+
+    def write(self, vals):
+        return super().write({**self._company_of(vals.get("scope")), **vals})
+
+    @api.model
+    def _company_of(self, scope):
+        """A stage that is set for one program is of its company: administrators of others don't change it."""
+        model, _comma, number = (scope or "").partition(",")
+        if model not in dict(self._selection_scope()) or "company_id" not in self.env[model]._fields:
+            return {}
+        return {"company_id": self.env[model].browse(int(number)).company_id.id}
+
     @api.constrains("scope", "company_id")
     def _check_scope(self):
         for stage in self:
             company = stage.scope.company_id if stage.scope and "company_id" in stage.scope._fields else False
-            if stage.company_id and company and company != stage.company_id:
+            if company and company != stage.company_id:
                 raise ValidationError(
                     self.env._(
                         "%(scope)s belongs to another company than stage “%(stage)s”.",

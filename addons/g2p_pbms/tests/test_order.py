@@ -15,6 +15,7 @@ from odoo import fields
 from odoo.service.model import call_kw
 from odoo.tests import tagged
 
+from odoo.addons.g2p_bulk.engine.liveness import at_work
 from odoo.addons.g2p_programs.tests.money import MoneyCase
 
 MOVES = {"_transition", "_transition_where", "_leave_where", "_refresh_counters"}
@@ -59,7 +60,8 @@ class OrderCase(MoneyCase):
         ]
 
     def unfinished(self, target, step, kind):
-        """An operation of the step on the record, as a process left it: 10 rows, of which 4 are done."""
+        """An operation of the step on the record, as a process left it: 10 rows, of which 4 are done. One that is running needs
+        somebody `at_work`."""
         now = fields.Datetime.now()
         operation = self.env["g2p.bulk.operation"].create(
             {
@@ -417,8 +419,10 @@ class TestOrder(OrderCase):
                         refused[other, step, kind].append(name)
             for (other, step, kind), names in refused.items():
                 target = record if other == model else self.related[other]
-                with self.undone():
+                with self.undone(), contextlib.ExitStack() as stack:
                     operation = self.unfinished(target.with_env(self.env), step, kind)
+                    if kind == RUNNING:
+                        stack.enter_context(at_work(operation))
                     wanted = {RUNNING: ("Wait", "already running"), CANCELLED: ("Start it again",)}
                     wanted = wanted.get(kind, ("Resume it",))
                     for name in names:
