@@ -1,4 +1,6 @@
-"""Answers on a registrant's form: an empty number is not 0, and yes or no may stay unanswered."""
+"""Answers on a registrant's form: an empty number is not 0, yes or no may stay unanswered, and nobody is named by mistake."""
+
+import re
 
 import psycopg2
 import pytest
@@ -71,3 +73,24 @@ def test_what_is_cleared_is_unanswered(new_page, household):
     question("Land in hectares").press("Tab")
     expect(page.get_by_text("“many” is no number: “Land in hectares” is left unanswered.")).to_be_visible()
     screen.check_errors("a household's questions")
+
+
+def test_nobody_is_taken_who_is_called_nearly_so(new_page, pbms_server):
+    with psycopg2.connect(dbname=pbms_server.database) as connection, connection.cursor() as cr:
+        cr.execute(
+            "SELECT MIN(name) FROM res_partner WHERE is_registrant AND NOT is_group AND active AND name LIKE '%_, _%'"
+        )
+        [name] = cr.fetchone()
+    page = new_page("registrar")
+    screen = Screen(page)
+    page.goto("/odoo/action-g2p_registry_base.g2p_group_action/new")
+    page.locator("[name=group_membership_ids]").get_by_role("button", name="Add a line").click()
+    member = page.locator("[name=individual] input")
+    member.press_sequentially(f"{name}q")
+    suggestions = page.locator(".o-autocomplete--dropdown-item")
+    expect(suggestions.filter(has_text=name).first).to_be_visible()
+    member.press("Tab")
+    family, _comma, _given = name.partition(",")
+    made = page.get_by_role("dialog").locator("[name=family_name] input")
+    expect(made).to_have_value(re.compile(f"^{family}$", re.I))
+    screen.check_errors("a member who is not registered")

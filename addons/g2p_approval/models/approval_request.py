@@ -103,7 +103,7 @@ class ApprovalRequest(models.Model):
     stage_id = fields.Many2one("g2p.approval.request.stage", "Stage", readonly=True, ondelete="restrict")
     stage_ids = fields.One2many("g2p.approval.request.stage", "request_id", "Stages", readonly=True)
     decision_ids = fields.One2many("g2p.approval.decision", "request_id", "Decisions made", readonly=True)
-    waits_for = fields.Char(compute="_compute_waits_for")
+    waits_for = fields.Char("Waits for", compute="_compute_waits_for")
     is_overdue = fields.Boolean("Overdue", compute="_compute_is_overdue", search="_search_is_overdue")
     is_changed = fields.Boolean("Changed since", compute="_compute_is_changed")
     can_decide = fields.Boolean("Waits for me", compute="_compute_can_decide", search="_search_can_decide")

@@ -79,7 +79,8 @@ class BulkPipeline(models.AbstractModel):
             raise UserError(self.env._("There is no such step."))
         handed_over = step._asked(self)
         params = {"context": handed_over} if handed_over else {}
-        return question(self, step._button, step._title(), step._question(self), **params)
+        method, label = step._answer(self)
+        return question(self, method, step._title(), step._question(self), label, **params)
 
     def _press(self, code, params=None, **how):
         """Start a step, once it has checked who asks and when: the last thing that the method of a button does."""

@@ -82,6 +82,12 @@ class BulkStep(models.AbstractModel):
         raise NotImplementedError
 
     @api.model
+    def _answer(self, record):
+        """(method, label) of the button that answers the question: the step's own, but where it would do nothing, and
+        something else comes first."""
+        return self._button, self._title()
+
+    @api.model
     def _asked(self, record):
         """Before the question: refuse what can't be done now. Returns the context that the answer is pressed with."""
         return {}

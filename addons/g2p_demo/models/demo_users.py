@@ -73,10 +73,12 @@ class DemoUsers(models.AbstractModel):
 
     @api.model
     def _name_company(self):
-        """Give the company of a new database a name that fits the demo country; a company with a name keeps it."""
+        """Give the company of a new database a name that fits the demo country, and the country whose phone numbers its people
+        have; a company with a name keeps it, and one with a country too."""
         company = self.env.ref("base.main_company")
         if company.name in ("My Company", "YourCompany"):
             company.name = "Ministry of Social Protection"
+        company.country_id = company.country_id or self.env.ref("base.ke")
 
     @api.model
     def _create_users(self):

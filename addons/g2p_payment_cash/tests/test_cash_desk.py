@@ -1,3 +1,5 @@
+from lxml import etree
+
 from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
 from odoo.tests import new_test_user, tagged
@@ -31,6 +33,14 @@ class TestCashDesk(MoneyCase):
 
     def desk(self, user=None, domain=()):
         return self.env["g2p.cash.desk"].with_user(user or self.cashier).search(list(domain), order="id")
+
+    def test_on_a_phone_what_is_due_stands_on_cards(self):
+        action = self.env.ref("g2p_payment_cash.g2p_cash_desk_action")
+        self.assertIn("kanban", action.view_mode.split(","), "a phone takes the cards of an action by itself")
+        arch = etree.fromstring(self.env["g2p.cash.desk"].get_view(view_type="kanban")["arch"])
+        shown = {field.get("name") for field in arch.iterfind("templates//field")}
+        self.assertLessEqual({"code", "amount", "state", "beneficiary_name"}, shown)
+        self.assertEqual(len(arch.findall("templates//button[@confirm]")), 2, "nothing is paid by a slip of the thumb")
 
     def test_the_list_names_what_the_act_needs_and_nothing_else(self):
         model = self.env["g2p.cash.desk"].with_user(self.cashier)

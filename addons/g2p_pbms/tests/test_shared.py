@@ -90,6 +90,8 @@ class TestShared(TransactionCase):
             with self.subTest(name):
                 with self.assertRaises(AccessError), self.env.cr.savepoint():
                     shared.with_user(user).write(values)
+                self.assertFalse(shared.with_user(user).has_access("write"), "a form asks before it offers a change")
+                self.assertTrue(shared.with_user(user).has_access("read"))
                 shared.with_user(admin).check_access("write")
                 shared.with_user(admin).write(values)
 

@@ -21,8 +21,16 @@ class Program(models.Model):
         definition="definition_id.application_schema",
         help="The form as applicants see it. Questions are added and changed here; answers typed here are not kept.",
     )
+    may_edit_questions = fields.Boolean(compute="_compute_may_edit_questions", exportable=False)
     application_ids = fields.One2many("g2p.program.registrant_info", "program_id", string="Applications")
     applications_count = fields.Integer("Number of applications", compute="_compute_applications_count")
+
+    @api.depends("definition_id")
+    @api.depends_context("uid", "allowed_company_ids")
+    def _compute_may_edit_questions(self):
+        """As the server would answer a change of the questions."""
+        for program in self:
+            program.may_edit_questions = program.definition_id.sudo(False).has_access("write")
 
     def _compute_applications_count(self):
         counts = dict(

@@ -86,6 +86,19 @@ class TestEligibilityExplain(ProgramsCase):
         self.assertEqual(areas[self.west], (3, 1, 1, 1))
         self.assertEqual(preview.top_area_ids.area_id, self.east | self.west, "one bar for all would say nothing")
 
+    def test_of_several_conditions_the_first_that_is_not_met_is_named(self):
+        self.by_income.eligibility_domain = "[('income', '<=', 100), ('birth_place', '=', 'Gondar')]"
+        self.grant.get_managers(self.grant.MANAGER_ELIGIBILITY)[1].unlink()
+        reasons = {line.reason: line.registrants for line in self.preview().reason_ids}
+        self.assertEqual(
+            reasons,
+            {
+                "Income needed at most 100 (Income)": 2,
+                "Birth place needed: Gondar (Income)": 2,
+                "Data missing: Income, Birth place (Income)": reasons["Data missing: Income, Birth place (Income)"],
+            },
+        )
+
     def test_the_plan_of_the_query_is_for_administrators_in_developer_mode(self):
         def pages(user, debug):
             with self.debug_mode() if debug else contextlib.nullcontext():

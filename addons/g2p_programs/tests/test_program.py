@@ -134,6 +134,7 @@ class TestProgram(ProgramsCase):
             wizard.next_step()
         self.individual("Kept", birth_place="Adama")
         self.individual("Other", birth_place="Gondar")
+        self.individual("Silent")
         wizard.write(
             {
                 "target_type": "individual",
@@ -143,6 +144,10 @@ class TestProgram(ProgramsCase):
             }
         )
         self.assertEqual(wizard.matching_count, 1)
+        self.assertRegex(wizard.unknown_told, "more can't be decided. Not known: Birth place")
+        wizard.eligibility_domain = "[('birth_place', '!=', False)]"
+        self.assertFalse(wizard.unknown_told, "whether something is known is always known")
+        wizard.eligibility_domain = "[('birth_place', '=', 'Adama')]"
         wizard.next_step()
         self.assertEqual(wizard.state, "step2")
         program = self.env["g2p.program"].browse(wizard.create_program()["res_id"])

@@ -1,3 +1,5 @@
+from lxml import etree
+
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 
@@ -82,6 +84,8 @@ class TestQuestions(MoneyCase):
         self.assertRegex(finance.next_step, r"short by .*380\.00")
         deposit = finance.action_deposit()["context"]
         self.assertEqual((deposit["default_program_id"], deposit["default_amount"]), (self.grant.id, 380))
+        asked = self.question(finance, cycle_step="validate")
+        self.assertEqual((asked["method"], asked["confirm_label"]), ("action_deposit", "Deposit money"))
         self.terms.sudo().shortage_policy = "priority"
         self.deposit(120)
         finance.invalidate_recordset()
@@ -90,6 +94,21 @@ class TestQuestions(MoneyCase):
         self.terms.sudo().shortage_policy = "all"
         finance.invalidate_recordset()
         self.assertEqual(finance.next_action, "validate")
+        asked = self.question(finance, cycle_step="validate")
+        self.assertEqual((asked["method"], asked["confirm_label"]), ("validate_entitlement", "Approve entitlements"))
+
+    def test_a_deposit_that_waits_is_not_posted_again(self):
+        """Its form says that it waits, and offers no Post beside that."""
+        arch = etree.fromstring(self.env["g2p.program.fund"].with_user(self.finance).get_view(view_type="form")["arch"])
+        [post] = arch.iterfind("header/button[@name='action_confirm_post']")
+        self.assertIn("approval_text", post.get("invisible"))
+
+    def test_on_a_phone_what_waits_stands_on_cards(self):
+        action = self.env.ref("g2p_approval.g2p_approval_request_action")
+        self.assertIn("kanban", action.view_mode.split(","), "a phone takes the cards of an action by itself")
+        arch = etree.fromstring(self.env["g2p.approval.request"].get_view(view_type="kanban")["arch"])
+        shown = {field.get("name") for field in arch.iterfind("templates//field")}
+        self.assertLessEqual({"name", "amount", "requested_by", "requested_on", "waits_for"}, shown)
 
     def test_who_can_not_do_the_next_step_is_told_whose_it_is(self):
         cycle = self.approved()

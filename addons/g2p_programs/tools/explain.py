@@ -188,14 +188,14 @@ class DomainExplanation:
     def _in_words(self, condition, field, values):
         if isinstance(condition.value, Domain | list | tuple) and condition.operator in ("any", "not any"):
             inner = DomainExplanation(Domain(condition.value), self.env[field.comodel_name])
-            return inner._in_short()
+            return inner.in_short()
         if isinstance(condition.value, SQL | Query):
             return "…"
         words = [self._value_words(field, value) for value in list(values)[:MOST_VALUES]]
         return ", ".join(words) + (" …" if len(values) > MOST_VALUES else "")
 
-    def _in_short(self):
-        """The domain in one line: what stands within another condition."""
+    def in_short(self):
+        """The domain in one line: what stands within another condition, or for one."""
         parts = []
         for condition in self.domain.iter_conditions():
             operator, wanted = self._asked(condition, False)

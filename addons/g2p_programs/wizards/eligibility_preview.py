@@ -85,7 +85,7 @@ class EligibilityPreview(models.TransientModel):
                  GROUP BY 1, 2, 3, 4, 5
                 """,
                 seen=asker._g2p_seen(SQL("verdict.partner_id")),
-                verdicts=program._eligibility_verdicts(candidates, None, None),
+                verdicts=program._eligibility_verdicts(candidates, None, None, by_condition=True),
                 not_reachable=program._not_reachable_detail(),
             )
         )

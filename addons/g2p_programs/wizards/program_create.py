@@ -7,6 +7,7 @@ from odoo.addons.g2p_registry_base.tools.domains import and_also
 
 from ..models.benefit_codes import CASH_TYPES
 from ..models.program.program import ACTIVATION
+from ..tools.explain import DomainExplanation
 from ..tools.kleene import three_valued
 
 
@@ -31,6 +32,11 @@ class ProgramCreateWizard(models.TransientModel):
     eligibility_domain = fields.Char("Registrants matching", default="[]")
     matching_count = fields.Integer("Number who match", compute="_compute_matching_count")
     matching_told = fields.Char("Registrants who match", compute="_compute_matching_count")
+    unknown_told = fields.Char(
+        "Can't be decided",
+        compute="_compute_matching_count",
+        help="Registrants of whom nobody can tell, because data that the conditions ask for is missing.",
+    )
 
     # Cycles
     approver_group_id = fields.Many2one(
@@ -107,23 +113,37 @@ class ProgramCreateWizard(models.TransientModel):
         """As the manager that is made of it will decide: who lacks data does not match for certain."""
         partners = self.env["res.partner"]
         for wizard in self:
-            count = 0
+            count, wizard.unknown_told = 0, False
             if not wizard.conditions_problem:
                 domain = wizard._conditions("eligibility_domain")
                 if wizard.area_ids:
                     domain &= Domain("area_id", "child_of", wizard.area_ids.ids)
-                count = partners.search_count(
-                    three_valued(domain, partners).certain
-                    & standing.PRESENT
-                    & Domain(
-                        [
-                            ("is_registrant", "=", True),
-                            ("is_group", "=", wizard.target_type == "group"),
-                            ("company_id", "in", [wizard.company_id.id, False]),
-                        ]
-                    )
-                )
+                verdict, reached = three_valued(domain, partners), wizard._reached()
+                count = partners.search_count(verdict.certain & reached)
+                if not verdict.is_decided:
+                    unknown = partners.search_count(verdict.possible & ~verdict.certain & reached)
+                    wizard.unknown_told = wizard._unknown_words(unknown, domain)
             wizard.matching_count, wizard.matching_told = self.env.user._g2p_told(count)
+
+    def _reached(self):
+        """A domain: the registrants of whom the conditions are asked."""
+        return standing.PRESENT & Domain(
+            [
+                ("is_registrant", "=", True),
+                ("is_group", "=", self.target_type == "group"),
+                ("company_id", "in", [self.company_id.id, False]),
+            ]
+        )
+
+    def _unknown_words(self, count, domain):
+        """How many more can't be decided, and what is not known of them; False where there is nobody."""
+        told, words = self.env.user._g2p_told(count)
+        if not told and not self.env.user.g2p_least_told:
+            return False
+        missing = DomainExplanation(domain, self.env["res.partner"]).missing_labels()
+        return self.env._(
+            "%(count)s more can't be decided. Not known: %(missing)s", count=words, missing=", ".join(missing)
+        )
 
     def next_step(self):
         """Button: check the settings, then ask about the import."""

@@ -88,7 +88,17 @@ REGISTRY = {
     "g2p.phone.number": {"id", "is_valid", "disabled", "country_id", "date_collected"},
     "res.partner.bank": {"id", "is_primary", "account_type", "bank_id", "active"},
     "res.bank": LABELLED,
-    "g2p.group.membership": {"id", "group", "individual", "kind", "start_date", "ended_date", "is_ended", "status"},
+    "g2p.group.membership": {
+        "id",
+        "group",
+        "individual",
+        "individual_age_in_years",
+        "kind",
+        "start_date",
+        "ended_date",
+        "is_ended",
+        "status",
+    },
     "g2p.reg.rel": {"id", "source", "destination", "relation", "start_date", "end_date", "disabled"},
 }
 # Understood, because conditions of before say them, but not offered to who writes new ones.

@@ -179,6 +179,7 @@ class GroupMembership(models.Model):
     )
     individual = fields.Many2one(
         "res.partner",
+        string="Person",
         required=True,
         ondelete="cascade",
         index=True,
@@ -190,9 +191,12 @@ class GroupMembership(models.Model):
     status = fields.Selection(
         [("active", "Active"), ("inactive", "Inactive")], compute="_compute_is_ended", search="_search_status"
     )
-    is_ended = fields.Boolean(compute="_compute_is_ended", search="_search_is_ended")
+    is_ended = fields.Boolean("Membership has ended", compute="_compute_is_ended", search="_search_is_ended")
     individual_birthdate = fields.Date(related="individual.birthdate", string="Date of birth")
     individual_age = fields.Char(related="individual.age", string="Age")
+    individual_age_in_years = fields.Integer(
+        related="individual.age_in_years", string="Age of the member", aggregator=None
+    )
     individual_gender = fields.Selection(related="individual.gender", string="Gender")
     individual_disabled = fields.Datetime(related="individual.disabled", string="Member disabled on")
 

@@ -83,7 +83,13 @@ class PhoneNumber(models.Model):
                 self.phone_no = shown
             return None
         example = phonenumbers.example_number_for_type(country.code or "ZZ", phonenumbers.PhoneNumberType.MOBILE)
-        if not example:
+        if not country:
+            message = self.env._(
+                "%s belongs to no country yet: type it with + and the country's code, choose its country, or have the company's "
+                "country set.",
+                self.phone_no,
+            )
+        elif not example:
             message = self.env._(
                 "%s is no number that is known. Choose its country, or write it with + and the country's code.",
                 self.phone_no,

@@ -20,9 +20,23 @@ class PropertiesMixin(models.AbstractModel):
     _name = "g2p.properties.mixin"
     _description = "Typed Properties"
 
+    may_edit_questions = fields.Boolean(
+        compute="_compute_may_edit_questions",
+        exportable=False,
+        help="Whether the reader may change what is asked here.",
+    )
+
     def _properties_fields(self):
         """{name of a properties field of this model that is guarded}"""
         return ()
+
+    @api.depends_context("uid", "allowed_company_ids")
+    def _compute_may_edit_questions(self):
+        """As the server would answer a change of the questions: role, rule and whose they are."""
+        self.may_edit_questions = False
+        for name in self._properties_fields():
+            for container, records in self.grouped(self._fields[name].definition_record).items():
+                records.may_edit_questions = bool(container) and container.sudo(False).has_access("write")
 
     @api.model_create_multi
     def create(self, vals_list):

@@ -40,7 +40,7 @@ class RegId(models.Model):
         copy=False,
         exportable=False,
         help="The value as it is compared: without spaces around it, and in capitals where the type says that case does "
-        "not matter. Kept by the database.",
+        "not matter.",
     )
     expiry_date = fields.Date(string="Expiry date")
     collection_date = fields.Date(string="Collection date")

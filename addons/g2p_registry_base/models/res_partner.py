@@ -11,6 +11,7 @@ from odoo.addons.g2p_bulk.tools import roles, searching
 
 from ..tools import ages, indicators, search
 from ..tools.registrant_search import RegistrantSearch
+from ..tools.suggestions import Suggestions
 
 CANDIDATES = 10_000  # of whom a field that names somebody shows the first few in the order of names
 DISABLE_FIELDS = ("disabled", "disabled_by", "disabled_reason")
@@ -88,6 +89,7 @@ class ResPartner(models.Model):
                 "birth_place",
                 "age",
                 "reg_ids",
+                "identified_as",
                 "vat",
                 "ref",
                 "barcode",
@@ -193,14 +195,22 @@ class ResPartner(models.Model):
         string="Members count",
         readonly=True,
         copy=False,
-        help="Individuals who are members now and are not disabled; kept by the database.",
+        help="Individuals who are members now and are not disabled.",
     )
 
     # What its members make of a group: figures kept by the database, shown and searched here. A search never finds a group of
     # which the answer is not known, whichever way the question is put; `= False` finds them.
     z_ind_grp_num_children = counted("children", "Children", help="Members aged 0 to 17.")
-    z_ind_grp_num_children_under_5 = counted("children_under_5", "Children under 5", help="Members aged 0 to 4.")
-    z_ind_grp_num_children_6_17 = counted("children_6_17", "Children of 6 to 17", help="Members aged 6 to 17.")
+    z_ind_grp_num_children_under_5 = counted(
+        "children_under_5",
+        "Children under 5 (0 to 4)",
+        help="Members aged 0 to 4. Those aged 5 count among the children only.",
+    )
+    z_ind_grp_num_children_6_17 = counted(
+        "children_6_17",
+        "Children of 6 to 17",
+        help="Members aged 6 to 17. Those aged 5 count among the children only.",
+    )
     z_ind_grp_num_adults = counted("adults", "Adults", help="Members aged 18 to 64.")
     z_ind_grp_num_elderly = counted("elderly", "Elderly", help="Members aged 65 and over.")
     z_ind_grp_num_working_age = counted("working_age", "Of working age", help="Members aged 15 to 64.")
@@ -239,6 +249,10 @@ class ResPartner(models.Model):
     )
     registrant_attributes = fields.Properties(
         string="Further attributes", definition="registrant_schema_id.attributes_definition", copy=True
+    )
+
+    identified_as = fields.Char(
+        "ID and household", compute="_compute_identified_as", exportable=False, help="What an officer asks for first."
     )
 
     # What hangs on a registrant
@@ -304,6 +318,18 @@ class ResPartner(models.Model):
         self.ensure_one()
         return self.is_registrant and not self.is_group and any(self[part] for part in NAME_PARTS)
 
+    @api.depends_context("uid")
+    def _compute_identified_as(self):
+        """The ID and the household, as far as the reader may read them."""
+        readable = {name for name in ("g2p.reg.id", "g2p.group.membership") if self.env[name].has_access("read")}
+        for partner in self:
+            ids = partner.reg_ids[-1:] if "g2p.reg.id" in readable else None
+            lives = partner.individual_membership_ids if "g2p.group.membership" in readable else None
+            groups = lives.filtered(lambda membership: not membership.is_ended).group if lives else None
+            groups = groups and groups._filtered_access("read")[:1]
+            parts = (ids.display_name if ids else "", groups.display_name if groups else "")
+            partner.identified_as = " · ".join(filter(None, parts)) or False
+
     @api.depends("birthdate")
     def _compute_age(self):
         today = fields.Date.context_today(self)
@@ -313,7 +339,7 @@ class ResPartner(models.Model):
                 partner.age = str(partner.age_in_years)
             else:
                 partner.age_in_years = 0
-                partner.age = self.env._("No Birthdate!")
+                partner.age = self.env._("Birth date unknown")
 
     @api.model
     def _search_age(self, operator, value):
@@ -497,16 +523,38 @@ class ResPartner(models.Model):
         return [(partner.id, partner.display_name) for partner in found.sudo()]
 
     @api.model
+    @api.readonly
+    def web_name_search(self, name, specification, domain=None, operator="ilike", limit=100):
+        """What a field that names somebody suggests. A registrant comes with what tells them from a namesake, and with
+        `is_meant`: whether what was typed is theirs alone, so that it may be taken without a look."""
+        found = super().web_name_search(name, specification, domain, operator, limit)
+        suggestions = Suggestions(self.browse(row["id"] for row in found))
+        facts = suggestions.facts()
+        meant = suggestions.meant(name) if name else self.browse()
+        for row in found:
+            if row["id"] not in facts:
+                continue
+            row["is_meant"] = row["id"] in meant.ids
+            if facts[row["id"]] and row.get("__formatted_display_name"):
+                row["__formatted_display_name"] += f" \t --{facts[row['id']]}--"
+        return found
+
+    @api.model
     def _first_named(self, name, domain, limit):
-        """A query of the first of those whom `name` means: whose names begin so, then by name. A word that half the country
-        shares is not read to its end: so many are taken as they come, and sorted."""
+        """A query of the first of those whom `name` means: whose names begin so, then the nearest, then by name. A word that
+        half the country shares is not read to its end: so many are taken as they come, and sorted."""
         candidates = self._search(Domain("display_name", "ilike", name) & domain, limit=CANDIDATES)
         # the rules and the archived were looked at above
         query = self.with_context(active_test=False)._search(Domain("id", "in", candidates), bypass_access=True)
         called = self._field_to_sql(query.table, "complete_name", query)
-        begins = escape_psql(name.strip()) + "%"
         query.order = SQL(
-            "%s ILIKE %s DESC, %s, %s DESC", called, begins, called, self._field_to_sql(query.table, "id", query)
+            "%s ILIKE %s DESC, similarity(%s, %s) DESC NULLS LAST, %s, %s DESC",
+            called,
+            escape_psql(name.strip()) + "%",
+            SQL.identifier(query.table, "search_words"),
+            " ".join(search.words(name)),
+            called,
+            self._field_to_sql(query.table, "id", query),
         )
         query.limit = limit
         return query

@@ -206,6 +206,12 @@ class ResPartnerBank(models.Model):
         """By the account's number, however it is written."""
         return [Domain("sanitized_acc_number", "=like", f"{sanitize_account_number(number)}%")]
 
+    @api.model
+    def _sql_error_to_message(self, exc):
+        if exc.diag.constraint_name == "res_partner_bank_unique_number":
+            return self.env._("This registrant has this account already; it may be among those that are not in use.")
+        return super()._sql_error_to_message(exc)
+
     def _ask_for_reason(self, vals):
         """Money will go elsewhere: whoever wants that says why. Steps of the system give their own reason."""
         if self.env.su or (self.env.context.get("g2p_reason") or "").strip():

@@ -36,6 +36,17 @@ class SharedMixin(models.AbstractModel):
         self._check_everybodys()
         return super().unlink()
 
+    def _check_access(self, operation):
+        """Who asks beforehand whether they may change these (a form does, before it offers it) hears what a change would."""
+        refused = super()._check_access(operation)
+        if refused is None and operation in ("write", "unlink"):
+            try:
+                self._check_everybodys()
+            except AccessError as refusal:
+                error = refusal
+                return self, lambda: error
+        return refused
+
     @api.model
     def _changes_everybodys(self):
         return roles.may(self.env, "g2p_registry_base.group_g2p_admin")

@@ -1,3 +1,4 @@
+from lxml import etree
 from psycopg2 import IntegrityError
 
 from odoo import Command
@@ -31,6 +32,20 @@ class TestAccounts(TransactionCase):
             {"partner_id": self.almaz.id, "acc_number": "3000", "is_primary": True}
         )
         self.assertEqual((third.is_primary, self.wallet.is_primary), (True, False))
+
+    @mute_logger("odoo.sql_db")
+    def test_the_same_account_twice_is_refused_in_words(self):
+        with self.assertRaises(IntegrityError) as refused, self.env.cr.savepoint():
+            self.bank_account.copy({"acc_number": "10 00", "partner_id": self.almaz.id})
+        said = self.env["res.partner.bank"]._sql_error_to_message(refused.exception)
+        self.assertIn("has this account already", said)
+
+    def test_a_line_that_is_not_saved_yet_can_be_taken_away(self):
+        """A saved account is set out of use instead, and stays on record."""
+        for view in ("group", "individual"):
+            arch = self.env["res.partner"].get_view(self.env.ref(f"g2p_registry_base.g2p_{view}_view_form").id)["arch"]
+            [control] = etree.fromstring(arch).xpath("//field[@name='bank_ids']/list/control/delete")
+            self.assertEqual(control.get("invisible"), "id")
 
     def test_there_is_always_one_primary_account(self):
         self.bank_account.is_primary = False

@@ -251,6 +251,40 @@ class TestConditions(TransactionCase):
         self.assertFalse({"age_in_years", "gender", "birthdate", "family_name", "is_group"} & of_groups)
         self.assertFalse(offered - of_people - of_groups - {"is_group"}, "each field is of somebody")
 
+    def test_of_members_their_age_is_asked(self):
+        self.assertIn("individual_age_in_years", self.env["g2p.condition.catalogue"].offered()["g2p.group.membership"])
+        today = fields.Date.context_today(self.env.user)
+        young, old = self.env["res.partner"].create(
+            [
+                {
+                    "is_registrant": True,
+                    "is_group": True,
+                    "name": f"Household of {years}",
+                    "group_membership_ids": [
+                        (
+                            0,
+                            0,
+                            {
+                                "individual": self.env["res.partner"]
+                                .create(
+                                    {
+                                        "is_registrant": True,
+                                        "given_name": "Aged",
+                                        "birthdate": today - relativedelta(years=years),
+                                    }
+                                )
+                                .id
+                            },
+                        )
+                    ],
+                }
+                for years in (4, 70)
+            ]
+        )
+        text = "[('group_membership_ids', 'any', [('individual_age_in_years', '<', 5)])]"
+        domain = self.check(text) & Domain("id", "in", (young + old).ids)
+        self.assertEqual(self.env["res.partner"].search(domain), young)
+
     def test_age_is_a_number(self):
         today = fields.Date.context_today(self.env.user)
         people = self.env["res.partner"].create(

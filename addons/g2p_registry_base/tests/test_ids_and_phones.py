@@ -185,7 +185,7 @@ class TestIdsAndPhones(TransactionCase):
         self.assertTrue(phones._e164(example, "ET"), example)
         self.env.company.country_id = False
         nowhere = phones.new({"phone_no": "0911 23"})
-        self.assertIn("Choose its country", nowhere._onchange_phone_no()["warning"]["message"])
+        self.assertIn("have the company's country set", nowhere._onchange_phone_no()["warning"]["message"])
 
     def test_a_national_number_is_of_the_registrants_company(self):
         kenya = self.env["res.company"].create({"name": "Kenya office", "country_id": self.env.ref("base.ke").id})

@@ -51,6 +51,20 @@ class TestRegistrantAttributes(TransactionCase):
             {"name": "Household", "is_registrant": True, "is_group": True, "registrant_attributes": answers, **values}
         )
 
+    def test_who_may_change_the_questions_is_offered_it(self):
+        """What is asked in all companies is changed by administrators; of one's own company, by its registrars."""
+        registrar = new_test_user(self.env, "questions registrar", groups="g2p_registry_base.group_g2p_registrar")
+        admin = new_test_user(self.env, "questions admin", groups="g2p_registry_base.group_g2p_admin")
+        self.assertTrue(self.household.with_user(admin).may_edit_questions)
+        self.assertFalse(self.household.with_user(registrar).may_edit_questions)
+        self.schema.create({"target_type": "group", "company_id": self.env.company.id})
+        own = self.group({})
+        self.assertTrue(own.with_user(registrar).may_edit_questions)
+        registrar.g2p_area_ids = self.area
+        own.area_id = self.area
+        own.invalidate_recordset()
+        self.assertFalse(own.with_user(registrar).may_edit_questions, "who works in some areas asks nothing of all")
+
     def sql(self, partner, name, kind):
         self.env.flush_all()
         value = self.env["res.partner"]._property_sql("partner", "registrant_attributes", name, kind)

@@ -74,9 +74,20 @@ class TestRegistrants(TransactionCase):
             with self.subTest(field=field), self.assertRaises(ValidationError):
                 self.almaz.write({field: tomorrow})
 
+    def test_the_id_and_the_household_stand_under_the_name(self):
+        self.assertFalse(self.almaz.identified_as)
+        self.household.group_membership_ids = [Command.create({"individual": self.almaz.id})]
+        card = self.env["g2p.id.type"].create({"name": "Card"})
+        self.almaz.reg_ids = [Command.create({"id_type": card.id, "value": "T-17"})]
+        self.env.invalidate_all()
+        self.assertRegex(self.almaz.identified_as, "T-17 · Tesfaye household$")
+        reader = new_test_user(self.env, "reader of names", groups="g2p_registry_base.group_g2p_support")
+        self.env["ir.model.access"].search([("model_id.model", "=", "g2p.reg.id")]).active = False
+        self.assertEqual(self.almaz.with_user(reader).identified_as, "Tesfaye household")
+
     def test_age_is_shown_and_searched_by_birth_date(self):
         today = fields.Date.context_today(self.almaz)
-        self.assertEqual(self.almaz.age, "No Birthdate!")
+        self.assertEqual(self.almaz.age, "Birth date unknown")
         self.almaz.birthdate = today - relativedelta(years=18)
         self.dawit.birthdate = today - relativedelta(years=18) + timedelta(days=1)
         self.assertEqual((self.almaz.age, self.dawit.age), ("18", "17"))

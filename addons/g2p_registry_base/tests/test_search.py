@@ -263,3 +263,58 @@ class TestSearch(TransactionCase):
         for text in ("xkamala\0", "\0xrana\0xkamala", "SR-0098\0"):
             with self.subTest(text):
                 self.assertIn(self.kamala, self.partners.search([("display_name", "ilike", text)]))
+
+    def suggested(self, text, user=None, domain=(("is_group", "=", False),)):
+        partners = self.partners.with_user(user) if user else self.partners
+        return partners.web_name_search(text, {"display_name": {}}, list(domain), limit=8)
+
+    def test_only_who_is_called_as_was_typed_may_be_taken_without_a_look(self):
+        near = self.partners.create({"is_registrant": True, "family_name": "Xrani", "given_name": "Xkamala"})
+        for text in ("Xkamala Xrana", "XRANA, xkamala", "SR-0098-7654/a", "0712 345 678", "+254712345678"):
+            with self.subTest(text):
+                self.assertEqual([row["id"] for row in self.suggested(text) if row["is_meant"]], self.kamala.ids)
+        for text in ("Xkamal Xran", "Xkamala Xranu", "0098-7654", "071234"):
+            with self.subTest(text):
+                found = self.suggested(text)
+                self.assertIn(self.kamala.id, [row["id"] for row in found])
+                self.assertFalse(any(row["is_meant"] for row in found))
+        near.family_name = "Xrana"
+        self.assertFalse(any(row["is_meant"] for row in self.suggested("Xkamala Xrana")), "two are called so")
+
+    def test_namesakes_are_told_apart(self):
+        self.partners.create(
+            {"is_registrant": True, "family_name": "Xrana", "given_name": "Xkamala", "birthdate": "1987-03-02"}
+        )
+        told = {row["id"] == self.kamala.id: row["__formatted_display_name"] for row in self.suggested("Xkamala Xrana")}
+        self.assertIn("SR-0098-7654/a · Search area", told[True])
+        self.assertIn("1987", told[False])
+        reader = new_test_user(self.env, "search teller", groups="g2p_registry_base.group_g2p_support")
+        self.env["ir.model.access"].search([("model_id.model", "=", "g2p.reg.id")]).active = False
+        told = next(row for row in self.suggested("Xkamala Xrana", reader) if row["id"] == self.kamala.id)
+        self.assertNotIn("SR-0098", told["__formatted_display_name"])
+
+    def test_suggestions_cost_the_same_for_one_and_for_many(self):
+        def queries(text):
+            self.env.invalidate_all()
+            self.suggested(text)
+            self.env.invalidate_all()
+            before = self.env.cr.sql_log_count
+            self.suggested(text)
+            return self.env.cr.sql_log_count - before
+
+        self.partners.create(
+            [
+                {"is_registrant": True, "family_name": family, "given_name": "Costly", "area_id": self.area.id}
+                for family in ("Zmany", "Zmany", "Zmany", "Zmany", "Zsingle")
+            ]
+        )
+        self.assertEqual(queries("zsingle"), queries("zmany"))
+
+    def test_the_nearest_of_those_called_nearly_so_come_first(self):
+        far, near = self.partners.create(
+            [
+                {"is_registrant": True, "family_name": "Xagopal", "given_name": "Dinexh"},
+                {"is_registrant": True, "family_name": "Xzgopal", "given_name": "Ganexh"},
+            ]
+        )
+        self.assertEqual([row["id"] for row in self.suggested("ganexh xzgopall")], (near + far).ids)

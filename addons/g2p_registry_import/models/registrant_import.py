@@ -148,6 +148,7 @@ class RegistrantImport(models.Model):
     header = fields.Json(readonly=True, copy=False, help="The first row of the file.")
     layout = fields.Json(readonly=True, copy=False, help="What the columns became when the file was checked.")
     file_hash = fields.Char(string="SHA-256", readonly=True, copy=False)
+    unknown_columns_text = fields.Char(compute="_compute_unknown_columns_text")
     same_file_text = fields.Char(compute="_compute_same_file_text")
     maker_checker = fields.Boolean(compute="_compute_maker_checker")
     may_confirm = fields.Boolean(compute="_compute_maker_checker")
@@ -182,6 +183,22 @@ class RegistrantImport(models.Model):
             record.sample_line_ids = lines.search(
                 [*mine, ("state", "in", ("ok", "imported", "updated"))], limit=SAMPLE_ROWS, order="row_number"
             )
+
+    @api.depends("layout", "header", "mapping_id")
+    def _compute_unknown_columns_text(self):
+        """Columns that nobody asked for: without a mapping, what no name tells is kept as it stands; with one, it is not read."""
+        for record in self:
+            columns = record.layout or []
+            if record.mapping_id:
+                read = {column["column"].strip() for column in columns}
+                unknown = [name for name in record.header or [] if name and name not in read]
+                text = self.env._("These columns are not in the mapping, and are not read: %s")
+            else:
+                unknown = [column["column"] for column in columns if column["target"] == "info"]
+                text = self.env._(
+                    "These columns were not understood, and are kept as additional info as they stand: %s"
+                )
+            record.unknown_columns_text = text % ", ".join(unknown) if unknown else False
 
     @api.depends("file_hash")
     def _compute_same_file_text(self):

@@ -346,6 +346,20 @@ class TestImport(TransactionCase):
         group = record.line_ids.partner_id
         self.assertEqual((group.name, group.is_group, group.kind.name), ("Tesfaye", True, "Household"))
 
+    def test_a_file_of_groups_is_not_taken_for_people(self):
+        with open(REPOSITORY / "docs/samples/groups.csv", "rb") as file:
+            record = self.new_import(file.read(), "groups.csv")
+        with self.assertRaisesRegex(UserError, "Column “kind”.*Imports: Groups"):
+            record.action_check()
+
+    def test_columns_that_were_not_understood_are_named(self):
+        record = self.new_import([["name", "area_id", "Roof"], ["Tesfaye", "ET", "tin"]])
+        record.action_check()
+        self.assertIn("area_id, Roof", record.unknown_columns_text)
+        known = self.new_import([["name"], ["Girma"]])
+        known.action_check()
+        self.assertFalse(known.unknown_columns_text)
+
     @mute_logger("odoo.tools.mimetypes.guess_mimetype")
     def test_files_that_are_no_files_of_registrants_say_why(self):
         for content, name, why in (

@@ -51,6 +51,15 @@ def check(record, lines):
     members = targets & {"household", "group_id", "role", "group_attribute"}
     if record.target_type == "group" and members:
         raise UserError(record.env._("Only individuals are members of a group: import them as individuals."))
+    if record.target_type == "individual" and "kind" in targets:
+        kind = lines.filtered(lambda line: line.target == "kind")[0]
+        raise UserError(
+            record.env._(
+                "Column “%s” says what type of group each row is, so these are groups: choose “Imports: Groups”, or take the "
+                "column out.",
+                kind.column,
+            )
+        )
     if members == {"role"}:
         raise UserError(record.env._("A role needs a group: no column names one."))
     if {"household", "group_id"} <= targets:

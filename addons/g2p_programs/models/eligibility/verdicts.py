@@ -57,10 +57,11 @@ class EligibilityVerdicts(models.AbstractModel):
         combine = SQL(" UNION ") if self.eligibility_mode == "any" else SQL(" INTERSECT ")
         return SQL("(%s) EXCEPT (%s)", combine.join(possible), self._eligible_registrants(low, high))
 
-    def _eligibility_verdicts(self, candidates, low, high):
+    def _eligibility_verdicts(self, candidates, low, high, by_condition=False):
         """The verdict on each candidate, and the first reason for it.
 
         :param SQL candidates: columns `id`, `partner_id`, `state`.
+        :param by_condition: say of who is not eligible which condition they don't meet first: a question more for each.
         :return SQL: the columns of `candidates`, `verdict` (eligible, not_eligible, unknown) and `reason`: NULL for who
             is eligible, otherwise a sentence.
         """
@@ -86,7 +87,11 @@ class EligibilityVerdicts(models.AbstractModel):
                     possible,
                 )
             )
-        verdict, reason = self._combined_verdict(managers)
+        if by_condition:
+            refusals = [manager._first_refusal(SQL("answered.partner_id"), low, high) for manager in managers]
+        else:
+            refusals = [SQL("%s", manager._reason_detail()) for manager in managers]
+        verdict, reason = self._combined_verdict(managers, refusals)
         return SQL(
             """
             SELECT answered.*,
@@ -114,8 +119,11 @@ class EligibilityVerdicts(models.AbstractModel):
             candidates=candidates,
         )
 
-    def _combined_verdict(self, managers):
-        """The branches of two CASEs over the columns yes_… and possible_…: the verdict, and the reason."""
+    def _combined_verdict(self, managers, refusals):
+        """The branches of two CASEs over the columns yes_… and possible_…: the verdict, and the reason.
+
+        :param refusals: for each manager, in SQL, why somebody is not eligible
+        """
         yes = [SQL.identifier(f"yes_{number}") for number in range(len(managers))]
         possible = [SQL.identifier(f"possible_{number}") for number in range(len(managers))]
         missing = [
@@ -136,8 +144,7 @@ class EligibilityVerdicts(models.AbstractModel):
                 SQL("WHEN %s THEN NULL %s ELSE %s", SQL(" OR ").join(yes), SQL(" ").join(missing), every_reason),
             )
         refused = [
-            SQL("WHEN NOT %s THEN %s", maybe, manager._reason_detail())
-            for maybe, manager in zip(possible, managers, strict=True)
+            SQL("WHEN NOT %s THEN %s", maybe, refusal) for maybe, refusal in zip(possible, refusals, strict=True)
         ]
         return (
             SQL(

@@ -6,6 +6,7 @@ the program's base set does not qualify. The program combines the managers' answ
 
 from odoo import api, fields, models
 from odoo.fields import Domain
+from odoo.orm.domains import DomainAnd
 from odoo.tools import SQL
 
 from ...tools.explain import DomainExplanation
@@ -169,6 +170,31 @@ class BaseEligibilityManager(models.AbstractModel):
         """Why somebody who isn't in the set was left out, in words."""
         self.ensure_one()
         return self.env._("Does not meet the conditions of “%s”", self.name)
+
+    def _first_refusal(self, partner, low=None, high=None):
+        """In SQL, of somebody who does not qualify: the first condition that they certainly don't meet, in words; of one
+        condition, or where something else is in the way, what is said of the whole.
+
+        :param SQL partner: the id of a registrant in the program's base set
+        """
+        self.ensure_one()
+        domain, model = self._registrant_domain(), self._registrants()
+        if not isinstance(domain, DomainAnd):
+            return SQL("%s", self._reason_detail())
+        branches = [
+            SQL(
+                "WHEN %s NOT IN (%s) THEN %s",
+                partner,
+                self._matching_registrants(three_valued(condition, model).possible, low, high),
+                self.env._(
+                    "%(condition)s (%(manager)s)",
+                    condition=DomainExplanation(condition, model).in_short(),
+                    manager=self.name,
+                ),
+            )
+            for condition in domain.children
+        ]
+        return SQL("CASE %s ELSE %s END", SQL(" ").join(branches), self._reason_detail())
 
     def _or_conditions(self, reason):
         """The reason of a kind that asks one more thing: who is left out may miss that, or the conditions."""

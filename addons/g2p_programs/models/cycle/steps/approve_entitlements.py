@@ -45,6 +45,12 @@ class ApproveEntitlements(models.AbstractModel):
         )
         return (text + cycle._fund_text()) % cycle._told() + cycle._others_text(ENTITLEMENTS)
 
+    def _answer(self, cycle):
+        """An empty fund approves nobody: who may write a deposit down is taken there instead."""
+        if cycle._fund_reaches_nobody() and self.env["g2p.program.fund"].has_access("create"):
+            return "action_deposit", self.env._("Deposit money")
+        return super()._answer(cycle)
+
     def _next(self, cycle):
         """What nobody has decided on comes first; what the money did not reach, after everything that is approved."""
         if cycle.state != "approved" or not cycle.pending_count:

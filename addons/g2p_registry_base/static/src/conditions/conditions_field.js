@@ -7,7 +7,7 @@ import { _t } from "@web/core/l10n/translation";
 import { rpc } from "@web/core/network/rpc";
 import { registry } from "@web/core/registry";
 import { domainFromTree } from "@web/core/tree_editor/domain_from_tree";
-import { getOperatorEditorInfo } from "@web/core/tree_editor/tree_editor_operator_editor";
+import { getOperatorEditorInfo, getOperatorLabel } from "@web/core/tree_editor/tree_editor_operator_editor";
 import { DomainField, domainField } from "@web/views/fields/domain/domain_field";
 
 const NUMBERS = ["integer", "float", "monetary"];
@@ -167,6 +167,15 @@ export class ConditionsField extends DomainField {
         const known = (names[resModel] || Object.keys(fieldDefs)).filter((name) => !unfit.has(name));
         this.update(domainFromTree(defaultCondition(fieldDefs, known)));
         this.state.folded = false;
+    }
+
+    /** The summary, in the words of the editor. */
+    async loadFacets(props = this.props) {
+        await super.loadFacets(props);
+        for (const operator of [">=", "<=", ">", "<"]) {
+            const label = ` ${getOperatorLabel(operator, "integer")} `;
+            this.state.facets = this.state.facets.map((facet) => facet.replaceAll(label, ` ${WORDS[operator]} `));
+        }
     }
 
     async checkProps(props = this.props) {
