@@ -1,3 +1,4 @@
+from . import manager
 from . import program
 from . import sandbox
 from . import scenario

@@ -4,6 +4,8 @@ from odoo import fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
+from ..tools.applying import program_of
+
 
 class ConditionCatalogue(models.AbstractModel):
     _inherit = "g2p.condition.catalogue"
@@ -27,6 +29,10 @@ class PMTModel(models.Model):
                 self.env._("This is the version of a scenario: go back to the scenario, simulate it, and apply it.")
             )
         return super().action_activate()
+
+    def _approval_asks(self, kind):
+        """It comes with the scenario, which was agreed to."""
+        return program_of(self.env) != self.program_id and super()._approval_asks(kind)
 
 
 class PMTEligibilityManager(models.Model):

@@ -1,6 +1,8 @@
 from odoo import fields, models
 from odoo.exceptions import UserError
 
+from ..tools.applying import program_of
+
 
 class Program(models.Model):
     """A scenario keeps its settings on a program of its own, which stays archived and in draft: the *sandbox*."""
@@ -43,6 +45,9 @@ class Program(models.Model):
                     "The settings of a scenario can't become a program of their own: apply the scenario instead."
                 )
             )
+
+    def _proposal_is_open(self):
+        return super()._proposal_is_open() or program_of(self.env) == self._origin
 
     def action_open_scenarios(self):
         """Stat button: the scenarios of the program, side by side."""

@@ -3,7 +3,11 @@ from dateutil.relativedelta import relativedelta
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
+from odoo.tools import SQL
 
+from odoo.addons.g2p_approval.models.approval_proposal import Pass
+from odoo.addons.g2p_approval.tools import digest
+from odoo.addons.g2p_bulk.tools.question import question
 from odoo.addons.g2p_programs.tools.constants import FUND_READERS, GROUP_MANAGER
 
 from ..tools import settings
@@ -18,7 +22,14 @@ class ProgramScenario(models.Model):
 
     _name = "g2p.program.scenario"
     _description = "Scenario"
-    _inherit = ["mail.thread", "g2p.state.mixin", "g2p.bulk.mixin", "g2p.condition.mixin", "g2p.change.mixin"]
+    _inherit = [
+        "mail.thread",
+        "g2p.state.mixin",
+        "g2p.bulk.mixin",
+        "g2p.condition.mixin",
+        "g2p.change.mixin",
+        "g2p.approval.mixin",
+    ]
     _order = "program_id, id desc"
 
     _protected_fields = (
@@ -302,30 +313,28 @@ class ProgramScenario(models.Model):
     def action_confirm_apply(self):
         """Button: say what will change, and ask."""
         self.ensure_one()
+        self._check_may_apply()
         self._check_apply()
-        return {
-            "type": "ir.actions.client",
-            "tag": "g2p_confirm",
-            "params": {
-                "title": self.env._("Apply to %s", self.program_id.name),
-                "message": self.env._(
-                    "These settings of %(program)s change now: %(changes)s. Nobody is enrolled or leaves until you press "
-                    "Import eligible registrants, Enroll or Verify: then about %(entering)s would enter and %(leaving)s would leave.",
-                    program=self.program_id.name,
-                    changes="; ".join(self._differences()),
-                    entering=self.entering,
-                    leaving=self.leaving,
-                ),
-                "confirm_label": self.env._("Apply to program"),
-                "model": self._name,
-                "id": self.id,
-                "method": "apply_to_program",
-            },
-        }
+        notice = self._approval_notice()
+        message = self.env._(
+            "These settings of %(program)s change now: %(changes)s. Nobody is enrolled or leaves until you press "
+            "Import eligible registrants, Enroll or Verify: then about %(entering)s would enter and %(leaving)s would leave.",
+            program=self.program_id.name,
+            changes="; ".join(self._differences()),
+            entering=self.entering,
+            leaving=self.leaving,
+        )
+        title = self.env._("Apply to %s", self.program_id.name)
+        confirm = self.env._("Ask for approval") if notice else self.env._("Apply to program")
+        return question(
+            self, "apply_to_program", title, f"{message} {notice}".strip(), confirm, **self._approval_seen()
+        )
 
-    def _check_apply(self):
+    def _check_may_apply(self):
         self.program_id._check_can(GROUP_MANAGER)
         self.check_access("write")
+
+    def _check_apply(self):
         self._require_state("simulated")
         if self.outdated:
             raise UserError(self.env._("The settings of %s changed since it was simulated: simulate again.", self.name))
@@ -333,20 +342,23 @@ class ProgramScenario(models.Model):
             raise UserError(
                 self.env._("%s has the settings of the program already: there is nothing to apply.", self.name)
             )
-
-    def apply_to_program(self):
-        """The program takes the eligibility and entitlement settings of the scenario. Members stay as they are."""
-        self.ensure_one()
-        # Two people who apply at once do so one after the other.
-        self.env.cr.execute("SELECT id FROM g2p_program WHERE id = %s FOR UPDATE", [self.program_id.id])
-        self._check_apply()
         self._bulk_check("apply_to_program")
         # The program's own steps decide by one set of settings, from the first row to the last.
         self.program_id._bulk_check("settings")
+
+    def apply_to_program(self):
+        """The program takes the eligibility and entitlement settings of the scenario, in a program that runs once somebody
+        else agreed to them. Members stay as they are."""
+        self.ensure_one()
+        self._check_may_apply()
+        self._approval_hold()
+        # Two people who apply at once do so one after the other.
+        self.env.cr.execute("SELECT id FROM g2p_program WHERE id = %s FOR UPDATE", [self.program_id.id])
+        self._check_apply()
+        return self._approval_submit() or self._score()
+
+    def _apply(self):
         differences = self._differences()
-        rescore = settings.of_pmt(self.sandbox_id) and settings.of_pmt(self.sandbox_id) != settings.of_pmt(
-            self.program_id
-        )
         self._take_settings(self.sandbox_id, self.program_id)
         self.program_id.message_post(
             body=self.env._(
@@ -355,10 +367,15 @@ class ProgramScenario(models.Model):
                 changes="; ".join(differences),
             )
         )
-        # sudo: role, access and state were checked above; these fields are protected
+        # sudo: role, access and state were checked by the button; these fields are protected
         self.sudo().write({"applied_on": fields.Datetime.now(), "applied_by_id": self.env.uid})
         self._transition("applied")
-        if rescore and self.program_id.state == "active":
+
+    def _score(self):
+        """What follows when it is applied: a new version of the means test has no scores yet."""
+        version = self.program_id._active_pmt_model()
+        scored = version and self.env["g2p.pmt.score"].search_count([("model_id", "=", version.id)], limit=1)
+        if version and not scored and self.program_id.state == "active":
             return self.program_id.action_compute_pmt_scores()
         return {
             "type": "ir.actions.client",
@@ -371,6 +388,87 @@ class ProgramScenario(models.Model):
                 "next": {"type": "ir.actions.client", "tag": "soft_reload"},
             },
         }
+
+    # Approval, in a program that runs: the scenario is one proposal of all that it changes
+
+    def _approval_kind(self):
+        """Of the kinds that its changes are of, the first that the company does not do without."""
+        # sudo: what differs decides who has to agree, whatever the user may see of it
+        scenario = self.sudo()
+        pairs = zip(scenario._settings(scenario.program_id), scenario._settings(scenario.sandbox_id), strict=True)
+        changed = [old != new for old, new in pairs]
+        amounts = changed.pop(settings.KINDS.index(scenario.program_id.MANAGER_ENTITLEMENT))
+        codes = [*(["program_amounts"] if amounts else []), *(["program_rules"] if any(changed) else [])]
+        kinds = self.env["g2p.approval.kind"]
+        asked = [code for code in codes if not kinds._of(code)._is_off(scenario.company_id)]
+        return (asked or codes or ["program_rules"])[0]
+
+    def _approval_asks(self, kind):
+        # sudo: whether the program runs, whatever the user may see of its cycles
+        return bool(self.sudo().program_id._in_use()) and super()._approval_asks(kind)
+
+    def _approval_scope(self):
+        return self.program_id
+
+    def _approval_name(self, kind):
+        return self.env._(
+            "Settings of %(program)s become those of the scenario “%(scenario)s”",
+            program=self.program_id.name,
+            scenario=self.name,
+        )
+
+    def _approval_digest(self, kind):
+        """Of the settings that are tried out, as they are and as they become."""
+        self.env.flush_all()
+        # sudo, and no language: the text is the same whoever asks, and shows nothing
+        scenario = self.sudo().with_context(lang=None)
+        told = [settings.fingerprint(*scenario._settings(of)) for of in (scenario.program_id, scenario.sandbox_id)]
+        return digest.of_values([self._name, self.id, kind, self.state, *told])
+
+    def _approval_figures(self, kind):
+        return [
+            *({"label": self.env._("Change"), "value": sentence} for sentence in self._differences()),
+            {"label": self._fields["entering"]._description_string(self.env), "value": self.entering},
+            {"label": self._fields["leaving"]._description_string(self.env), "value": self.leaving},
+            {
+                "label": self._fields["cost_per_cycle"]._description_string(self.env),
+                "value": self.cost_per_cycle,
+                "money": self.currency_id.id,
+            },
+        ]
+
+    def _approval_authors(self, kind):
+        """Who made the scenario, or set anything of it."""
+        self.env.flush_all()
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT user_id FROM g2p_change_history
+                 WHERE user_id IS NOT NULL
+                   AND (res_model = %(model)s AND res_id = %(id)s
+                        OR res_model = 'g2p.program' AND res_id = %(sandbox)s
+                        OR owner_model = 'g2p.program' AND owner_id = %(sandbox)s)
+                 GROUP BY user_id
+                """,
+                model=self._name,
+                id=self.id,
+                sandbox=self.sandbox_id.id,
+            )
+        )
+        changed = self.env["res.users"].browse(user_id for [user_id] in rows).exists()
+        return (self.create_uid | changed).sudo(False)
+
+    def _approval_check(self, kind):
+        self._check_apply()
+
+    def _approval_granted(self, request):
+        # It is the change of who asked for it, by the rights that they have; others agreed to it.
+        maker = self.with_user(request.requested_by or self.env.user)
+        maker.with_context(**Pass.context(self))._apply()
+        maker.env.flush_all()
+
+    def _approval_follow(self, request):
+        return self._score() if request.state == "done" else None
 
     def _take_settings(self, source, target):
         """`target` gets copies of the managers that `source` has, of the kinds that a scenario tries out, where they

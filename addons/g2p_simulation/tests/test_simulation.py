@@ -201,6 +201,81 @@ class TestSimulation(ProgramsCase):
         self.grant.verify_eligibility()
         self.assertEqual(self.grant.eligible_beneficiaries_count, scenario.beneficiaries)
 
+    def running(self):
+        """The program had a cycle, which is over, and what it is set to is proposed."""
+        self.grant.with_user(self.manager).create_new_cycle()
+        self.env.flush_all()
+        self.env.cr.execute("UPDATE g2p_cycle SET state = 'ended' WHERE program_id = %s", [self.grant.id])
+        self.env.invalidate_all()
+        self.env["g2p.approval.kind"].search([("res_model", "=", "g2p.approval.proposal")]).off_company_ids = False
+
+    def request(self, scenario):
+        request = scenario.sudo().approval_request_ids.filtered(lambda request: request.state == "waiting")
+        return request.with_user(self.users["approver"])
+
+    def test_somebody_else_agrees_to_what_a_running_program_takes_over(self):
+        self.running()
+        scenario = self.scenario("The poor")
+        self.settings(scenario).eligibility_domain = '[("birth_place", "=", "SIM"), ("income", "<", 25)]'
+        self.settings(scenario, "entitlement").amount_per_cycle = 150
+        scenario.eligibility_mode = "any"
+        scenario.action_simulate()
+        asked = scenario.action_confirm_apply()["params"]
+        self.assertEqual(asked["confirm_label"], "Ask for approval")
+        terms = self.grant.get_manager(self.grant.MANAGER_ENTITLEMENT)
+        told = scenario.apply_to_program()["params"]["message"]
+        self.assertIn("waits for", told)
+        self.assertEqual(
+            (scenario.state, terms.amount_per_cycle, self.grant.eligibility_mode), ("simulated", 100, "all")
+        )
+        request = self.request(scenario)
+        self.assertIn("100 → 150", request.figures_text)
+        with self.assertRaises(AccessError):
+            request.with_user(self.manager).action_approve(None, request.digest)
+        request.action_approve(None, request.digest)
+        self.env.invalidate_all()
+        self.assertEqual((request.state, scenario.state, scenario.applied_by_id), ("done", "applied", self.manager))
+        self.assertEqual(self.grant.get_manager(self.grant.MANAGER_ENTITLEMENT).amount_per_cycle, 150)
+        self.assertEqual(self.grant.eligibility_mode, "any")
+        self.assertEqual(len(self.grant.eligibility_managers), 1)
+        # The pass was for this: the next change is proposed again.
+        with self.assertRaisesRegex(UserError, "somebody else has to agree"):
+            self.grant.get_manager(self.grant.MANAGER_ENTITLEMENT).with_user(self.manager).amount_per_cycle = 1
+
+    def test_what_changed_since_is_not_taken_over(self):
+        self.running()
+        for change in (
+            lambda scenario: self.settings(scenario, "entitlement").write({"amount_per_cycle": 9000}),
+            lambda scenario: self.grant.get_manager(self.grant.MANAGER_ENTITLEMENT)
+            .sudo()
+            .write({"transfer_fee_pct": 5}),
+        ):
+            scenario = self.scenario()
+            self.settings(scenario, "entitlement").amount_per_cycle = 150
+            scenario.action_simulate()
+            scenario.apply_to_program()
+            request = self.request(scenario)
+            change(scenario)
+            self.env.flush_all()
+            request.action_approve(None, request.digest)
+            self.assertEqual(request.state, "void")
+            self.assertEqual(self.grant.get_manager(self.grant.MANAGER_ENTITLEMENT).amount_per_cycle, 100)
+
+    def test_a_department_does_without_where_it_does_without_all_that_changes(self):
+        self.running()
+        kinds = self.env["g2p.approval.kind"]
+        kinds._of("program_rules").off_company_ids = self.env.company
+        scenario = self.scenario()
+        self.settings(scenario, "entitlement").amount_per_cycle = 150
+        scenario.eligibility_mode = "any"
+        scenario.action_simulate()
+        scenario.apply_to_program()
+        self.assertEqual((self.request(scenario).kind_code, scenario.state), ("program_amounts", "simulated"))
+        self.request(scenario).with_user(self.manager).action_withdraw()
+        kinds._of("program_amounts").off_company_ids = self.env.company
+        scenario.apply_to_program()
+        self.assertEqual((scenario.state, self.grant.eligibility_mode), ("applied", "any"))
+
     def test_an_outdated_simulation_is_not_applied(self):
         scenario = self.scenario()
         self.settings(scenario, "entitlement").amount_per_cycle = 150
