@@ -261,3 +261,30 @@ def test_it_is_said_once(pattern):
         if re.search(pattern, " ".join(path.read_text().split()))
     }
     assert found - {*aside, home} == set(), f"say it by addons/{home}"
+
+
+def said_twice(nodes):
+    """[(line, name)] of methods and functions that take the place of one before them in the same class or file.
+
+    >>> said_twice(ast.walk(ast.parse("class A:\\n    def hook(self): return 1\\n    def hook(self): return 2")))
+    [(3, 'hook')]
+    >>> said_twice(ast.walk(ast.parse("class A:\\n    @property\\n    def x(self): ...\\n    @x.setter\\n    def x(self, x): ...")))
+    []
+    """
+    found = []
+    for node in nodes:
+        if isinstance(node, ast.ClassDef | ast.Module):
+            known = set()
+            for part in node.body:
+                if isinstance(part, ast.FunctionDef):
+                    decorated = {ast.unparse(decorator) for decorator in part.decorator_list}
+                    if part.name in known and f"{part.name}.setter" not in decorated:
+                        found.append((part.lineno, part.name))
+                    known.add(part.name)
+    return found
+
+
+@pytest.mark.parametrize("folder", ["addons", "tests", "scripts"])
+def test_no_method_takes_the_place_of_one_in_its_own_class(folder):
+    found = {str(path.relative_to(ROOT)): said_twice(nodes(path)) for path in (ROOT / folder).rglob("*.py")}
+    assert {path: places for path, places in found.items() if places} == {}

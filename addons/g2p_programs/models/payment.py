@@ -444,7 +444,7 @@ class Payment(models.Model):
         """The same, over `payment`."""
         return SQL("(payment.state = 'sent' AND payment.status IS NULL AND payment.payout IS DISTINCT FROM 'desk')")
 
-    def _unsent_sql(self):
+    def _never_left_sql(self):
         """Over `payment`: it goes to a payer, and has not left, so no payer knows of it."""
         return SQL("(payment.state = 'issued' AND payment.status IS NULL AND payment.payout IS DISTINCT FROM 'desk')")
 

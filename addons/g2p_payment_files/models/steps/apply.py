@@ -51,7 +51,7 @@ class PaymentReconciliationApplyStep(models.AbstractModel):
 
     def _chunk(self, record, operation, low, high):
         matched = self._matched_lines(record, low, high)
-        unsent_payment = self.env["g2p.payment"]._unsent_sql()
+        unsent_payment = self.env["g2p.payment"]._never_left_sql()
         # Matching leaves them out; a file may have been matched when it did not.
         [[unsent]] = self.env.execute_query(
             SQL(
@@ -138,7 +138,7 @@ class PaymentReconciliationApplyStep(models.AbstractModel):
                 )
                 %s
                 """,
-                self.env["g2p.payment"]._unsent_sql(),
+                self.env["g2p.payment"]._never_left_sql(),
                 matched,
                 operation._note_sql(SQL("SELECT outcome, id FROM unapplied")),
             )

@@ -111,7 +111,7 @@ class PaymentReconciliationMatchStep(models.AbstractModel):
                 low=low,
                 high=high,
                 block=self.env["g2p.payment"]._block_sql(blocks.PAY),
-                unsent=self.env["g2p.payment"]._unsent_sql(),
+                unsent=self.env["g2p.payment"]._never_left_sql(),
                 too_early=self.env["g2p.payment"]._before_issued_sql(SQL("taken.date")),
                 elsewhere=self.env._("Belongs to another cycle"),
                 contradicting=self.env._("The lines with this reference contradict each other"),
