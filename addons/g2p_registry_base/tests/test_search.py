@@ -4,6 +4,8 @@ from odoo.fields import Domain
 from odoo.tests import TransactionCase, new_test_user, tagged
 from odoo.tools import SQL
 
+from odoo.addons.g2p_bulk.tests.statements import counting_statements
+
 from ..models import res_partner as partner_module
 from ..tools import search
 
@@ -298,9 +300,9 @@ class TestSearch(TransactionCase):
             self.env.invalidate_all()
             self.suggested(text)
             self.env.invalidate_all()
-            before = self.env.cr.sql_log_count
-            self.suggested(text)
-            return self.env.cr.sql_log_count - before
+            with counting_statements(self.env.cr) as count:
+                self.suggested(text)
+            return count.statements
 
         self.partners.create(
             [
