@@ -106,7 +106,7 @@ class TestEligibility(PMTCase):
             one for one in copied.get_managers(copied.MANAGER_ELIGIBILITY) if one._name == self.manager_record._name
         ]
         self.assertEqual(self.who(manager._eligible_registrants()), set())
-        copied.action_activate()
+        copied.sudo().action_activate()
         model.action_activate()
         self.applicant(program=copied, land=10)
         self.assertEqual(len(self.env.execute_query(manager._eligible_registrants())), 1)

@@ -22,6 +22,7 @@ class ApprovalMapping(models.Model):
     _auto = False
     _order = "kind_id, sequence, id"
     _rec_name = "state"
+    _fixed_fields = ("program_id",)
     _depends = {
         "g2p.approval.stage": [
             "active",
@@ -102,7 +103,11 @@ class ApprovalMapping(models.Model):
     def write(self, vals):
         self.check_access("write")
         if self:
-            self._stages().write(self._stage_values(vals))
+            values = self._stage_values(vals)
+            scope = values.pop("scope", None)
+            if scope and any(scope != f"g2p.program,{mapping.program_id.id}" for mapping in self):
+                raise UserError(self.env._("A stage stays with its program: make a new one for another program."))
+            self._stages().write(values)
             self.invalidate_model(flush=False)
         return True
 
@@ -134,10 +139,8 @@ class ApprovalMapping(models.Model):
     def _stage_values(self, vals):
         values = {NAMES[name]: value for name, value in vals.items() if name in NAMES}
         program_id = vals.get("program_id") or self._program_of(vals.get("entitlement_manager_ref"))
-        if not program_id:
-            return values
-        company = self.env["g2p.program"].browse(program_id).company_id
-        return {**values, "scope": f"g2p.program,{program_id}", "company_id": company.id}
+        # The stage is of the program's company by itself.
+        return {**values, "scope": f"g2p.program,{program_id}"} if program_id else values
 
     @api.model
     def _program_of(self, reference):
