@@ -381,22 +381,16 @@ class PMTModel(models.Model):
 
     def _approval_authors(self, kind):
         """Who made the version, or changed anything of it or of its lines."""
-        self.env.flush_all()
-        rows = self.env.execute_query(
+        return self._approval_changers(
             SQL(
                 """
-                SELECT user_id FROM g2p_change_history
-                 WHERE user_id IS NOT NULL
-                   AND (res_model = %(model)s AND res_id = %(id)s OR parent_model = %(model)s AND parent_id = %(id)s
-                        OR owner_model = %(model)s AND owner_id = %(id)s)
-                 GROUP BY user_id
+                res_model = %(model)s AND res_id = %(id)s OR parent_model = %(model)s AND parent_id = %(id)s
+                OR owner_model = %(model)s AND owner_id = %(id)s
                 """,
                 model=self._name,
                 id=self.id,
             )
         )
-        changed = self.env["res.users"].browse(user_id for [user_id] in rows).exists()
-        return (self.create_uid | changed).sudo(False)
 
     def _approval_figures(self, kind):
         def told(model):

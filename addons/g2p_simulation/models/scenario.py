@@ -439,24 +439,18 @@ class ProgramScenario(models.Model):
 
     def _approval_authors(self, kind):
         """Who made the scenario, or set anything of it."""
-        self.env.flush_all()
-        rows = self.env.execute_query(
+        return self._approval_changers(
             SQL(
                 """
-                SELECT user_id FROM g2p_change_history
-                 WHERE user_id IS NOT NULL
-                   AND (res_model = %(model)s AND res_id = %(id)s
-                        OR res_model = 'g2p.program' AND res_id = %(sandbox)s
-                        OR owner_model = 'g2p.program' AND owner_id = %(sandbox)s)
-                 GROUP BY user_id
+                res_model = %(model)s AND res_id = %(id)s
+                OR res_model = 'g2p.program' AND res_id = %(sandbox)s
+                OR owner_model = 'g2p.program' AND owner_id = %(sandbox)s
                 """,
                 model=self._name,
                 id=self.id,
                 sandbox=self.sandbox_id.id,
             )
         )
-        changed = self.env["res.users"].browse(user_id for [user_id] in rows).exists()
-        return (self.create_uid | changed).sudo(False)
 
     def _approval_check(self, kind):
         self._check_apply()

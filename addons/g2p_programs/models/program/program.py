@@ -831,24 +831,19 @@ class Program(models.Model):
 
     def _approval_authors(self, kind):
         """Who made it, or changed anything of it or of its managers since."""
-        self.env.flush_all()
-        rows = self.env.execute_query(
+        return self._approval_changers(
             SQL(
                 """
-                SELECT user_id FROM g2p_change_history
-                 WHERE user_id IS NOT NULL AND date >= %(made)s
-                   AND (res_model = 'g2p.program' AND res_id = %(program)s
-                        OR owner_model = 'g2p.program' AND owner_id = %(program)s
-                        OR res_model = 'g2p.program.definition' AND res_id = %(definition)s)
-                 GROUP BY user_id
+                date >= %(made)s
+                AND (res_model = 'g2p.program' AND res_id = %(program)s
+                     OR owner_model = 'g2p.program' AND owner_id = %(program)s
+                     OR res_model = 'g2p.program.definition' AND res_id = %(definition)s)
                 """,
                 made=self.create_date,
                 program=self.id,
                 definition=self.definition_id.id,
             )
         )
-        changed = self.env["res.users"].browse(user_id for [user_id] in rows).exists()
-        return (self.create_uid | changed).sudo(False)
 
     def _approval_figures(self, kind):
         def told(manager):
