@@ -417,9 +417,12 @@ RULE = """<?xml version="1.0" encoding="utf-8" ?>
 </odoo>
 """
 
-HOOKS = '''def uninstall_hook(env):
-    """The managers of a type that goes are deleted while somebody can still tell what they were."""
-    env["$model"].with_context(active_test=False).search([]).unlink()
+HOOKS = '''from odoo.addons.g2p_programs.tools import managers
+
+
+def uninstall_hook(env):
+    """Programs keep no reference to a manager whose type is gone."""
+    managers.remove(env, "$model")
 '''
 
 MANIFEST = """{

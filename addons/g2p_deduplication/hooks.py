@@ -2,6 +2,8 @@
 
 from odoo.tools import SQL
 
+from odoo.addons.g2p_programs.tools import managers
+
 # Not `unaccent`: where it is, the ORM uses it in every search by name, past the indexes.
 EXTENSIONS = ("pg_trgm", "fuzzystrmatch")
 
@@ -13,7 +15,6 @@ def pre_init_hook(env):
 
 
 def uninstall_hook(env):
-    """Programs keep no reference to a manager whose type is gone: the managers go, and their references with them."""
-    for model in ("g2p.deduplication.manager.bank_account", "g2p.deduplication.manager.fuzzy"):
-        env[model].with_context(active_test=False).search([]).unlink()
+    """Its managers leave programs; a function isn't dropped with the tables whose indexes call it."""
+    managers.remove(env, "g2p.deduplication.manager.bank_account", "g2p.deduplication.manager.fuzzy")
     env.cr.execute("DROP FUNCTION IF EXISTS g2p_plain_name(text)")

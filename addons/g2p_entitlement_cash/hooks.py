@@ -1,4 +1,7 @@
+from odoo.addons.g2p_programs.tools import managers
+
+
 def uninstall_hook(env):
-    """Programs keep no reference to a manager whose type is gone: the managers go, and their references with them."""
-    env["g2p.program.entitlement.manager.cash"].with_context(active_test=False).search([]).unlink()
+    """Cash managers go, and what a wizard was going to make of them."""
+    managers.remove(env, "g2p.program.entitlement.manager.cash")
     env["g2p.program.create.wizard"].search([("entitlement_kind", "=", "cash")]).unlink()
