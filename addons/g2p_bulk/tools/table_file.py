@@ -50,6 +50,8 @@ ENCODINGS = [
     ("cp1256", "Arabic (Windows-1256)"),
 ]
 AUTO = ("auto", "Found from the file")
+ENCODING_HELP = "How the file stores letters. Choose another one where names look wrong, such as “JosÃ©” for “José”."
+FINGERPRINT_HELP = "SHA-256 of the file: whoever has the file can see by it that not a byte was changed."
 TEXT_NAMES = ("csv", "txt", "tsv")
 # What files begin with that are no tables, whatever their names say.
 SIGNATURES = (

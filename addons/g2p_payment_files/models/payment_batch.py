@@ -8,7 +8,7 @@ from odoo.orm.models import NO_ACCESS
 from odoo.tools import SQL
 from odoo.tools.misc import formatLang
 
-from odoo.addons.g2p_bulk.tools import roles
+from odoo.addons.g2p_bulk.tools import roles, table_file
 from odoo.addons.g2p_programs.tools.constants import GROUP_FINANCE, GROUP_MANAGER
 
 from ..tools import csv_text
@@ -30,7 +30,7 @@ class PaymentBatch(models.Model):
     )
     exported_by = fields.Many2one("res.users", readonly=True, copy=False)
     exported_on = fields.Datetime(readonly=True, copy=False)
-    export_sha256 = fields.Char("SHA-256 of the file", readonly=True, copy=False)
+    export_sha256 = fields.Char("Fingerprint", readonly=True, copy=False, help=table_file.FINGERPRINT_HELP)
     export_count = fields.Integer("Payments in the file", readonly=True, copy=False)
     export_amount = fields.Monetary("Amount in the file", readonly=True, copy=False)
 

@@ -63,7 +63,9 @@ class PaymentReconciliation(models.Model):
     )
     file = PeopleFile("CSV or XLSX file", copy=False)
     filename = fields.Char(copy=False)
-    encoding = fields.Selection([table_file.AUTO, *table_file.ENCODINGS], required=True, default="auto")
+    encoding = fields.Selection(
+        [table_file.AUTO, *table_file.ENCODINGS], required=True, default="auto", help=table_file.ENCODING_HELP
+    )
     decimal_mark = fields.Selection(
         [(".", "Point, as in 1234.56"), (",", "Comma, as in 1234,56")],
         string="Decimal mark",
@@ -75,7 +77,7 @@ class PaymentReconciliation(models.Model):
     date_column = fields.Char("Column of the date", help="Empty: found by its name.")
     bank_reference_column = fields.Char("Column of the bank reference", help="Empty: found by its name.")
     reason_column = fields.Char("Column of the reason", help="Empty: found by its name.")
-    checksum = fields.Char("SHA-256", readonly=True, copy=False, index=True)
+    checksum = fields.Char("Fingerprint", readonly=True, copy=False, index=True, help=table_file.FINGERPRINT_HELP)
     same_file_id = fields.Many2one(
         "g2p.payment.reconciliation", "Same file as", compute="_compute_same_file_id", help="Read before."
     )

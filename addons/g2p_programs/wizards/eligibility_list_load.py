@@ -18,7 +18,9 @@ class EligibilityListLoad(models.TransientModel):
     manager_id = fields.Many2one("g2p.program_membership.manager.list", required=True, ondelete="cascade")
     file = fields.Binary("CSV or XLSX file", attachment=False)
     file_name = fields.Char()
-    encoding = fields.Selection([table_file.AUTO, *table_file.ENCODINGS], required=True, default="auto")
+    encoding = fields.Selection(
+        [table_file.AUTO, *table_file.ENCODINGS], required=True, default="auto", help=table_file.ENCODING_HELP
+    )
     id_type_id = fields.Many2one(
         "g2p.id.type", "ID type of all lines", help="Used where the file has no column with the type."
     )

@@ -67,7 +67,9 @@ class RegistrantImportMapping(models.Model):
     target_type = fields.Selection(
         [("individual", "Individuals"), ("group", "Groups")], string="Imports", default="individual", required=True
     )
-    encoding = fields.Selection([*table_file.ENCODINGS, table_file.AUTO], default="utf-8", required=True)
+    encoding = fields.Selection(
+        [*table_file.ENCODINGS, table_file.AUTO], default="utf-8", required=True, help=table_file.ENCODING_HELP
+    )
     date_format = fields.Selection(import_file.DATE_FORMATS, string="Date format", default="%Y-%m-%d", required=True)
     decimal_mark = fields.Selection(
         import_file.DECIMAL_MARKS, string="Decimal mark", help="Empty: found from the values of each column."

@@ -88,6 +88,7 @@ class RegistrantImport(models.Model):
         precompute=True,
         readonly=False,
         required=True,
+        help=table_file.ENCODING_HELP,
     )
     date_format = fields.Selection(
         import_file.DATE_FORMATS,
@@ -147,7 +148,7 @@ class RegistrantImport(models.Model):
     updated_count = fields.Integer(string="Updated", readonly=True, copy=False)
     header = fields.Json(readonly=True, copy=False, help="The first row of the file.")
     layout = fields.Json(readonly=True, copy=False, help="What the columns became when the file was checked.")
-    file_hash = fields.Char(string="SHA-256", readonly=True, copy=False)
+    file_hash = fields.Char("Fingerprint", readonly=True, copy=False, help=table_file.FINGERPRINT_HELP)
     unknown_columns_text = fields.Char(compute="_compute_unknown_columns_text")
     same_file_text = fields.Char(compute="_compute_same_file_text")
     maker_checker = fields.Boolean(compute="_compute_maker_checker")
