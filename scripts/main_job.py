@@ -436,7 +436,8 @@ class MainJob:
         ledger = self.sql(
             """
             SELECT COUNT(DISTINCT ledger.account_id),
-                   SUM(CASE ledger.kind WHEN 'disburse' THEN ledger.amount WHEN 'refund' THEN -ledger.amount ELSE 0 END)
+                   SUM(CASE WHEN ledger.kind = 'disburse' THEN ledger.amount
+                            WHEN ledger.kind IN ('refund', 'write_off') THEN -ledger.amount ELSE 0 END)
               FROM g2p_fund_ledger AS ledger
               JOIN g2p_fund_account AS account ON account.id = ledger.account_id
              WHERE account.program_id = %(program)s

@@ -179,10 +179,10 @@ class Database:
               FROM g2p_fund_account AS account
               LEFT JOIN g2p_fund_ledger AS ledger ON ledger.account_id = account.id
              GROUP BY account.id
-            HAVING account.posted <> COALESCE(SUM(CASE ledger.kind WHEN 'deposit' THEN ledger.amount
-                                                                   WHEN 'withdraw' THEN -ledger.amount END), 0)
-                OR account.disbursed <> COALESCE(SUM(CASE ledger.kind WHEN 'disburse' THEN ledger.amount
-                                                                      WHEN 'refund' THEN -ledger.amount END), 0)
+            HAVING account.posted <> COALESCE(SUM(CASE WHEN ledger.kind = 'deposit' THEN ledger.amount
+                                                     WHEN ledger.kind IN ('withdraw', 'write_off') THEN -ledger.amount END), 0)
+                OR account.disbursed <> COALESCE(SUM(CASE WHEN ledger.kind = 'disburse' THEN ledger.amount
+                                                        WHEN ledger.kind IN ('refund', 'write_off') THEN -ledger.amount END), 0)
                 OR account.posted < account.reserved + account.disbursed
             """
         )

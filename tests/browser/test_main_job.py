@@ -475,8 +475,8 @@ class Worker:
             account=account.id,
         ):
             ledger[kind] = amount
-        assert ledger["deposit"] - ledger["withdraw"] == DEPOSIT
-        assert ledger["disburse"] - ledger["refund"] == self.due.amount
+        assert ledger["deposit"] - ledger["withdraw"] - ledger["write_off"] == DEPOSIT
+        assert ledger["disburse"] - ledger["refund"] - ledger["write_off"] == self.due.amount
 
 
 @pytest.fixture

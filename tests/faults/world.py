@@ -56,10 +56,10 @@ NEVER = {
         SELECT account.id FROM g2p_fund_account AS account
         LEFT JOIN (
             SELECT account_id,
-                   SUM(CASE kind WHEN 'deposit' THEN amount WHEN 'withdraw' THEN -amount ELSE 0 END) AS posted,
+                   SUM(CASE WHEN kind = 'deposit' THEN amount WHEN kind IN ('withdraw', 'write_off') THEN -amount ELSE 0 END) AS posted,
                    SUM(CASE kind WHEN 'reserve' THEN amount WHEN 'release' THEN -amount
                                  WHEN 'disburse' THEN -amount ELSE 0 END) AS reserved,
-                   SUM(CASE kind WHEN 'disburse' THEN amount WHEN 'refund' THEN -amount ELSE 0 END) AS disbursed
+                   SUM(CASE WHEN kind = 'disburse' THEN amount WHEN kind IN ('refund', 'write_off') THEN -amount ELSE 0 END) AS disbursed
             FROM g2p_fund_ledger GROUP BY account_id
         ) AS ledger ON ledger.account_id = account.id
         WHERE account.posted <> COALESCE(ledger.posted, 0) OR account.reserved <> COALESCE(ledger.reserved, 0)

@@ -4,6 +4,7 @@ from odoo.tools import SQL
 from odoo.tools.misc import formatLang
 
 from ..tools.money import decimal
+from .fund_ledger import EFFECTS, effect_sql
 
 
 class FundAccount(models.Model):
@@ -28,18 +29,31 @@ class FundAccount(models.Model):
     program_id = fields.Many2one("g2p.program", required=True, readonly=True, ondelete="restrict")
     company_id = fields.Many2one(related="program_id.company_id")
     currency_id = fields.Many2one("res.currency", required=True, readonly=True, ondelete="restrict")
-    posted = fields.Monetary(required=True, readonly=True, default=0, help="Deposits less withdrawals.")
+    posted = fields.Monetary(
+        required=True, readonly=True, default=0, help="Deposits less withdrawals, and less what was written off."
+    )
     reserved = fields.Monetary(
         required=True, readonly=True, default=0, help="Of entitlements that are approved and not paid yet."
     )
     disbursed = fields.Monetary(required=True, readonly=True, default=0, help="Paid.")
     available = fields.Monetary(compute="_compute_available", help="Posted, and neither reserved nor disbursed.")
+    written_off = fields.Monetary(compute="_compute_written_off", help="Paid, and lost: it is not posted any more.")
     ledger_ids = fields.One2many("g2p.fund.ledger", "account_id", string="Ledger")
 
     @api.depends("posted", "reserved", "disbursed")
     def _compute_available(self):
         for account in self:
             account.available = account.posted - account.reserved - account.disbursed
+
+    @api.depends("posted")
+    def _compute_written_off(self):
+        sums = dict(
+            self.env["g2p.fund.ledger"]._read_group(
+                [("account_id", "in", self.ids), ("kind", "=", "write_off")], ["account_id"], ["amount:sum"]
+            )
+        )
+        for account in self:
+            account.written_off = sums.get(account._origin, 0)
 
     @api.depends("program_id.name", "currency_id.name")
     def _compute_display_name(self):
@@ -91,32 +105,36 @@ class FundAccount(models.Model):
 
     def _deposit(self, amount, reference=None, cycle=None, operation=None):
         """Money comes in: posted + amount."""
-        self._move("deposit", amount, {"posted": 1}, reference, cycle, operation)
+        self._move("deposit", amount, reference, cycle, operation)
 
     def _withdraw(self, amount, reference=None, cycle=None, operation=None):
         """Money is taken back: posted − amount, of what is available."""
-        self._move("withdraw", amount, {"posted": -1}, reference, cycle, operation, needs="available")
+        self._move("withdraw", amount, reference, cycle, operation, needs="available")
 
     def _reserve(self, amount, reference=None, cycle=None, operation=None):
         """Money is promised: reserved + amount, of what is available.
 
         :raise UserError: when less is available; says how much is missing.
         """
-        self._move("reserve", amount, {"reserved": 1}, reference, cycle, operation, needs="available")
+        self._move("reserve", amount, reference, cycle, operation, needs="available")
 
     def _release(self, amount, reference=None, cycle=None, operation=None):
         """A promise ends without payment: reserved − amount."""
-        self._move("release", amount, {"reserved": -1}, reference, cycle, operation, needs="reserved")
+        self._move("release", amount, reference, cycle, operation, needs="reserved")
 
     def _disburse(self, amount, reference=None, cycle=None, operation=None):
         """What was promised is paid: from reserved to disbursed."""
-        self._move("disburse", amount, {"reserved": -1, "disbursed": 1}, reference, cycle, operation, needs="reserved")
+        self._move("disburse", amount, reference, cycle, operation, needs="reserved")
 
     def _refund(self, amount, reference=None, cycle=None, operation=None):
         """Money that was paid comes back: disbursed − amount; it is available again."""
-        self._move("refund", amount, {"disbursed": -1}, reference, cycle, operation, needs="disbursed")
+        self._move("refund", amount, reference, cycle, operation, needs="disbursed")
 
-    def _move(self, kind, amount, signs, reference, cycle, operation, needs=None):
+    def _write_off(self, amount, reference=None, cycle=None, operation=None):
+        """Money that was paid is lost: disbursed − amount, and posted − amount; nothing of it is available again."""
+        self._move("write_off", amount, reference, cycle, operation, needs="disbursed")
+
+    def _move(self, kind, amount, reference, cycle, operation, needs=None):
         self.ensure_one()
         amount = decimal(amount)
         if amount <= 0:
@@ -146,7 +164,7 @@ class FundAccount(models.Model):
                 """,
                 assignments=SQL(", ").join(
                     SQL("%s = %s + %s", SQL.identifier(column), SQL.identifier(column), sign * amount)
-                    for column, sign in signs.items()
+                    for column, sign in EFFECTS[kind].items()
                 ),
                 guard=guards[needs],
                 account=self.id,
@@ -216,11 +234,8 @@ class FundAccount(models.Model):
                   FROM g2p_fund_account AS account
                   LEFT JOIN (
                         SELECT account_id,
-                               SUM(CASE kind WHEN 'deposit' THEN amount WHEN 'withdraw' THEN -amount END) AS posted,
-                               SUM(CASE kind WHEN 'reserve' THEN amount
-                                             WHEN 'release' THEN -amount WHEN 'disburse' THEN -amount END) AS reserved,
-                               SUM(CASE kind WHEN 'disburse' THEN amount WHEN 'refund' THEN -amount END) AS disbursed
-                          FROM g2p_fund_ledger
+                               SUM(%(posted)s) AS posted, SUM(%(reserved)s) AS reserved, SUM(%(disbursed)s) AS disbursed
+                          FROM g2p_fund_ledger AS ledger
                          WHERE account_id = ANY(%(accounts)s)
                          GROUP BY account_id
                        ) AS ledger ON ledger.account_id = account.id
@@ -248,6 +263,9 @@ class FundAccount(models.Model):
                  WHERE account.id = ANY(%(accounts)s)
                 """,
                 accounts=self.ids,
+                posted=effect_sql(posted=1),
+                reserved=effect_sql(reserved=1),
+                disbursed=effect_sql(disbursed=1),
                 charged=self.env["g2p.entitlement"]._charged_sql(),
             )
         )

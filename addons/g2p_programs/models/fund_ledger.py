@@ -17,6 +17,25 @@ CREATE OR REPLACE TRIGGER g2p_fund_ledger_append_only
 """
 
 
+# What a movement of each kind does to the account: said here only, for the movement, the check and the report.
+EFFECTS = {
+    "deposit": {"posted": 1},
+    "withdraw": {"posted": -1},
+    "reserve": {"reserved": 1},
+    "release": {"reserved": -1},
+    "disburse": {"reserved": -1, "disbursed": 1},
+    "refund": {"disbursed": -1},
+    "write_off": {"posted": -1, "disbursed": -1},
+}
+
+
+def effect_sql(**weights):
+    """What a row of `ledger` (the alias) changed of the account's columns, each taken so many times."""
+    signs = {kind: sum(sign * weights.get(column, 0) for column, sign in of.items()) for kind, of in EFFECTS.items()}
+    cases = SQL(" ").join(SQL("WHEN %s THEN %s * ledger.amount", kind, sign) for kind, sign in signs.items() if sign)
+    return SQL("CASE ledger.kind %s ELSE 0 END", cases)
+
+
 class FundLedger(models.Model):
     """Every movement of a fund account, for ever. Rows come from the account's movements and are never changed."""
 
@@ -43,6 +62,7 @@ class FundLedger(models.Model):
             ("release", "Released"),
             ("disburse", "Disbursed"),
             ("refund", "Refunded"),
+            ("write_off", "Written off"),
         ],
         required=True,
         readonly=True,

@@ -1,4 +1,7 @@
 from odoo import fields, models, tools
+from odoo.tools import SQL
+
+from .fund_ledger import effect_sql
 
 
 class ProgramFundReport(models.Model):
@@ -21,25 +24,25 @@ class ProgramFundReport(models.Model):
     amount = fields.Monetary("Balance", readonly=True, help="Deposits and refunds less withdrawals and disbursements.")
     reserved_amount = fields.Monetary("Reserved", readonly=True)
     available_amount = fields.Monetary("Available", readonly=True)
+    written_off_amount = fields.Monetary("Written off", readonly=True, help="Paid, and lost.")
 
     def init(self):
         tools.drop_view_if_exists(self.env.cr, self._table)
-        self.env.cr.execute(
+        view = SQL(
             """
             CREATE VIEW g2p_program_fund_report_view AS
             SELECT ledger.id, account.program_id, program.company_id, account.currency_id, ledger.cycle_id,
                    ledger.user_id, ledger.date::date AS date, ledger.kind, ledger.reference,
-                   CASE WHEN ledger.kind IN ('deposit', 'refund') THEN ledger.amount
-                        WHEN ledger.kind IN ('withdraw', 'disburse') THEN -ledger.amount
-                        ELSE 0 END AS amount,
-                   CASE WHEN ledger.kind = 'reserve' THEN ledger.amount
-                        WHEN ledger.kind IN ('release', 'disburse') THEN -ledger.amount
-                        ELSE 0 END AS reserved_amount,
-                   CASE WHEN ledger.kind IN ('deposit', 'release', 'refund') THEN ledger.amount
-                        WHEN ledger.kind IN ('withdraw', 'reserve') THEN -ledger.amount
-                        ELSE 0 END AS available_amount
+                   %(balance)s AS amount,
+                   %(reserved)s AS reserved_amount,
+                   %(available)s AS available_amount,
+                   CASE WHEN ledger.kind = 'write_off' THEN ledger.amount ELSE 0 END AS written_off_amount
               FROM g2p_fund_ledger AS ledger
               JOIN g2p_fund_account AS account ON account.id = ledger.account_id
               JOIN g2p_program AS program ON program.id = account.program_id
-            """
+            """,
+            balance=effect_sql(posted=1, disbursed=-1),
+            reserved=effect_sql(reserved=1),
+            available=effect_sql(posted=1, reserved=-1, disbursed=-1),
         )
+        self.env.cr.execute(view)

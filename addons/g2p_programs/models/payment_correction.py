@@ -5,6 +5,7 @@ import uuid
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
+from odoo.tools.misc import formatLang
 
 from odoo.addons.g2p_approval.tools import digest
 from odoo.addons.g2p_bulk.tools import roles
@@ -13,13 +14,16 @@ from ..tools.constants import GROUP_FINANCE, GROUP_MANAGER
 from ..tools.money import decimal
 
 MAX_PAYMENTS = 1000
+# The kind of approval of what gives nothing back to the fund.
+WRITE_OFF = "write_off"
 # How long an entitlement that is to be paid again stays valid, where its validity is over by then.
 DAYS_TO_PAY_AGAIN = 31
 
 
 class PaymentCorrection(models.Model):
-    """Four kinds: a batch that left is cancelled, because the payer pays nothing of it; payments that left were not paid;
-    payments were recorded as paid wrongly; paid money came back. References, files and amounts stay on record; nothing is deleted."""
+    """Five kinds: a batch that left is cancelled, because the payer pays nothing of it; payments that left were not paid;
+    payments were recorded as paid wrongly; paid money came back; paid money is lost, and written off: the fund gets nothing back.
+    References, files and amounts stay on record; nothing is deleted."""
 
     _name = "g2p.payment.correction"
     _description = "Payment correction"
@@ -45,6 +49,7 @@ class PaymentCorrection(models.Model):
             ("failed", "Left, and was not paid"),
             ("wrong", "Recorded as paid wrongly"),
             ("returned", "Paid, and came back"),
+            ("lost", "Paid, and lost: write it off"),
         ],
         required=True,
         default="returned",
@@ -56,7 +61,9 @@ class PaymentCorrection(models.Model):
     currency_id = fields.Many2one(related="program_id.currency_id")
     reason = fields.Text(required=True, help="What happened, and how you know.")
     evidence = fields.Char(
-        "Payer's reference", required=True, help="Letter, message or statement in which the payer says so."
+        "Payer's reference",
+        required=True,
+        help="Letter, message or statement in which the payer says so; of what is lost, the report of it.",
     )
     file_fate = fields.Selection(
         [
@@ -69,7 +76,8 @@ class PaymentCorrection(models.Model):
         [("reissue", "Pay again"), ("cancel", "Cancel the entitlements")],
         required=True,
         default="reissue",
-        help="Pay again: the entitlements wait for a new payment, their money reserved. Cancel: their money is available again.",
+        help="Pay again: the entitlements wait for a new payment, their money reserved. Cancel: their money is available again. "
+        "What is written off does not come back: new money is reserved to pay it again, and nothing is available again.",
     )
     state = fields.Selection(
         [("requested", "Waits for confirmation"), ("done", "Done"), ("refused", "Refused")],
@@ -114,7 +122,7 @@ class PaymentCorrection(models.Model):
     @api.depends_context("uid")
     def _compute_can_confirm(self):
         may = self.env.user.has_group(GROUP_FINANCE)
-        waiting = {request.res_id: request for request in self._approval_open("payment_correction")} if may else {}
+        waiting = {request.res_id: request for request in self._approval_open()} if may else {}
         for correction in self:
             asked = waiting.get(correction._origin.id)
             correction.can_confirm = (
@@ -157,7 +165,7 @@ class PaymentCorrection(models.Model):
         corrections = super().create(prepared)
         for correction in corrections:
             correction._check_request()
-            if correction._approval_asks("payment_correction"):
+            if correction._approval_asks(correction._approval_kind()):
                 correction._approval_submit()
         return corrections
 
@@ -224,11 +232,16 @@ class PaymentCorrection(models.Model):
                     )
                 )
         elif not_paid := self.payment_ids.filtered(lambda payment: payment.status != "paid"):
+            told = {"count": len(not_paid), "name": not_paid[0].display_name}
             raise UserError(
                 self.env._(
+                    "%(count)s of these payments are not recorded as paid (such as %(name)s), so there is nothing to write off.",
+                    **told,
+                )
+                if self.kind == "lost"
+                else self.env._(
                     "%(count)s of these payments are not recorded as paid (such as %(name)s), so there is nothing to take back.",
-                    count=len(not_paid),
-                    name=not_paid[0].display_name,
+                    **told,
                 )
             )
         # sudo: a request counts whether or not the user may see all of it; only the refusal is shown
@@ -273,7 +286,7 @@ class PaymentCorrection(models.Model):
         for correction in self.union():
             own = correction.requested_by == self.env.user
             correction._check_can_decide(own)
-            request = correction._approval_open("payment_correction")
+            request = correction._approval_open()
             if not request:
                 # Asked for by the product itself, or before others had to agree by requests.
                 correction._move("refused")
@@ -293,7 +306,7 @@ class PaymentCorrection(models.Model):
     # Approval
 
     def _approval_kind(self):
-        return "payment_correction"
+        return WRITE_OFF if self.kind == "lost" else "payment_correction"
 
     def _approval_scope(self):
         return self.program_id
@@ -305,7 +318,19 @@ class PaymentCorrection(models.Model):
         return (self.requested_by | self.create_uid).sudo(False)
 
     def _approval_amount(self, kind):
-        return decimal(self.payments_amount), self.currency_id
+        return (self._fund_loses() if kind == WRITE_OFF else decimal(self.payments_amount)), self.currency_id
+
+    def _fund_loses(self):
+        """What the fund paid for it, the fee included; exactly."""
+        self.env.flush_all()
+        [[amount]] = self.env.execute_query(
+            SQL(
+                "SELECT COALESCE(SUM(t.initial_amount), 0)::text FROM g2p_payment AS payment"
+                " JOIN g2p_entitlement AS t ON t.id = payment.entitlement_id WHERE %s",
+                self._set_sql(),
+            )
+        )
+        return decimal(amount)
 
     def _approval_lock(self, kind):
         held = super()._approval_lock(kind)
@@ -335,13 +360,15 @@ class PaymentCorrection(models.Model):
 
     def _approval_figures(self, kind):
         labels = dict(self._fields["afterwards"]._description_selection(self.env))
+        money = {"money": self.currency_id.id}
+        lost = []
+        if kind == WRITE_OFF:
+            loses = str(self._fund_loses())
+            lost.append({"label": self.env._("The fund gets nothing back, and loses"), "value": loses, **money})
         return [
             {"label": self.env._("Payments"), "value": self.payments_count},
-            {
-                "label": self.env._("Amount"),
-                "value": str(decimal(self.payments_amount)),
-                "money": self.currency_id.id,
-            },
+            {"label": self.env._("Amount"), "value": str(decimal(self.payments_amount)), **money},
+            *lost,
             {"label": self.env._("Afterwards"), "value": labels[self.afterwards]},
             {"label": self.env._("Payer's reference"), "value": self.evidence},
             {"label": self.env._("What happened"), "value": self.reason},
@@ -395,7 +422,8 @@ class PaymentCorrection(models.Model):
 
     def _words(self):
         labels = dict(self._fields["kind"]._description_selection(self.env))
-        return f"{labels[self.kind]}: {self.reason} ({self.evidence})"
+        what = self.env._("Written off") if self.kind == "lost" else labels[self.kind]
+        return f"{what}: {self.reason} ({self.evidence})"
 
     def _cancel_batch(self):
         """Every payment of the batch that is not final fails; its reference stays, and so does its file."""
@@ -435,7 +463,8 @@ class PaymentCorrection(models.Model):
 
     def _reverse(self):
         """Payments recorded as paid become failed, their entitlements approved again or cancelled, and their money goes
-        back from disbursed to the fund, and is reserved again where it is to be paid again."""
+        back from disbursed to the fund, and is reserved again where it is to be paid again. What is lost does not go back: it is
+        written off, and what is reserved is other money that is available."""
         reason = self._words()
         entitlement = self.env["g2p.entitlement"]
         payment = self.env["g2p.payment"]
@@ -494,18 +523,39 @@ class PaymentCorrection(models.Model):
                     len(self.payment_ids) - count,
                 )
             )
+        if self.kind == "lost" and self.afterwards == "reissue":
+            self._check_pays_again(sums)
         for cycle_id, program_id, currency_id, amount, _count in sums:
             cycle = self.env["g2p.cycle"].browse(cycle_id)
             account = self.env["g2p.fund.account"]._of(
                 self.env["g2p.program"].browse(program_id), self.env["res.currency"].browse(currency_id)
             )
-            account._refund(decimal(amount), reference=self.name, cycle=cycle)
+            move = account._write_off if self.kind == "lost" else account._refund
+            move(decimal(amount), reference=self.name, cycle=cycle)
             if self.afterwards == "reissue":
                 account._reserve(decimal(amount), reference=self.name, cycle=cycle)
         if self.afterwards == "reissue":
             self._keep_valid(SQL("t.id = ANY(%s)", self.payment_ids.entitlement_id.ids))
         cycles = self.env["g2p.cycle"].browse(row[0] for row in sums)
         self._finish(cycles, count)
+
+    def _check_pays_again(self, sums):
+        """What is lost is paid again with other money: enough of it is available, of all that is asked for."""
+        needed = {}
+        for _cycle, program_id, currency_id, amount, _count in sums:
+            needed[program_id, currency_id] = needed.get((program_id, currency_id), 0) + decimal(amount)
+        for (program_id, currency_id), amount in sorted(needed.items()):
+            program, currency = self.env["g2p.program"].browse(program_id), self.env["res.currency"].browse(currency_id)
+            short = amount - self.env["g2p.fund.account"]._of(program, currency)._lock()
+            if short > 0:
+                raise UserError(
+                    self.env._(
+                        "The fund of %(program)s is short by %(short)s to pay this again. Post a deposit first; or refuse this, "
+                        "and ask to write it off and to cancel the entitlements. Nothing was done.",
+                        program=program.name,
+                        short=formatLang(self.env, float(short), currency_obj=currency),
+                    )
+                )
 
     def _keep_valid(self, where):
         """What is to be paid again stays valid long enough for it."""
@@ -526,7 +576,9 @@ class PaymentCorrection(models.Model):
         cycles._refresh_counters()
         if self.afterwards == "reissue":
             over = cycles.filtered(lambda cycle: cycle.state in ("distributed", "ended"))
-            over._transition("approved", self.env._("Opened again to pay what came back: %s", self._words()))
+            over._transition(
+                "approved", self.env._("Opened again, because something in it is to be paid again: %s", self._words())
+            )
         else:
             cycles._set_distributed_if_complete()
         for cycle in cycles:

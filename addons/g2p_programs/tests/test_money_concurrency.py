@@ -358,6 +358,19 @@ class TestMoneyConcurrency(ConnectionsCase):
             refunds = env["g2p.fund.ledger"].search([("account_id", "=", account.id), ("kind", "=", "refund")])
             self.assertEqual(refunds.mapped("amount"), [300])
 
+    def test_a_write_off_that_two_confirm_at_once_is_done_once(self):
+        self.paid()
+        correction = self.ask(kind="lost", afterwards="reissue")
+        results = self.at_once(self.confirm(correction), self.confirm(correction), self.confirm(correction))
+        refused = [result for result in results if isinstance(result, Exception)]
+        self.assertEqual(len(refused), 2, results)
+        for error in refused:
+            self.assertIsInstance(error, UserError)
+        with self.connection() as env:
+            account = env["g2p.fund.account"].search([("program_id", "=", self.program_id)])
+            self.assertEqual((account._verify_balance(), account.posted, account.reserved), ([], 300, 300))
+            self.assertEqual((account.disbursed, account.written_off), (0, 300))
+
     def test_a_reversal_while_payments_are_marked(self):
         self.paid()
         correction = self.ask(kind="wrong", afterwards="reissue")

@@ -184,7 +184,14 @@ class TestMoneyFund(MoneyCase):
         account._disburse(20)
         account._refund(5)
         account._release(10)
-        for move, amount in (("_reserve", 86), ("_withdraw", 86), ("_release", 31), ("_disburse", 31), ("_refund", 16)):
+        for move, amount in (
+            ("_reserve", 86),
+            ("_withdraw", 86),
+            ("_release", 31),
+            ("_disburse", 31),
+            ("_refund", 16),
+            ("_write_off", 16),
+        ):
             with self.assertRaises(UserError):
                 getattr(account, move)(amount)
         self.env.cr.execute(
@@ -243,3 +250,36 @@ class TestMoneyFund(MoneyCase):
         )
         self.assertEqual((balance, reserved, available), (520, 0, 520))
         self.assertEqual(self.figures(), (900, 0, 380))
+
+    def test_every_kind_of_movement_is_added_up_alike(self):
+        """By the account, its check, and the report; also a kind that is added some day."""
+        account = self.account()
+        account._deposit(1000)
+        account._reserve(400)
+        account._disburse(200)
+        for kind, label in self.env["g2p.fund.ledger"]._fields["kind"].selection:
+            with self.subTest(label):
+                getattr(account, f"_{kind}")(10)
+                self.assertEqual(account.ledger_ids[0].kind, kind)
+                self.assertFalse([told for told in account._verify_balance() if "does not add up" in told])
+                [sums] = self.env["g2p.program.fund.report.view"]._read_group(
+                    [("program_id", "=", self.grant.id)],
+                    [],
+                    ["amount:sum", "reserved_amount:sum", "available_amount:sum"],
+                )
+                self.assertEqual(sums, (account.posted - account.disbursed, account.reserved, account.available))
+
+    def test_what_is_written_off_is_gone(self):
+        account = self.account()
+        account._deposit(100)
+        account._reserve(60)
+        account._disburse(60)
+        account._write_off(20)
+        self.assertEqual((account.posted, account.reserved, account.disbursed), (80, 0, 40))
+        self.assertEqual((account.available, account.written_off), (40, 20))
+        self.grant.invalidate_recordset()
+        self.assertEqual((self.grant.fund_written_off, self.grant.paid_this_year), (20, 40))
+        [[written_off]] = self.env["g2p.program.fund.report.view"]._read_group(
+            [("program_id", "=", self.grant.id)], [], ["written_off_amount:sum"]
+        )
+        self.assertEqual(written_off, 20)

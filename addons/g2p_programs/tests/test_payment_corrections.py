@@ -307,6 +307,158 @@ class TestPaymentCorrections(CorrectionCase):
             correction.with_user(self.second).confirm()
         self.assertEqual(self.figures(), (1000, 160, 220))
 
+    # What was paid, and is lost
+
+    def write_off(self, user=None, payments=None, **values):
+        ids = (payments or self.large_payment()).ids
+        return self.ask(user, kind="lost", payment_ids=[fields.Command.set(ids)], **values)
+
+    def ledger(self, count):
+        return self.env["g2p.fund.ledger"].search([("account_id", "=", self.account().id)], limit=count)
+
+    def test_what_was_lost_is_written_off_and_paid_again_from_what_is_available(self):
+        self.mark()
+        payment = self.large_payment()
+        correction = self.write_off()
+        self.assertEqual((self.figures(), payment.status), ((1000, 0, 380), "paid"))
+        correction.with_user(self.second).confirm()
+        self.assertEqual((payment.status, payment.amount_paid, payment.entitlement_id.state), ("failed", 0, "approved"))
+        self.assertEqual(payment.status_reason, "Written off: The bank says so (Letter 12)")
+        # 160 of the fund are gone, and 160 of what is left are reserved.
+        self.assertEqual(self.figures(), (840, 160, 220))
+        self.assertEqual(self.account()._verify_balance(), [])
+        self.assertEqual(self.ledger(2).mapped("kind"), ["reserve", "write_off"])
+        self.assertEqual((self.ledger(2).mapped("amount"), self.account().written_off), ([160, 160], 160))
+        self.assertEqual(self.grant.paid_this_year, 220)
+        self.env.cr.execute(
+            "SELECT reason FROM g2p_state_history WHERE res_model = 'g2p.entitlement' AND res_id = %s ORDER BY id DESC LIMIT 1",
+            [payment.entitlement_id.id],
+        )
+        self.assertIn("Written off", self.env.cr.fetchone()[0])
+        self.assertEqual(self.cycle.state, "approved")
+        # It is paid again, and what is paid again can come back, or be lost too.
+        with self.assertRaisesRegex(UserError, "not recorded as paid.*nothing to write off"), self.cr.savepoint():
+            self.write_off(payments=payment)
+        self.cycle.prepare_payment()
+        self.cycle.send_payment()
+        again = self.large_payment() - payment
+        self.mark(again)
+        self.assertEqual((self.cycle.state, self.figures()), ("distributed", (840, 0, 380)))
+        with self.assertRaisesRegex(UserError, "nothing to write off"), self.cr.savepoint():
+            self.write_off(payments=payment + again)
+        self.write_off(payments=again, afterwards="cancel").with_user(self.second).confirm()
+        self.assertEqual((self.figures(), self.account().written_off), ((680, 0, 220), 320))
+        self.assertEqual(self.account()._verify_balance(), [])
+
+    def test_nothing_of_what_was_written_off_is_available(self):
+        self.mark()
+        payment = self.large_payment()
+        available = self.account().available
+        self.write_off(afterwards="cancel").with_user(self.second).confirm()
+        self.assertEqual((payment.status, payment.entitlement_id.state), ("failed", "cancelled"))
+        self.assertEqual((self.figures(), self.account().available), ((840, 0, 220), available))
+        self.assertEqual(self.account()._verify_balance(), [])
+
+    def test_a_fund_that_is_short_pays_nothing_again_and_writes_nothing_off(self):
+        self.deposit(600, kind="withdrawal")
+        self.mark()
+        self.assertEqual(self.figures(), (400, 0, 380))
+        correction = self.write_off()
+        payment, lines = self.large_payment(), self.ledger(None)
+        with self.assertRaisesRegex(UserError, "short by.*140.*to cancel the entitlements"), self.cr.savepoint():
+            correction.with_user(self.second).confirm()
+        self.env.invalidate_all()
+        self.assertEqual((correction.state, payment.status, self.figures()), ("requested", "paid", (400, 0, 380)))
+        self.assertEqual((payment.entitlement_id.state, self.ledger(None)), ("rdpd2ben", lines))
+        self.deposit(140)
+        correction.with_user(self.second).confirm()
+        self.assertEqual((correction.state, self.figures()), ("done", (380, 160, 220)))
+
+    def test_nobody_writes_off_alone(self):
+        with self.assertRaisesRegex(UserError, "nothing to write off"), self.cr.savepoint():
+            self.write_off()
+        self.mark()
+        for role in ("manager", "registrar", "support", "auditor", "validator", "approver"):
+            with self.subTest(role), self.assertRaises(AccessError):
+                self.write_off(self.users[role])
+        correction = self.write_off()
+        with self.assertRaisesRegex(UserError, "already: confirm or refuse"), self.cr.savepoint():
+            self.ask(self.second, kind="returned", payment_ids=[fields.Command.set(self.large_payment().ids)])
+        request = correction.sudo().approval_request_ids
+        for user in (self.finance, self.manager, self.users["approver"]):
+            self.assertFalse(correction.with_user(user).can_confirm)
+            with self.subTest(user.login), self.assertRaises(AccessError):
+                correction.with_user(user).confirm()
+            with self.subTest(user.login), self.assertRaises(AccessError):
+                request.with_user(user).action_approve(None, request.digest)
+        company = self.env["res.company"].create({"name": "Other ministry"})
+        stranger = new_test_user(
+            self.env,
+            login="stranger_of_finance",
+            groups="g2p_programs.g2p_finance_validator",
+            company_id=company.id,
+            company_ids=[fields.Command.set(company.ids)],
+        )
+        for call in (correction.with_user(stranger).confirm, correction.with_user(stranger).refuse):
+            with self.assertRaises(AccessError):
+                call()
+        self.assertEqual((correction.state, self.figures()), ("requested", (1000, 0, 380)))
+        self.assertTrue(correction.with_user(self.second).can_confirm)
+        correction.with_user(self.second).confirm()
+        with self.assertRaisesRegex(UserError, "Done"):
+            correction.with_user(self.second).confirm()
+        self.assertEqual(self.figures(), (840, 160, 220))
+
+    def test_a_write_off_is_refused_or_taken_back_as_other_corrections(self):
+        self.mark()
+        for user, state in ((self.finance, "withdrawn"), (self.second, "refused")):
+            correction = self.write_off()
+            correction.with_user(user).refuse()
+            self.assertEqual((correction.state, correction.sudo().approval_request_ids.state), ("refused", state))
+        self.assertEqual(self.figures(), (1000, 0, 380))
+
+    def test_write_offs_have_stages_of_their_own(self):
+        kind = self.env.ref("g2p_programs.approval_kind_write_off")
+        with self.assertRaisesRegex(UserError, "always takes two people"), self.cr.savepoint():
+            kind.off_company_ids = self.env.company
+        self.env["g2p.approval.stage"].create(
+            [
+                {
+                    "name": name,
+                    "kind_id": kind.id,
+                    "group_id": self.env.ref("g2p_programs.g2p_finance_validator").id,
+                    "amount_from": amount,
+                    "sequence": number,
+                }
+                # 156.8 were paid to the largest household, but the fund loses the fee too.
+                for number, (name, amount) in enumerate((("Accountant", 0), ("Treasurer", 160)))
+            ]
+        )
+        third = new_test_user(self.env, login="third_finance", groups="g2p_programs.g2p_finance_validator")
+        self.mark()
+        payments = self.payments(self.cycle)
+        returned, small, large = payments.sorted("amount_issued")
+        self.ask(payment_ids=[fields.Command.set(returned.ids)]).with_user(self.second).confirm()
+        self.write_off(payments=small, afterwards="cancel").with_user(self.second).confirm()
+        correction = self.write_off(payments=large)
+        correction.with_user(self.second).confirm()
+        self.assertEqual((correction.state, correction.approval_state), ("requested", "Treasurer"))
+        self.assertFalse(correction.with_user(self.second).can_confirm)
+        self.assertTrue(correction.with_user(third).can_confirm)
+        correction.with_user(third).confirm()
+        self.assertEqual((correction.state, self.account().written_off), ("done", 280))
+
+    def test_the_inbox_says_that_the_fund_gets_nothing_back(self):
+        self.mark()
+        request = self.write_off().sudo().approval_request_ids
+        self.assertEqual((request.kind_code, request.amount), ("write_off", 160))
+        told = {figure["label"]: figure["value"] for figure in request.figures}
+        self.assertEqual((told["Amount"], told["The fund gets nothing back, and loses"]), ("156.8", "160.00"))
+        returned = self.ask(payment_ids=[fields.Command.set((self.payments(self.cycle) - self.large_payment()).ids)])
+        request = returned.sudo().approval_request_ids
+        self.assertEqual(request.kind_code, "payment_correction")
+        self.assertNotIn("The fund gets nothing back, and loses", [figure["label"] for figure in request.figures])
+
     def test_a_request_to_cancel_a_batch_names_no_payments(self):
         large = self.large_payment()
         with self.assertRaisesRegex(UserError, "cancelled whole"):

@@ -15,6 +15,7 @@ from odoo.addons.g2p_registry_base.tools import standing
 
 from ...tools import constants
 from ...tools.constants import ENROLLMENT_CANDIDATES, FUND_READERS, GROUP_MANAGER, GROUP_VALIDATOR
+from ..fund_ledger import EFFECTS
 
 _logger = logging.getLogger(__name__)
 
@@ -222,6 +223,7 @@ class Program(models.Model):
     fund_posted = fields.Monetary("Money in", compute="_compute_fund", groups=FUND_READERS)
     fund_reserved = fields.Monetary("Reserved", compute="_compute_fund", groups=FUND_READERS)
     fund_disbursed = fields.Monetary("Paid", compute="_compute_fund", groups=FUND_READERS)
+    fund_written_off = fields.Monetary("Written off", compute="_compute_fund", groups=FUND_READERS)
     fund_available = fields.Monetary("Available", compute="_compute_fund", groups=FUND_READERS)
     paid_this_year = fields.Monetary(compute="_compute_paid_this_year", groups=FUND_READERS)
 
@@ -277,6 +279,7 @@ class Program(models.Model):
             program.fund_posted = account.posted
             program.fund_reserved = account.reserved
             program.fund_disbursed = account.disbursed
+            program.fund_written_off = account.written_off
             program.fund_available = account.available
 
     def _compute_paid_this_year(self):
@@ -288,7 +291,7 @@ class Program(models.Model):
             for account, kind, amount in ledger._read_group(
                 [
                     ("account_id.program_id", "in", self.ids),
-                    ("kind", "in", ("disburse", "refund")),
+                    ("kind", "in", [kind for kind, effect in EFFECTS.items() if "disbursed" in effect]),
                     ("date", ">=", year),
                 ],
                 ["account_id", "kind"],
@@ -296,7 +299,7 @@ class Program(models.Model):
             ):
                 program = account.program_id
                 if account.currency_id == program.currency_id:
-                    paid[program] = paid.get(program, 0) + (amount if kind == "disburse" else -amount)
+                    paid[program] = paid.get(program, 0) + amount * EFFECTS[kind]["disbursed"]
         for program in self:
             program.paid_this_year = paid.get(program, 0)
 
