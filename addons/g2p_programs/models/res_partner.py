@@ -32,6 +32,12 @@ class ResPartner(models.Model):
         "Received", compute="_compute_benefits", help="What the payer says was paid out, in each currency."
     )
 
+    household_benefits = fields.Char(
+        "Through households",
+        compute="_compute_household_benefits",
+        help="What a person's households get, of those that are in programs and that the user may see.",
+    )
+
     def _compute_program_counts(self):
         """Three grouped counts, by index, whatever the number of registrants shown."""
         for model, field in (
@@ -66,6 +72,45 @@ class ResPartner(models.Model):
                 ["__count", "amount_paid:sum"],
             )
             self._tell_benefits("benefits_received", rows)
+
+    @api.depends_context("uid", "lang")
+    def _compute_household_benefits(self):
+        """One question for the households of all of them, and their own counts and sums as of any registrant."""
+        self.household_benefits = False
+        if not self.env["g2p.program_membership"].has_access("read"):
+            return
+        households = self._households([("program_membership_ids", "any", [])])
+        groups = self.browse().union(*households.values())
+        told = {group: group._benefits_text() for group in groups}
+        for partner, of_partner in households.items():
+            partner.household_benefits = "; ".join(told[group] for group in of_partner)
+
+    def _households(self, domain=()):
+        """{individual: the households that they belong to now}, of those in the domain that the user may see."""
+        membership = self.env["g2p.group.membership"]
+        if not membership.has_access("read"):
+            return {}
+        return dict(
+            membership._read_group(
+                [
+                    ("individual", "in", self.ids),
+                    ("is_ended", "=", False),
+                    ("group", "any", [("is_registrant", "=", True), *domain]),
+                ],
+                ["individual"],
+                ["group:recordset"],
+            )
+        )
+
+    def _benefits_text(self):
+        self.ensure_one()
+        _ = self.env._
+        count = self.program_membership_count
+        told = [_("1 program") if count == 1 else _("%s programs", count)]
+        if self.benefits_received:
+            told.append(_("received %s", self.benefits_received))
+        told.append(_("due %s", self.benefits_due) if self.benefits_due else _("nothing due"))
+        return _("Through %(household)s: %(told)s", household=self.display_name, told=", ".join(told))
 
     @api.model
     def _due_domain(self):
@@ -182,6 +227,22 @@ class ResPartner(models.Model):
         """Stat button: the payments that were paid."""
         action = self._open_of_registrant("g2p.payment", self.env._("Received by %s", self.name))
         return {**action, "domain": [*action["domain"], *RECEIVED]}
+
+    def action_open_households(self):
+        """Link: the households through which a person gets something."""
+        self.ensure_one()
+        self.check_access("read")
+        households = self._households([("program_membership_ids", "any", [])]).get(self, self.browse())
+        action = self.env["ir.actions.act_window"]._for_xml_id("g2p_registry_base.g2p_group_action")
+        if len(households) == 1:
+            form = [view for view in action["views"] if view[1] == "form"]
+            return {**action, "views": form, "view_mode": "form", "res_id": households.id}
+        return {
+            **action,
+            "name": self.env._("Households of %s", self.name),
+            "domain": [("id", "in", households.ids)],
+            "context": {"create": False},
+        }
 
     def _open_of_registrant(self, model, name):
         self.ensure_one()

@@ -1,6 +1,9 @@
+from odoo import fields
 from odoo.tests import Form, new_test_user, tagged
 from odoo.tools import SQL
 from odoo.tools.misc import formatLang
+
+from odoo.addons.g2p_bulk.tests.statements import counting_statements
 
 from .money import MoneyCase
 
@@ -58,6 +61,65 @@ class TestBenefits(MoneyCase):
         self.assertEqual((partner.benefits_due_count, partner.benefits_received_count), (0, 1))
         action = partner.action_open_benefits_received()
         self.assertEqual(self.env[action["res_model"]].search(action["domain"]), payment)
+
+    def test_a_member_is_told_what_comes_through_the_household(self):
+        support = new_test_user(self.env, "benefits_support", "g2p_registry_base.group_g2p_support")
+        self.deposit(1000)
+        cycle = self.approved_cycle()
+        cycle.with_user(self.finance).validate_entitlement()
+        members = self.large.group_membership_ids.individual
+        member, other = members[:2].with_user(support)
+        self.assertIn("Through Large: 1 program, due ", member.household_benefits)
+        self.assertIn("156.80", member.household_benefits)
+        self.assertNotIn("received", member.household_benefits)
+        self.payments_of(cycle)
+        member.invalidate_recordset()
+        self.assertRegex(member.household_benefits, r"^Through Large: 1 program, received .*156\.80.*, nothing due$")
+        action = member.action_open_households()
+        self.assertEqual((action["res_model"], action["res_id"]), ("res.partner", self.large.id))
+        # whom nothing comes to, who left, and whose household the user may not see
+        self.assertFalse(self.large.with_user(support).household_benefits)
+        self.large.group_membership_ids.filtered(lambda link: link.individual == other).ended_date = fields.Datetime.now()
+        other.invalidate_recordset()
+        self.assertFalse(other.household_benefits)
+        area = self.env["g2p.area"].create([{"name": "B-N", "code": "B-N"}, {"name": "B-S", "code": "B-S"}])
+        members.area_id, self.large.area_id = area
+        support.g2p_area_ids = area[0]
+        member.invalidate_recordset()
+        self.assertFalse(member.household_benefits)
+        self.assertFalse(member._households())
+
+    def payments_of(self, cycle):
+        cycle.with_user(self.manager).prepare_payment()
+        cycle.with_user(self.manager).send_payment()
+        self.env["g2p.payment"]._finalize_now(
+            SQL("SELECT id FROM g2p_payment WHERE cycle_id = %s", cycle.id), "paid", confirmed=True
+        )
+
+    def test_many_members_cost_no_more_than_one(self):
+        self.new_cycle()
+        support = new_test_user(self.env, "benefits_support", "g2p_registry_base.group_g2p_support")
+        members = self.env["res.partner"].with_user(support).browse(self.large.group_membership_ids.individual.ids)
+        costs = []
+        for people in (members[:1], members[:1], members):
+            self.env.flush_all()
+            self.env.invalidate_all()
+            with counting_statements(self.env.cr) as count:
+                people.mapped("household_benefits")
+            costs.append(count.statements)
+        self.assertEqual(costs[1], costs[2])
+
+    def test_where_no_program_is_for_persons_the_household_is_asked_about(self):
+        member = self.large.group_membership_ids.individual[:1].with_user(self.users["support"])
+        self.member(self.grant, self.large, "enrolled")
+        self.env["g2p.program"].search([("target_type", "=", "individual")]).state = "ended"
+        action = member.action_explain_eligibility()
+        wizard = Form(self.env[action["res_model"]].with_user(self.users["support"]).with_context(**action["context"]))
+        self.assertTrue(wizard.is_for_nobody)
+        self.assertEqual(wizard.household_id, self.large)
+        asked = wizard.save().action_ask_about_household()
+        self.assertEqual(asked["context"]["default_partner_id"], self.large.id)
+        self.assertEqual(asked["context"]["default_program_id"], self.grant.id)
 
     def test_who_disables_somebody_reads_before_what_money_that_stops(self):
         registrar = new_test_user(self.env, "benefits_registrar", "g2p_registry_base.group_g2p_registrar")
