@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Runs the whole suite in several pytest processes at a time, each with a database of its own.
 
-Called by scripts/test.sh with the environment set up (PGHOST …). A unit is a folder of tests; the processes take the next
-unit when they are done with one, long ones first. What a unit prints is shown when it is over. At the end: the slowest
+Called by scripts/test.sh with the environment set up (PGHOST …). A unit is a folder of tests, or a few small ones; the processes
+take the next unit when they are done with one, long ones first. What a unit prints is shown when it is over. At the end: the slowest
 tests, what failed, and the counts. TEST_WORKERS says how many processes (by default one more than there are cores, since some wait now and then; five at the most).
 """
 
@@ -38,6 +38,12 @@ ALONE = (
     "addons/g2p_pbms/tests/test_attacks.py",
     "addons/g2p_pbms/tests/test_guards.py",
 )
+# What only reads files needs no database of its own.
+OF_FILES = tuple(
+    f"tests/test_{name}.py" for name in ("house", "developer_guide", "bench_watch", "escaping", "postgres_script")
+)
+# Starting a process costs as much as some twenty tests, so small folders share one, up to so many bytes of tests.
+SMALL, TOGETHER = 65_000, 130_000
 SLOWEST = 10
 DAY = 86_400
 NO_TESTS = 5  # pytest's status
@@ -47,7 +53,7 @@ BAD = re.compile(r"^(?:FAILED|ERROR|NOT RUN) .*$", re.MULTILINE)
 
 
 def units():
-    """The folders (under tests/ also single files) that are run by one process each."""
+    """What is run by one process each: folders of addons (small ones together), and under tests/ also single files."""
     found = [
         *ROOT.glob("addons/*/tests"),
         ROOT / "tests/browser",
@@ -56,12 +62,23 @@ def units():
         *(ROOT / name for name in ALONE),
     ]
     size = {
-        unit: sum(file.stat().st_size for file in ([unit] if unit.is_file() else unit.glob("**/*.py")))
+        str(unit.relative_to(ROOT)): sum(
+            file.stat().st_size for file in ([unit] if unit.is_file() else unit.glob("**/*.py"))
+        )
         for unit in found
     }
-    names = {str(unit.relative_to(ROOT)): size[unit] for unit in found}
     rank = {name: position for position, name in enumerate(LONG_FIRST)}
-    return sorted(names, key=lambda name: (rank.get(name, len(rank)), -names[name]))
+    order = sorted(size, key=lambda name: (rank.get(name, len(rank)), -size[name]))
+    small = [
+        name for name in order if name.startswith("addons/") and name not in (*rank, *ALONE) and size[name] < SMALL
+    ]
+    groups = [[]]
+    for name in small:
+        if sum(size[other] for other in groups[-1]) + size[name] > TOGETHER:
+            groups.append([])
+        groups[-1].append(name)
+    single = [[name] for name in order if name not in small and name not in OF_FILES]
+    return [*single, *filter(None, groups), list(OF_FILES)]
 
 
 def free_port():
@@ -70,13 +87,13 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def command(unit, database):
+def command(names, database):
     options = {"http-port": free_port(), "db-filter": f"^{database}$", "data-dir": os.environ["ODOO_DATA_DIR"]}
     return [
         *(sys.executable, "-m", "pytest", f"--odoo-database={database}", "--odoo-log-level=error", "-q"),
         *(part for name, value in options.items() for part in ("--odoo-extra", f"{name}={value}")),
-        *("--durations=20", "--durations-min=1", unit),
-        *(f"--ignore={name}" for name in ALONE if name.startswith(f"{unit}/")),
+        *("--durations=20", "--durations-min=1", *names),
+        *(f"--ignore={alone}" for alone in ALONE if any(alone.startswith(f"{name}/") for name in names)),
     ]
 
 
@@ -100,7 +117,7 @@ class Suite:
             )
             started = time.monotonic()
             done = subprocess.run(command(unit, database), cwd=ROOT, capture_output=True, text=True, check=False)
-            self.note(unit, done.returncode, done.stdout + done.stderr, time.monotonic() - started)
+            self.note(", ".join(unit), done.returncode, done.stdout + done.stderr, time.monotonic() - started)
 
     def note(self, unit, status, output, seconds):
         with self.lock:
