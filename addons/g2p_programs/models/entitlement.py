@@ -2,7 +2,7 @@ import uuid
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
-from odoo.tools import SQL
+from odoo.tools import SQL, float_round
 from odoo.tools.misc import formatLang
 
 from odoo.addons.g2p_bulk.tools import roles
@@ -770,16 +770,15 @@ class Entitlement(models.Model):
 
     @api.constrains("benefit_code_id")
     def _check_benefit_code(self):
-        for entitlement in self.filtered(lambda one: one.benefit_code_id and one.is_cash_entitlement):
-            code = entitlement.benefit_code_id
-            if not code._is_cash() or code not in entitlement.program_id.benefit_code_line_ids.benefit_code_id:
-                raise ValidationError(
-                    self.env._(
-                        "%(code)s is none of the cash benefits of %(program)s.",
-                        code=code.benefit_mnemonic,
-                        program=entitlement.program_id.name,
-                    )
-                )
+        for entitlement in self.filtered("benefit_code_id"):
+            code, program = entitlement.benefit_code_id, entitlement.program_id
+            if code in program.benefit_code_line_ids.benefit_code_id and entitlement.is_cash_entitlement <= code._is_cash():
+                continue
+            if entitlement.is_cash_entitlement:
+                text = self.env._("%(code)s is none of the cash benefits of %(program)s.")
+            else:
+                text = self.env._("%(code)s is none of the benefits of %(program)s.")
+            raise ValidationError(text % {"code": code.benefit_mnemonic, "program": program.name})
 
     @api.constrains("initial_amount", "benefit_code_id")
     def _check_maximum(self):
@@ -841,6 +840,10 @@ class Entitlement(models.Model):
         if edited:
             self.cycle_id._require_state("draft")
             self.cycle_id._bulk_check("edit_entitlements")
+        if not self.env.su and {"initial_amount", "transfer_fee"} & edited and self.filtered("quantity"):
+            raise UserError(
+                self.env._("Of a benefit that is no money the quantity stays: cancel the entitlement, and add another.")
+            )
         before = {entitlement: (entitlement.initial_amount, entitlement.transfer_fee) for entitlement in self}
         reason = self._reason_of(vals)
         if (
@@ -874,19 +877,42 @@ class Entitlement(models.Model):
 
     @api.model
     def _guard_own_values(self, vals_list):
-        """What no rule computed is added by hand: by whom and why. Who adds it can't approve it."""
+        """What no rule computed is added by hand: by whom and why, and how it is settled. Who adds it can't approve it."""
         return [
-            {
-                "is_manual": True,
-                "amount_set_by": self.env.uid,
-                "amount_reason": self.env._(
-                    "Added by hand, by %(user)s: %(reason)s", user=self.env.user.name, reason=reason
-                ),
-            }
-            if (reason := self._reason_of(vals))
-            else {}
+            self._settled_by_hand(vals)
+            | (
+                {
+                    "is_manual": True,
+                    "amount_set_by": self.env.uid,
+                    "amount_reason": self.env._(
+                        "Added by hand, by %(user)s: %(reason)s", user=self.env.user.name, reason=reason
+                    ),
+                }
+                if (reason := self._reason_of(vals))
+                else {}
+            )
             for vals in vals_list
         ]
+
+    @api.model
+    def _settled_by_hand(self, vals):
+        """Of a benefit that is no money the amount is a quantity, as in the lines of managers; it is settled as by the manager of
+        the program that gives it, and where none does, nothing is done for it after approval."""
+        code = self.env["g2p.benefit.codes"].browse(vals.get("benefit_code_id") or ())
+        if self.env.su or not code or code._is_cash():
+            return {}
+        program = self.env["g2p.cycle"].browse(vals.get("cycle_id") or ()).program_id
+        kinds = [
+            manager._settlement
+            for manager in (program.get_managers(program.MANAGER_ENTITLEMENT) if program else ())
+            if not manager._charges_fund() and code in manager._given_benefit_codes()
+        ]
+        return {
+            "settlement": next(iter(kinds), settlements.NONE),
+            "quantity": float_round(vals.get("initial_amount") or 0, precision_digits=code.decimal_places),
+            "initial_amount": 0,
+            "transfer_fee": 0,
+        }
 
     def _correction_in_words(self, amount, fee, reason):
         """What was said of this entitlement before, and a line of what was changed now."""

@@ -61,6 +61,40 @@ class TestEntitlementByHand(ProgramsCase):
                 benefit_code_id=self.code.id, initial_amount=31, cycle_membership_ids=[(6, 0, other.ids)]
             ).create_entitlement()
 
+    def test_goods_are_given_by_hand_as_a_quantity(self):
+        rice = self.env["g2p.benefit.codes"].create(
+            {
+                "benefit_mnemonic": "RICE",
+                "benefit_type": "COMMODITY",
+                "measurement_unit": "kilogram",
+                "decimal_places": 1,
+            }
+        )
+        with self.assertRaisesRegex(UserError, "none of the benefits"), self.cr.savepoint():
+            self.wizard(benefit_code_id=rice.id, quantity=25).create_entitlement()
+        self.grant.benefit_code_line_ids = [(0, 0, {"benefit_code_id": rice.id, "max_quantity": 30})]
+        wizard = self.wizard(benefit_code_id=rice.id, quantity=25.26)
+        self.assertTrue(wizard.is_quantity)
+        self.assertIn(rice, wizard.offered_benefit_code_ids)
+        wizard.create_entitlement()
+        given = self.cycle.entitlement_ids
+        self.assertEqual(
+            (given.quantity, given.initial_amount, given.settlement, given.is_cash_entitlement),
+            (25.3, 0, "none", False),
+        )
+        self.assertTrue(given.is_manual)
+        self.assertEqual((self.cycle.total_amount, self.cycle.drafts_count), (0, 1), "no money")
+        other = self.cycle.cycle_membership_ids.filtered(lambda member: member.partner_id == self.zewditu)
+        for quantity, said in ((0, "quantity above 0"), (-1, "quantity above 0"), (30.1, "at most")):
+            with self.assertRaisesRegex(UserError, said), self.cr.savepoint():
+                self.wizard(
+                    benefit_code_id=rice.id, quantity=quantity, cycle_membership_ids=[(6, 0, other.ids)]
+                ).create_entitlement()
+        with self.assertRaisesRegex(UserError, "the quantity stays"):
+            given.with_user(self.manager).write({"initial_amount": 5, "reason": "Another amount"})
+        with self.assertRaises(AccessError):
+            given.with_user(self.manager).write({"quantity": 26})
+
     def test_the_rules_are_the_models_own(self):
         """What a wizard asks, a call from outside, an import and a command on the cycle are asked too."""
         self.grant.benefit_code_line_ids = [(0, 0, {"benefit_code_id": self.code.id, "max_quantity": 30})]

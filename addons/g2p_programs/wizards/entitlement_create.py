@@ -26,21 +26,28 @@ class EntitlementCreateWizard(models.TransientModel):
         string="Beneficiaries",
         domain="[('cycle_id', '=', cycle_id), ('state', '=', 'enrolled')]",
     )
-    cash_benefit_code_ids = fields.Many2many("g2p.benefit.codes", compute="_compute_cash_benefit_code_ids")
+    offered_benefit_code_ids = fields.Many2many("g2p.benefit.codes", compute="_compute_offered_benefit_code_ids")
     benefit_code_id = fields.Many2one(
-        "g2p.benefit.codes", "Benefit code", domain="[('id', 'in', cash_benefit_code_ids)]", ondelete="cascade"
+        "g2p.benefit.codes", "Benefit code", domain="[('id', 'in', offered_benefit_code_ids)]", ondelete="cascade"
     )
-    initial_amount = fields.Monetary("Amount", required=True)
+    measurement_unit = fields.Char(related="benefit_code_id.measurement_unit")
+    is_quantity = fields.Boolean(compute="_compute_is_quantity", help="Goods or a service: a quantity is given, not money.")
+    quantity = fields.Float(digits=(16, 4))
+    initial_amount = fields.Monetary("Amount")
     transfer_fee = fields.Monetary(default=0, help="Part of the amount: the beneficiary receives the rest.")
     valid_from = fields.Date(compute="_compute_validity", store=True, readonly=False)
     valid_until = fields.Date(compute="_compute_validity", store=True, readonly=False)
     reason = fields.Char(help="Why these get it. It stays with the entitlement, and the approver reads it.")
 
     @api.depends("cycle_id")
-    def _compute_cash_benefit_code_ids(self):
+    def _compute_offered_benefit_code_ids(self):
         for wizard in self:
-            lines = wizard.program_id.benefit_code_line_ids
-            wizard.cash_benefit_code_ids = lines.benefit_code_id.filtered(lambda code: code._is_cash())
+            wizard.offered_benefit_code_ids = wizard.program_id.benefit_code_line_ids.benefit_code_id
+
+    @api.depends("benefit_code_id")
+    def _compute_is_quantity(self):
+        for wizard in self:
+            wizard.is_quantity = bool(wizard.benefit_code_id) and not wizard.benefit_code_id._is_cash()
 
     @api.depends("cycle_id")
     def _compute_validity(self):
@@ -74,8 +81,9 @@ class EntitlementCreateWizard(models.TransientModel):
                     "partner_id": partner.id,
                     "cycle_id": cycle.id,
                     "benefit_code_id": self.benefit_code_id.id,
-                    "initial_amount": self.initial_amount,
-                    "transfer_fee": self.transfer_fee,
+                    # Of what is no money the amount is the quantity.
+                    "initial_amount": self.quantity if self.is_quantity else self.initial_amount,
+                    "transfer_fee": 0 if self.is_quantity else self.transfer_fee,
                     "valid_from": self.valid_from,
                     "valid_until": self.valid_until,
                     "reason": self.reason,
@@ -135,7 +143,9 @@ class EntitlementCreateWizard(models.TransientModel):
         return partners
 
     def _check_amount(self):
-        if not self.initial_amount > 0:
+        if self.is_quantity and not self.quantity > 0:
+            raise UserError(self.env._("Give a quantity above 0."))
+        if not self.is_quantity and not self.initial_amount > 0:
             raise UserError(self.env._("Give an amount above 0."))
 
 

@@ -44,6 +44,20 @@ class TestDelivery(MoneyCase):
         self.assertEqual(self.figures(), (0, 0, 0))
         self.assertFalse(self.large.benefits_due_count)
 
+    def test_what_is_added_by_hand_is_delivered_too(self):
+        cycle = self.new_cycle()
+        self.env["g2p.entitlement.create.wizard"].with_user(self.manager).create(
+            {
+                "cycle_id": cycle.id,
+                "cycle_membership_ids": [Command.set(cycle.cycle_membership_ids[:1].ids)],
+                "benefit_code_id": self.rice.id,
+                "quantity": 5,
+                "reason": "Decision of the appeal board",
+            }
+        ).create_entitlement()
+        given = self.entitlements(cycle)
+        self.assertEqual((given.settlement, given.quantity, given.initial_amount), ("delivery", 5, 0))
+
     def test_a_cycle_is_distributed_when_all_are_delivered(self):
         cycle = self.approved()
         first, *others = self.entitlements(cycle)
