@@ -92,6 +92,11 @@ class ApprovalMixin(models.AbstractModel):
         """The record that stages may be set for, such as the program."""
         return
 
+    def _approval_of(self):
+        """What it belongs to, in words."""
+        scope = self._approval_scope()
+        return scope.display_name if scope else False
+
     def _approval_lock(self, kind):
         """Hold what is agreed to until the end of the transaction."""
         self.env.flush_all()
@@ -111,7 +116,12 @@ class ApprovalMixin(models.AbstractModel):
 
     def _approval_figures(self, kind):
         """What whoever decides has to see: [{"label": words, "value": a number or text, "money": id of the currency,
-        "groups": who may see it, by XML ids}], the last two where they apply."""
+        "groups": who may see it, by XML ids, "then": True of what changes while it waits}], the last three where they apply."""
+        return []
+
+    def _approval_figures_now(self, kind, figures):
+        """What stands, while it waits, in the place of the figures that are marked `then`: the same as they are now. Asked
+        as superuser."""
         return []
 
     def _approval_amount(self, kind):

@@ -116,23 +116,47 @@ class ApprovalRequest(models.Model):
 
     # Computes
 
-    @api.depends("figures", "currency_id")
+    @api.depends("figures", "currency_id", "state")
     @api.depends_context("lang", "uid")
     def _compute_figures_text(self):
+        now = self._figures_now()
         for request in self:
-            lines = request._figure_lines(self.env.user)
+            lines = request._figure_lines(self.env.user, now.get(request.id))
             request.figures_text = " · ".join(f"{label} {value}" for label, value in lines)
             rows = Markup("").join(
                 Markup("<tr><td>%s</td><td style='text-align: right'>%s</td></tr>") % line for line in lines
             )
             request.figures_table = lines and Markup("<table class='table table-sm'>%s</table>") % rows
 
-    def _figure_lines(self, user=None):
-        """[(label, value in words)] of the figures that matter to this user; to whoever may see the request, without."""
+    def _figures_now(self):
+        """{id of a request that waits: its figures, those that change meanwhile as they are now}"""
+        told = {}
+        # sudo: figures that are for some roles only are left out where lines are made of them
+        waiting = self.sudo().filtered(
+            lambda request: (
+                request.state in OPEN_STATES
+                and request.res_model in self.env
+                and any(figure.get("then") for figure in request.figures or [])
+            )
+        )
+        for (name, company), requests in waiting.grouped(lambda one: (one.res_model, one.company_id)).items():
+            records = self.env[name].sudo().with_company(company).browse(requests.mapped("res_id")).exists()
+            by_id = {record.id: record for record in records}
+            for request in requests:
+                if record := by_id.get(request.res_id):
+                    fixed = [figure for figure in request.figures if not figure.get("then")]
+                    told[request.id] = fixed + record._approval_figures_now(request.kind_code, request.figures)
+        return told
+
+    def _figure_lines(self, user=None, figures=None):
+        """[(label, value in words)] of the figures that matter to this user; to whoever may see the request, without.
+
+        :param figures: those to tell; without, as they were when it was asked for
+        """
         self.ensure_one()
         lines = []
         # sudo: figures that are for some roles only are left out below
-        for figure in self.sudo().figures or []:
+        for figure in self.sudo().figures or [] if figures is None else figures:
             if figure.get("groups") and not (user and user.has_groups(figure["groups"])):
                 continue
             value = figure["value"]
@@ -636,7 +660,6 @@ class ApprovalRequest(models.Model):
         company = record._approval_company()
         amount, currency = record._approval_amount(code)
         stages = record._approval_stages(code, amount, currency)
-        scope = record._approval_scope()
         # sudo: role and access were checked by the button that asks; nobody else makes a request
         request = self.sudo().create(
             {
@@ -646,7 +669,7 @@ class ApprovalRequest(models.Model):
                 "res_model": record._name,
                 "res_id": record.id,
                 "company_id": company.id,
-                "scope_name": scope.display_name if scope else False,
+                "scope_name": record._approval_of(),
                 "requested_by": asker.id,
                 "author_ids": [fields.Command.set((record._approval_authors(code) | asker).ids)],
                 "figures": record._approval_figures(code),

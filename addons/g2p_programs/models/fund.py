@@ -159,13 +159,21 @@ class ProgramFund(models.Model):
         return decimal(self.amount), self.currency_id
 
     def _approval_figures(self, kind):
-        money = {"money": self.currency_id.id}
-        after = self.available + (self.amount if self.kind == "deposit" else -self.amount)
+        labels = (self.env._("Available when it was asked for"), self.env._("With it, when it was asked for"))
         return [
-            {"label": self.env._("Amount"), "value": str(self.amount), **money},
-            {"label": self.env._("Available when it was asked for"), "value": str(self.available), **money},
-            {"label": self.env._("Available afterwards"), "value": str(after), **money},
+            {"label": self.env._("Amount"), "value": str(self.amount), "money": self.currency_id.id},
             *([{"label": self.env._("Remarks"), "value": self.remarks}] if self.remarks else []),
+            *({**line, "then": True} for line in self._available_lines(*labels)),
+        ]
+
+    def _approval_figures_now(self, kind, figures):
+        return self._available_lines(self.env._("Available now"), self.env._("Available afterwards"))
+
+    def _available_lines(self, before, after):
+        with_it = self.available + (self.amount if self.kind == "deposit" else -self.amount)
+        return [
+            {"label": label, "value": str(value), "money": self.currency_id.id}
+            for label, value in ((before, self.available), (after, with_it))
         ]
 
     def _approval_granted(self, request):

@@ -169,6 +169,9 @@ class PaymentMark(models.Model):
     def _approval_scope(self):
         return self.program_id
 
+    def _approval_of(self):
+        return (self.cycle_id or self.program_id).display_name
+
     def _approval_name(self, kind):
         amount = formatLang(self.env, self.payments_amount, currency_obj=self.currency_id)
         values = {

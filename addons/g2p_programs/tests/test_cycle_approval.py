@@ -84,8 +84,11 @@ class TestOneStage(StagesCase):
         self.assertEqual(request.amount, 380)
         figures = {figure["label"]: figure["value"] for figure in request.figures}
         self.assertEqual((figures["Beneficiaries"], figures["Entitlements"]), (3, 3))
-        self.assertEqual((float(figures["Amount"]), float(figures["Available in the fund"])), (380, 1000))
+        self.assertEqual(
+            (float(figures["Amount"]), float(figures["Available in the fund when it was asked for"])), (380, 1000)
+        )
         self.assertIn("with 3 entitlements", request.name)
+        self.assertEqual(request.scope_name, cycle.display_name)
 
     def test_the_fund_is_told_to_who_may_read_it(self):
         cycle = self.submitted()
@@ -95,6 +98,19 @@ class TestOneStage(StagesCase):
         with self.assertRaises(AccessError):
             request.with_user(self.approver).read(["figures"])
         self.assertNotIn("Available", " ".join(request.message_ids.mapped("body")))
+
+    def test_the_fund_is_told_as_it_is_now(self):
+        self.deposit(800, kind="withdrawal")
+        cycle = self.submitted()
+        request = self.request(cycle).with_user(self.finance)
+        self.assertIn("Available in the fund now $\xa0200.00 · Short in the fund now $\xa0180.00", request.figures_text)
+        self.deposit(500)
+        self.env.invalidate_all()
+        self.assertIn("Available in the fund now $\xa0700.00", request.figures_text)
+        self.assertNotIn("Short", request.figures_text)
+        # What was decided keeps what was asked.
+        self.rpc(self.manager, self.request(cycle), "action_withdraw")
+        self.assertIn("Available in the fund when it was asked for $\xa0200.00", request.figures_text)
 
     def test_one_press_approves_and_is_on_record(self):
         cycle = self.submitted()

@@ -104,12 +104,19 @@ def figures_of(cycle):
             else:
                 unit = code.measurement_unit or ""
                 lines.append({"label": label, "value": f"{quantity.normalize():f} {unit}".strip()})
-    account = cycle.env["g2p.fund.account"].search(
-        [("program_id", "=", cycle.program_id.id), ("currency_id", "=", cycle.currency_id.id)], limit=1
-    )
-    available = decimal(account.available) if account else decimal(0)
-    lines.append({"label": _("Available in the fund"), "value": str(available), **money, "groups": FUND_READERS})
-    if available < charged:
-        short = {"label": _("Short in the fund"), "value": str(charged - available)}
-        lines.append({**short, **money, "groups": FUND_READERS})
-    return lines
+    labels = (_("Available in the fund when it was asked for"), _("Short in the fund when it was asked for"))
+    return lines + [{**line, "then": True, "needs": str(charged)} for line in _fund_lines(cycle, charged, labels)]
+
+
+def figures_now(cycle, figures):
+    """What the fund has now for what waits, which stays as it was asked for: its sum stands with the figures."""
+    _ = cycle.env._
+    needs = next(decimal(figure["needs"]) for figure in figures if figure.get("then"))
+    return _fund_lines(cycle, needs, (_("Available in the fund now"), _("Short in the fund now")))
+
+
+def _fund_lines(cycle, needs, labels):
+    terms = {"money": cycle.currency_id.id, "groups": FUND_READERS}
+    available = decimal(cycle.fund_available)
+    values = [available, *([needs - available] if available < needs else [])]
+    return [{"label": label, "value": str(value), **terms} for label, value in zip(labels, values, strict=False)]

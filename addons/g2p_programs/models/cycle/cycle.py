@@ -864,6 +864,9 @@ class Cycle(models.Model):
     def _approval_scope(self):
         return self.program_id
 
+    def _approval_of(self):
+        return self.display_name
+
     def _approval_lock(self, kind):
         self._bulk_gate()
         self.invalidate_recordset()
@@ -873,6 +876,9 @@ class Cycle(models.Model):
 
     def _approval_figures(self, kind):
         return agreed.figures_of(self)
+
+    def _approval_figures_now(self, kind, figures):
+        return agreed.figures_now(self, figures)
 
     def _approval_amount(self, kind):
         return agreed.amount_of(self)
