@@ -86,5 +86,11 @@ class ApprovalDecision(models.Model):
     def unlink(self):
         self._refuse()
 
+    def _who_text(self):
+        """Who decided, and for whom they stood in."""
+        if self.user_id == self.voice_id:
+            return self.user_id.name
+        return self.env._("%(user)s for %(voice)s", user=self.user_id.name, voice=self.voice_id.name)
+
     def _refuse(self):
         raise AccessError(self.env._("Decisions are made by the buttons of the request, and stay on record."))

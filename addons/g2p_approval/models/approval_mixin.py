@@ -28,6 +28,8 @@ class ApprovalMixin(models.AbstractModel):
     # Buttons of forms whose press is a decision: they hand on what the form shows. Those that ask first hand it on from the
     # question, see `_approval_seen`.
     _approval_presses = ()
+    # States in which it is history that it was rejected before.
+    _approval_done_states = ("done",)
 
     approval_request_ids = fields.One2many(
         "g2p.approval.request",
@@ -44,6 +46,7 @@ class ApprovalMixin(models.AbstractModel):
     approval_state = fields.Char("Stage of approval", compute="_compute_approval", groups=USERS)
     approval_text = fields.Char("Approval", compute="_compute_approval", groups=USERS)
     approval_can_decide = fields.Boolean(compute="_compute_approval", groups=USERS)
+    approval_outcome = fields.Char("Rejected or changed since", compute="_compute_approval_outcome", groups=USERS)
     approval_seen = fields.Char(
         "What is shown", compute="_compute_approval_seen", help="By its digest: what a press agrees to."
     )
@@ -62,6 +65,15 @@ class ApprovalMixin(models.AbstractModel):
             record.approval_state = waiting.stage_id.name
             record.approval_can_decide = waiting.can_decide
             record.approval_text = waiting._record_text() if waiting else False
+
+    @api.depends_context("uid", "allowed_company_ids", "lang")
+    def _compute_approval_outcome(self):
+        requests = self.env["g2p.approval.request"].search([("res_model", "=", self._name), ("res_id", "in", self.ids)])
+        by_record = requests.grouped("res_id")
+        for record in self:
+            last = by_record.get(record._origin.id, requests.browse())[:1]
+            over = "state" in record._fields and record.state in self._approval_done_states
+            record.approval_outcome = bool(last) and not over and last._outcome_text()
 
     @api.depends_context("uid", "allowed_company_ids")
     def _compute_approval_seen(self):
@@ -171,6 +183,10 @@ class ApprovalMixin(models.AbstractModel):
 
     def _approval_refused(self, request):
         """It was refused, taken back, or became void: `request.state` says which."""
+
+    def _approval_thread(self):
+        """The record whose log says that it was rejected, or changed meanwhile; None where there is no log."""
+        return self if hasattr(self, "_message_log") else None
 
     def _approval_follow(self, request):
         """What begins when the inbox decided, or took a request back, and that is written: operations, which commit. As
@@ -316,6 +332,10 @@ class ApprovalMixin(models.AbstractModel):
             record = request._record()
             if record and record._approval_digest(request.kind_code) != request.digest:
                 request._end("void", self.env._("It was changed after it was asked for."))
+                if not self._approval_open(request.kind_code):
+                    # Who saved it reads at once that nobody is asked any more.
+                    told = {"type": "warning", "sticky": True, "message": request._outcome_text()}
+                    self.env.user._bus_send("simple_notification", told)
 
     def _approval_drop(self, reason, state="withdrawn", kind=None):
         """What waits is not asked for any more.
@@ -354,6 +374,7 @@ class ApprovalMixin(models.AbstractModel):
         arch, view = super()._get_view(view_id, view_type, **options)
         if view_type == "form" and not self._transient and (sheet := arch.find(".//sheet")) is not None:
             sheet.insert(0, self._approval_banner())
+            sheet.insert(0, self._approval_outcome_banner())
             page = self._approval_page()
             if (notebook := sheet.find(".//notebook")) is None:
                 notebook = etree.SubElement(sheet, "notebook")
@@ -410,6 +431,19 @@ class ApprovalMixin(models.AbstractModel):
         )
         return banner
 
+    def _approval_outcome_banner(self):
+        banner = etree.Element(
+            "div",
+            {
+                "class": "alert alert-danger d-flex gap-2 align-items-center",
+                "role": "alert",
+                "groups": USERS,
+                "invisible": "not approval_outcome",
+            },
+        )
+        etree.SubElement(banner, "field", {"name": "approval_outcome", "class": "flex-grow-1", "groups": USERS})
+        return banner
+
     def _approval_page(self):
         page = etree.Element(
             "page",
@@ -420,15 +454,19 @@ class ApprovalMixin(models.AbstractModel):
                 "invisible": "not approval_stage_ids",
             },
         )
-        listed = etree.SubElement(
-            etree.SubElement(
-                page, "field", {"name": "approval_stage_ids", "readonly": "1", "nolabel": "1", "groups": USERS}
-            ),
-            "list",
-            {"create": "0", "delete": "0", "edit": "0"},
+        stages = etree.SubElement(
+            page,
+            "field",
+            {"name": "approval_stage_ids", "readonly": "1", "nolabel": "1", "mode": "list,kanban", "groups": USERS},
         )
+        listed = etree.SubElement(stages, "list", {"create": "0", "delete": "0", "edit": "0"})
         for name in ("request_name", "request_state", "name", "who", "state", "opened_on", "said"):
             etree.SubElement(listed, "field", {"name": name})
+        # On a phone, where a list would be cut.
+        kanban = etree.SubElement(stages, "kanban", {"create": "0", "delete": "0", "edit": "0"})
+        card = etree.SubElement(etree.SubElement(kanban, "templates"), "t", {"t-name": "card"})
+        for name in ("request_name", "name", "who", "state", "said"):
+            etree.SubElement(card, "field", {"name": name})
         return page
 
     def action_view_approval(self):

@@ -138,6 +138,10 @@ class ApprovalProposal(models.Model):
             {"label": line["label"], "value": self.env._("%(before)s → %(after)s", **line)} for line in self.lines or []
         ]
 
+    def _approval_thread(self):
+        scope = self._approval_scope()
+        return scope._approval_thread() if scope and hasattr(scope, "_approval_thread") else None
+
     def _approval_granted(self, request):
         target = self._target()
         if self.act == "write":

@@ -89,7 +89,7 @@ class ApprovalRequest(models.Model):
             ("waiting", "Waits"),
             ("granted", "Agreed"),
             ("done", "Agreed and done"),
-            ("refused", "Refused"),
+            ("refused", "Rejected"),
             ("withdrawn", "Taken back"),
             ("void", "Changed, so void"),
         ],
@@ -404,9 +404,9 @@ class ApprovalRequest(models.Model):
         return self._decide_all("approved", remark, digest)
 
     def action_reject(self, remark=None, digest=None):
-        """Refuse these requests; the remark says why."""
+        """Reject these requests; the remark says why."""
         if not (remark or "").strip():
-            raise UserError(self.env._("Say why you refuse: who asked will read it."))
+            raise UserError(self.env._("Say why you reject it: who asked will read it."))
         return self._decide_all("rejected", remark, digest)
 
     def action_withdraw(self, remark=None):
@@ -429,7 +429,7 @@ class ApprovalRequest(models.Model):
         return self._ask_decision("approved")
 
     def action_ask_reject(self):
-        """Button: show what is refused, and ask why."""
+        """Button: show what is rejected, and ask why."""
         return self._ask_decision("rejected")
 
     def _ask_decision(self, decision):
@@ -598,6 +598,9 @@ class ApprovalRequest(models.Model):
         self._say(dict(self._fields["state"]._description_selection(self.env))[state] + ".", reason, tell=True)
         if state != "done" and (record := self._record()):
             record._approval_refused(self)
+            if (words := self._outcome_text()) and (thread := record._approval_thread()):
+                told = words if thread == record else f"{self.name}: {words}"
+                thread._message_log(body=Markup("<p>%s</p>") % told, author_id=self.env.user.partner_id.id)
 
     def _say(self, what, reason=None, tell=False):
         """What happened, on the request; `tell`: who asked and is not the one who did it."""
@@ -747,13 +750,28 @@ class ApprovalRequest(models.Model):
             who=self.waits_for,
         )
 
+    def _outcome_text(self):
+        """What the form and the log of the record say when it was rejected, or changed meanwhile; False otherwise."""
+        self.ensure_one()
+        if self.state == "void":
+            return self.env._("Changed since it was asked for, so it has to be asked for again.")
+        if self.state != "refused":
+            return False
+        # sudo: who rejected it and why, for whoever may see the request
+        decision = self.sudo().decision_ids.filtered(lambda decision: decision.decision == "rejected")[-1:]
+        if not decision:
+            return self.env._("Rejected.")
+        return self.env._(
+            "Rejected by %(user)s: %(remark)s", user=decision._who_text(), remark=decision.remark or self.env._("no remark")
+        )
+
     def _notification(self):
         """The client action that says what became of these requests."""
         words = {
             "waiting": (self.env._("“%(what)s” waits for %(who)s."), "info"),
             "granted": (self.env._("“%(what)s” is agreed to."), "success"),
             "done": (self.env._("“%(what)s” is agreed to, and done."), "success"),
-            "refused": (self.env._("“%(what)s” was refused."), "warning"),
+            "refused": (self.env._("“%(what)s” was rejected."), "warning"),
             "withdrawn": (self.env._("“%(what)s” was taken back."), "warning"),
             "void": (
                 self.env._(

@@ -30,7 +30,7 @@ class ApprovalRequestStage(models.Model):
             ("later", "Later"),
             ("open", "Waits"),
             ("passed", "Agreed"),
-            ("refused", "Refused"),
+            ("refused", "Rejected"),
             ("closed", "Not decided"),
         ],
         required=True,
@@ -73,12 +73,10 @@ class ApprovalRequestStage(models.Model):
     def _decision_text(self, decision):
         # sudo: the names of who decided, for whoever may see the request
         who = decision.sudo()
-        words = {"approved": self.env._("agreed"), "rejected": self.env._("refused")}
+        words = {"approved": self.env._("agreed"), "rejected": self.env._("rejected")}
         text = self.env._(
             "%(user)s %(decided)s on %(date)s",
-            user=who.user_id.name
-            if who.user_id == who.voice_id
-            else self.env._("%(user)s for %(voice)s", user=who.user_id.name, voice=who.voice_id.name),
+            user=who._who_text(),
             decided=words[decision.decision],
             date=format_datetime(self.env, decision.date),
         )

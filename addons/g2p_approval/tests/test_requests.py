@@ -196,8 +196,16 @@ class TestRequests(ApprovalCase):
         self.assertFalse(mine.approval_text)
         self.assertIn("Fine", mine.approval_stage_ids.said)
         arch = mine.get_view(view_type="form")["arch"]
-        for name in ("approval_text", "approval_stage_ids", "action_view_approval"):
+        for name in ("approval_text", "approval_outcome", "approval_stage_ids", "action_view_approval"):
             self.assertIn(f'name="{name}"', arch)
+
+    def test_the_window_shows_all_that_is_decided_on(self):
+        decide = self.env["g2p.approval.decide"].with_user(self.ann)
+        [_first, one], [_second, other] = self.asked(name="Letter <b>"), self.asked(amount=20)
+        for requests, told in ((one, ["Letter &lt;b&gt;", "10.00"]), (one + other, ["Letter &lt;b&gt;", "20.00"])):
+            wizard = decide.with_context(default_request_ids=requests.ids).create({})
+            for text in (*told, self.clerk.name):
+                self.assertIn(text, wizard.told)
 
     def test_who_must_act_is_told_in_one_message(self):
         _paper, request = self.asked()

@@ -1,5 +1,8 @@
+from markupsafe import Markup
+
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.tools.misc import format_datetime
 
 
 class ApprovalDecide(models.TransientModel):
@@ -13,6 +16,7 @@ class ApprovalDecide(models.TransientModel):
     remark = fields.Text()
     shown = fields.Json(help="The digest of each request when this was opened.")
     changed_count = fields.Integer(compute="_compute_changed_count")
+    told = fields.Html("What is asked", compute="_compute_told")
 
     @api.model
     def default_get(self, fields_list):
@@ -30,6 +34,30 @@ class ApprovalDecide(models.TransientModel):
     def _compute_changed_count(self):
         for wizard in self:
             wizard.changed_count = len(wizard.request_ids.filtered("is_changed"))
+
+    @api.depends("request_ids")
+    @api.depends_context("lang", "tz", "uid")
+    def _compute_told(self):
+        for wizard in self:
+            requests = wizard.request_ids
+            wizard.told = Markup("").join(
+                Markup("<div class='mb-3'><strong>%s</strong><div class='text-muted'>%s</div>%s</div>")
+                % (
+                    request.name,
+                    self.env._(
+                        "%(of)sAsked by %(user)s on %(date)s",
+                        of=f"{request.scope_name} · " if request.scope_name else "",
+                        # sudo: the name of who asked, for whoever may see the request
+                        user=request.sudo().requested_by.name,
+                        date=format_datetime(self.env, request.requested_on),
+                    ),
+                    # One is read line by line, of several each in one.
+                    (request.figures_table or "")
+                    if len(requests) == 1
+                    else Markup("<div>%s</div>") % request.figures_text,
+                )
+                for request in requests
+            )
 
     def decide(self):
         """Button."""

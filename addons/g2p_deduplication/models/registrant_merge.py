@@ -47,6 +47,7 @@ class RegistrantMerge(models.Model):
     # A draft may be about others yet (and is swapped by a button): `write` refuses it afterwards.
     _loose_fields = ("survivor_id", "merged_id")
     _approval_presses = ("action_propose", "action_merge")
+    _approval_done_states = ("merged", "undone")
     _protected_fields = (
         "state",
         "proposed_by_id",

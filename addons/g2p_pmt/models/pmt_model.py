@@ -61,6 +61,7 @@ class PMTModel(models.Model):
     _inherit = ["g2p.state.mixin", "g2p.change.mixin", "g2p.approval.mixin"]
     _order = "program_id, version desc, id desc"
     _approval_presses = ("action_activate",)
+    _approval_done_states = ("active", "archived")
     # Read by who reads the model: a formula that is known can be answered to.
     _changes_parent = "program_id"
 

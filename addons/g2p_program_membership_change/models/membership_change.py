@@ -37,6 +37,7 @@ class MembershipChange(models.Model):
     _order = "id desc"
 
     _approval_presses = ("action_reverse", "action_ask_reverse")
+    _approval_done_states = ("reversed",)
     _rec_names_search = ["program_id"]
     _protected_fields = (
         "kind",

@@ -25,6 +25,7 @@ class ProgramFund(models.Model):
     _protected_fields = ("state", "name", "date_posted", "posted_by")
     _agreed_fields = ("program_id", "currency_id", "amount", "kind", "remarks")
     _approval_presses = ("ask_post",)
+    _approval_done_states = ("posted", "cancelled")
 
     _amount_positive = models.Constraint("CHECK (amount > 0)", "A fund has an amount above 0.")
     _name_uniq = models.UniqueIndex("(name) WHERE state = 'posted'", "This number is taken by another fund.")

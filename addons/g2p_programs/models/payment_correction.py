@@ -80,7 +80,7 @@ class PaymentCorrection(models.Model):
         "What is written off does not come back: new money is reserved to pay it again, and nothing is available again.",
     )
     state = fields.Selection(
-        [("requested", "Waits for confirmation"), ("done", "Done"), ("refused", "Refused")],
+        [("requested", "Waits for confirmation"), ("done", "Done"), ("refused", "Rejected")],
         required=True,
         readonly=True,
         default="requested",

@@ -197,7 +197,7 @@ class TestPaymentCorrections(CorrectionCase):
             self.ask(requested_by=self.second.id, kind="cancel", batch_id=self.batch.id, file_fate="stopped")
         correction.with_user(self.second).refuse()
         self.assertEqual((correction.state, self.batch.cancelled_on), ("refused", False))
-        with self.assertRaisesRegex(UserError, "Refused"):
+        with self.assertRaisesRegex(UserError, "Rejected"):
             correction.with_user(self.second).confirm()
 
     def test_what_is_missing_is_asked_for(self):

@@ -154,7 +154,27 @@ class TestProgramActivation(ProgramsCase):
         program, request = self.asked()
         self.rpc(self.approver, request, "action_reject", "Too much", request.digest)
         self.assertEqual((program.state, request.state), ("draft", "refused"))
-        self.assertIn("Too much", program.with_user(self.manager).approval_stage_ids.said)
+        own = program.with_user(self.manager)
+        self.assertIn("Too much", own.approval_stage_ids.said)
+        told = f"Rejected by {self.approver.name}: Too much"
+        self.assertEqual(own.approval_outcome, told)
+        self.assertIn(told, own.message_ids[0].body)
+        # Once it is asked for again it is history.
+        self.rpc(self.manager, program, "action_activate")
+        self.assertFalse(own.approval_outcome)
+        self.agree(program)
+        self.assertFalse(own.approval_outcome)
+
+    def test_who_changes_it_is_told_that_nobody_is_asked_any_more(self):
+        program, request = self.asked()
+        own = program.with_user(self.manager)
+        self.assertFalse(own.approval_outcome)
+        own.no_account_policy = "desk"
+        self.env.flush_all()
+        self.env.invalidate_all()
+        self.assertEqual((request.state, own.approval_outcome), ("void", request._outcome_text()))
+        self.assertIn("has to be asked for again", own.approval_outcome)
+        self.assertIn("has to be asked for again", own.message_ids[0].body)
 
     def test_archived_it_is_asked_for_no_more(self):
         program, request = self.asked()

@@ -56,6 +56,7 @@ class RegistrantImport(models.Model):
     _order = "id desc"
 
     _approval_presses = ("action_submit",)
+    _approval_done_states = ("importing", "done", "undone")
 
     _hash_idx = models.Index("(file_hash) WHERE file_hash IS NOT NULL")
 

@@ -31,6 +31,7 @@ class ProgramScenario(models.Model):
         "g2p.approval.mixin",
     ]
     _order = "program_id, id desc"
+    _approval_done_states = ("applied",)
 
     _protected_fields = (
         "company_id",

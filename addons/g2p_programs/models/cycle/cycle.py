@@ -46,6 +46,7 @@ class Cycle(models.Model):
         "g2p.approval.mixin",
     ]
     _order = "sequence desc, id desc"
+    _approval_done_states = ("approved", "distributed", "ended", "cancelled")
     _check_company_auto = True
     _changes_on = "program_id"
     _step_key = "cycle_step"

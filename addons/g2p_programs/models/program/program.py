@@ -64,6 +64,7 @@ class Program(models.Model):
     _check_company_auto = True
     _step_key = "program_step"
     _approval_presses = ("action_activate",)
+    _approval_done_states = ("active", "paused", "ended")
     _proposal_kind = "program_rules"
 
     MANAGER_ELIGIBILITY = constants.MANAGER_ELIGIBILITY
