@@ -397,7 +397,7 @@ class ApprovalMixin(models.AbstractModel):
         banner = etree.Element(
             "div",
             {
-                "class": "alert alert-info d-flex gap-2 align-items-center",
+                "class": "alert alert-info d-flex flex-wrap flex-md-nowrap gap-2 align-items-center",
                 "role": "status",
                 "groups": USERS,
                 "invisible": "not approval_text",

@@ -5,10 +5,13 @@ from lxml import etree
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Command
+from odoo.tools.misc import formatLang
 
 from .approval_proposal import Pass
 
 USERS = "g2p_approval.group_g2p_approval_user"
+# Values that are longer stand in the table only.
+MOST_OF_TITLE = 60
 
 
 def line_stored(line):
@@ -29,7 +32,7 @@ def line_words(line):
         and not field.related
         and field.type != "binary"
         and name not in (*models.MAGIC_COLUMNS, line._rec_name, getattr(line, "_proposal_through", None))
-        and (words := field_words(line, name))
+        and (words := line._proposal_words(name) if hasattr(line, "_proposal_words") else field_words(line, name))
     ]
     return f"{line.display_name} ({', '.join(told)})" if told else line.display_name
 
@@ -43,6 +46,10 @@ def field_words(record, name):
         return ", ".join(value.mapped("display_name"))
     if field.type == "boolean":
         return record.env._("Yes") if value else record.env._("No")
+    if field.type == "monetary" and value:
+        return formatLang(record.env, value, currency_obj=record[field.get_currency_field(record)])
+    if field.type == "float" and value:
+        return f"{value:g}"
     return str(field.convert_to_export(value, record) or "")
 
 
@@ -105,15 +112,19 @@ class ApprovalProposalMixin(models.AbstractModel):
 
     @api.depends_context("uid", "allowed_company_ids", "lang")
     def _compute_proposal_text(self):
+        by_record = self._proposals_waiting()
+        waits = self._proposal_waits()
+        for record in self:
+            proposals = by_record.get(record._origin.id)
+            record.proposal_text = " ".join(proposals.mapped("approval_text")) if proposals else False
+            record.proposal_can_remove = record._origin in waits and not proposals
+
+    def _proposals_waiting(self):
+        """{id: the proposals about it that wait}"""
         proposals = self.env["g2p.approval.proposal"].search(
             [("res_model", "=", self._name), ("res_id", "in", self.ids), ("state", "=", "proposed")]
         )
-        by_record = {proposal.res_id: proposal for proposal in proposals}
-        waits = self._proposal_waits()
-        for record in self:
-            proposal = by_record.get(record._origin.id)
-            record.proposal_text = proposal.approval_text if proposal else False
-            record.proposal_can_remove = record._origin in waits and not proposal
+        return proposals.grouped("res_id")
 
     # What a model says
 
@@ -289,8 +300,12 @@ class ApprovalProposalMixin(models.AbstractModel):
             "name": self.env._("Proposed changes"),
             "res_model": "g2p.approval.proposal",
             "view_mode": "list,form",
-            "domain": [("res_model", "=", self._name), ("res_id", "=", self.id)],
+            "domain": self._proposal_domain(),
         }
+
+    def _proposal_domain(self):
+        """All proposals about it."""
+        return [("res_model", "=", self._name), ("res_id", "=", self.id)]
 
     def _propose(self, values):
         """Write what is no term, and propose the rest: make the change, see what came of it, and take it back. Whoever may not make
@@ -303,6 +318,7 @@ class ApprovalProposalMixin(models.AbstractModel):
         check_commands(self, values)
         self.env.flush_all()
         before, told = self._proposal_snapshot(), {name: self._proposal_words(name) for name in names}
+        effects = self._proposal_effects(names)
         with closing(self.env.cr.savepoint()):
             # No mail of what is taken back.
             changed = self.with_context(mail_notify_force_send=False, **Pass.context(self))
@@ -319,10 +335,13 @@ class ApprovalProposalMixin(models.AbstractModel):
                 for name in names
                 if before[name] != after[name]
             ]
+            follows = changed._proposal_effects(names) if lines else {}
         self.env.invalidate_all(flush=False)
         if not lines:
             return None
-        return self._proposal_make("write", values, lines)
+        # Beside what is changed: what comes of it, as far as that can be told.
+        lines += [{"label": label, "before": effects.get(label, "–"), "after": told} for label, told in follows.items()]
+        return self._proposal_make("write", values, lines, follows)
 
     def _propose_addition(self):
         """It is there, and comes into force when somebody else agreed."""
@@ -358,14 +377,14 @@ class ApprovalProposalMixin(models.AbstractModel):
             waiting._approval_drop(self.env._("It was changed after it was asked for."), "void")
             self._propose_addition()
 
-    def _proposal_make(self, act, values, lines):
+    def _proposal_make(self, act, values, lines, follows=()):
+        """Make a proposal and ask for it.
+
+        :param lines: [{label, before, after}]
+        :param follows: labels of those lines that are not changed themselves, but follow
+        """
         # sudo: for which stages and which company it is, of a record whose access was checked by who calls this
         scope = self.sudo()._proposal_scope()
-        words = {
-            "write": self.env._("Change of “%(what)s” in %(of)s"),
-            "add": self.env._("New: “%(what)s” in %(of)s"),
-            "remove": self.env._("Removal of “%(what)s” from %(of)s"),
-        }
         proposals = self.env["g2p.approval.proposal"]
         # sudo: access to the record was checked by who calls this; a proposal is made by nothing else
         if waiting := proposals.sudo().search(
@@ -380,11 +399,7 @@ class ApprovalProposalMixin(models.AbstractModel):
         # sudo: as above, nobody makes a proposal otherwise
         proposal = proposals.sudo().create(
             {
-                "name": words[act]
-                % {
-                    "what": self.display_name,
-                    "of": scope.display_name if scope and scope != self else self._description,
-                },
+                "name": self._proposal_title(act, scope, [line for line in lines if line["label"] not in follows]),
                 "kind_code": self._proposal_kind_of(values),
                 "res_model": self._name,
                 "res_id": self.id,
@@ -407,6 +422,30 @@ class ApprovalProposalMixin(models.AbstractModel):
                     "message": self.env._("Nothing is changed yet. %s", answer["params"]["message"]),
                 },
             )
+
+    def _proposal_effects(self, names):
+        """{label: words} of what the change of these fields decides: told as it is, and as it would be."""
+        return {}
+
+    def _proposal_title(self, act, scope, lines):
+        """Whose, and what: as it is listed among what waits."""
+        of = scope.display_name if scope else self._description
+        if act != "write":
+            words = {
+                "add": self.env._("%(of)s: new: %(what)s"),
+                "remove": self.env._("%(of)s: removal of %(what)s"),
+            }
+            return words[act] % {"of": of, "what": self.display_name}
+        own = "" if not scope or scope == self else self._proposal_called(scope)
+        if len(lines) == 1 and max(len(lines[0]["before"]), len(lines[0]["after"])) <= MOST_OF_TITLE:
+            what = self.env._("%(label)s %(before)s → %(after)s", **lines[0])
+        else:
+            what = ", ".join(line["label"] for line in lines)
+        return f"{of}: {own}{what}"
+
+    def _proposal_called(self, scope):
+        """Which of several it is, before what is changed of it; empty where there is no doubt."""
+        return ""
 
     def _proposal_words(self, name):
         self.ensure_one()
@@ -438,7 +477,7 @@ class ApprovalProposalMixin(models.AbstractModel):
         banner = etree.Element(
             "div",
             {
-                "class": "alert alert-info d-flex gap-2 align-items-center",
+                "class": "alert alert-info d-flex flex-wrap flex-md-nowrap gap-2 align-items-center",
                 "role": "status",
                 "groups": USERS,
                 "invisible": "not proposal_text",

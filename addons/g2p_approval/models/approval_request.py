@@ -762,7 +762,9 @@ class ApprovalRequest(models.Model):
         if not decision:
             return self.env._("Rejected.")
         return self.env._(
-            "Rejected by %(user)s: %(remark)s", user=decision._who_text(), remark=decision.remark or self.env._("no remark")
+            "Rejected by %(user)s: %(remark)s",
+            user=decision._who_text(),
+            remark=decision.remark or self.env._("no remark"),
         )
 
     def _notification(self):

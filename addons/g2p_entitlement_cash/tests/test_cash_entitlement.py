@@ -324,7 +324,7 @@ class TestCashEntitlement(ProgramsCase):
         self.assertEqual((manager.entitlement_item_ids, item.amount), (item, 10))
         proposal = self.env["g2p.approval.proposal"].search([("res_id", "=", manager.id)])
         self.assertEqual([line["label"] for line in proposal.lines], ["Items", "Maximum amount"])
-        self.assertIn("Amount 90", proposal.lines[0]["after"])
+        self.assertIn("Amount $\xa090.00", proposal.lines[0]["after"])
         self.assertIn("Extra", proposal.lines[0]["after"])
         request = proposal.sudo().approval_request_ids.with_user(self.users["approver"])
         request.action_approve(None, request.digest)

@@ -275,13 +275,12 @@ class TestInWhoseName(SaidCase):
         self.assertEqual(tracked.tracking_value_ids.new_value_char, "Approved")
 
     def test_a_tracked_field_is_followed(self):
-        batch = self.paid_out().payment_batch_ids[:1]
-        known = self.last_message()
-        batch.with_user(self.admin).with_context(tracking_disable=False).external_batch_ref = "Bank 7"
+        program, known = self.cycle.program_id, self.last_message()
+        program.with_user(self.admin).with_context(tracking_disable=False).name = "Grant 7"
         self.env.flush_all()
         self.env.cr.precommit.run()
-        messages = self.newest(batch, known).filtered(lambda message: message.sudo().tracking_value_ids)
-        self.assertEqual(messages.sudo().tracking_value_ids.mapped("new_value_char"), ["Bank 7"])
+        messages = self.newest(program, known).filtered(lambda message: message.sudo().tracking_value_ids)
+        self.assertEqual(messages.sudo().tracking_value_ids.mapped("new_value_char"), ["Grant 7"])
         self.assertEqual(messages.author_id, self.admin.partner_id)
 
     @mute_logger("odoo.addons.mail.models.mail_thread")

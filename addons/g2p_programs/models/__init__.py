@@ -1,5 +1,6 @@
 from . import condition_catalogue
 from . import approval_stage
+from . import approval_proposal_mixin
 from . import figure_mixin
 from . import counters_mixin
 from . import benefit_codes

@@ -128,11 +128,13 @@ class ProgramBenefitCodes(models.Model):
     )
 
     definition_id = fields.Many2one("g2p.program.definition", required=True, index=True, ondelete="cascade")
-    benefit_code_id = fields.Many2one("g2p.benefit.codes", required=True, ondelete="restrict")
+    benefit_code_id = fields.Many2one("g2p.benefit.codes", "Benefit code", required=True, ondelete="restrict")
     benefit_type = fields.Selection(related="benefit_code_id.benefit_type")
     measurement_unit = fields.Char(related="benefit_code_id.measurement_unit")
     max_quantity = fields.Float(
-        digits=(16, 4), help="The most that one beneficiary may get in a cycle; 0 means no limit."
+        "Max quantity",
+        digits=(16, 4),
+        help="The most that one beneficiary may get in a cycle; 0 means no limit.",
     )
 
     def _proposal_owner(self):

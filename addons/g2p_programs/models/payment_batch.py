@@ -32,7 +32,7 @@ class PaymentBatch(models.Model):
     reference = fields.Char(
         compute="_compute_reference", search="_search_reference", help="What people call the batch: B and its number."
     )
-    external_batch_ref = fields.Char("External reference", tracking=True, help="What the payer calls this batch.")
+    external_batch_ref = fields.Char("External reference", help="What the payer calls this batch.")
     cycle_id = fields.Many2one("g2p.cycle", required=True, readonly=True, ondelete="restrict")
     program_id = fields.Many2one("g2p.program", required=True, readonly=True, index=True, ondelete="restrict")
     company_id = fields.Many2one("res.company", required=True, readonly=True, ondelete="restrict")
@@ -100,7 +100,20 @@ class PaymentBatch(models.Model):
         if fixed and not self.env.su:
             labels = ", ".join(self._fields[name]._description_string(self.env) for name in sorted(fixed))
             raise AccessError(self.env._("%s of a payment batch can't be edited.", labels))
-        return super().write(vals)
+        changed = self.filtered(
+            lambda batch: (batch.external_batch_ref or "")
+            != (vals.get("external_batch_ref", batch.external_batch_ref) or "")
+        )
+        result = super().write(vals)
+        for batch in changed:
+            told = batch.external_batch_ref
+            batch._message_log(
+                body=batch.env._("External reference: %s", told)
+                if told
+                else batch.env._("External reference taken away."),
+                author_id=batch.env.user.partner_id.id,
+            )
+        return result
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_started(self):

@@ -51,7 +51,8 @@ class TestProgramActivation(ProgramsCase):
         self.assertEqual((program.state, request.state, request.requested_by), ("draft", "waiting", self.manager))
         self.assertIn("starts when somebody else agrees", program.with_user(self.manager).next_step)
         self.assertIn("waits for", program.with_user(self.manager).approval_text)
-        self.assertIn("Amount Per Cycle 12.5", str(request.figures))
+        told = {figure["label"]: figure["value"] for figure in request.figures}
+        self.assertEqual(told["What each gets"].split(", ")[0], "Amount per cycle $\xa012.50")
         with self.assertRaisesRegex(UserError, "not active"):
             self.rpc(self.manager, program, "import_eligible_registrants")
         inbox = self.env["g2p.approval.request"].with_user(self.approver).search([("can_decide", "=", True)])
@@ -59,6 +60,24 @@ class TestProgramActivation(ProgramsCase):
         self.rpc(self.approver, request, "action_approve", "Go", request.digest)
         self.assertEqual((program.state, request.state), ("active", "done"))
         self.rpc(self.manager, program, "import_eligible_registrants")
+
+    def test_what_starts_is_told_in_words(self):
+        self.individual("Kept", birth_place="Adama")
+        self.individual("Elsewhere", birth_place="Gondar")
+        self.individual("Not known")
+        _wizard, program = self.wizard(
+            eligibility_domain="[('birth_place', '=', 'Adama')]", rrule_type="monthly", month_by="date", day=30
+        )
+        lines = dict(program.approval_request_ids._figure_lines(self.approver))
+        told = {label: str(value).replace("\xa0", " ") for label, value in lines.items()}
+        self.assertEqual(told["Who gets it"], "Birth place is Adama")
+        self.assertEqual(told["Match now"], "1")
+        self.assertNotEqual(told["Can't be decided: data is missing"], "0")
+        self.assertIn("Amount per cycle $ 5.00", told["What each gets"])
+        self.assertEqual(told["A cycle costs about"], "$ 5.00")
+        self.assertEqual(told["Cycles"], "monthly, on day 30")
+        for value in told.values():
+            self.assertNotRegex(value, r"\[\(|Default")
 
     def test_nobody_who_had_a_part_or_no_right_agrees(self):
         program, request = self.asked(self.both)

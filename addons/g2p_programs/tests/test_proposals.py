@@ -1,8 +1,11 @@
 import base64
 
 from odoo.exceptions import AccessError, UserError
+from odoo.fields import Domain
 from odoo.tests import new_test_user, tagged
 from odoo.tools import mute_logger
+
+from odoo.addons.g2p_programs.tools.explain import DomainExplanation
 
 from .money import MoneyCase
 
@@ -39,10 +42,17 @@ class TestProposals(MoneyCase):
         [read] = self.save(self.terms, amount_per_cycle=150)
         self.assertEqual((read["amount_per_cycle"], self.terms.amount_per_cycle), (100, 100))
         proposal = self.waiting(self.terms)
-        self.assertEqual(proposal.lines, [{"label": "Amount Per Cycle", "before": "100.0", "after": "150.0"}])
+        self.assertEqual(
+            proposal.lines, [{"label": "Amount per cycle", "before": "$\xa0100.00", "after": "$\xa0150.00"}]
+        )
+        self.assertEqual(proposal.name, "Family Grant: Amount per cycle $\xa0100.00 → $\xa0150.00")
         self.assertEqual(proposal.sudo().approval_request_ids.requested_by, self.manager)
-        self.assertIn("Family Grant", proposal.name)
         self.assertIn("waits for", self.terms.proposal_text)
+        # The page of the program says so too, and leads there.
+        program = self.grant.with_user(self.manager)
+        self.assertIn(proposal.name, program.proposal_text)
+        action = program.action_view_proposals()
+        self.assertIn(proposal, self.env["g2p.approval.proposal"].search(action["domain"]))
         self.approve(proposal)
         self.assertEqual((self.terms.amount_per_cycle, proposal.state), (150, "done"))
         self.assertFalse(self.terms.proposal_text)
@@ -56,7 +66,7 @@ class TestProposals(MoneyCase):
         for user in (self.manager, self.second_manager, self.users["admin"]):
             with (
                 self.subTest(user.login),
-                self.assertRaisesRegex(UserError, "Amount Per Cycle.*on its own form"),
+                self.assertRaisesRegex(UserError, "Amount per cycle.*on its own form"),
                 self.cr.savepoint(),
             ):
                 self.terms.with_user(user).amount_per_cycle = 1
@@ -139,6 +149,29 @@ class TestProposals(MoneyCase):
         self.assertEqual(rule.eligibility_domain, "[]")
         self.approve(self.waiting(rule))
         self.assertEqual(rule.eligibility_domain, domain)
+
+    def test_conditions_are_proposed_in_words_with_what_comes_of_them(self):
+        [rule] = [reference.manager_ref_id for reference in self.grant.eligibility_managers]
+        rule = rule.with_user(self.manager)
+        before = rule.matching_told
+        self.save(rule, eligibility_domain=f"[('name', '=', '{self.large.name}')]")
+        proposal = self.waiting(rule)
+        told = {line["label"]: (line["before"], line["after"]) for line in proposal.lines}
+        self.assertEqual(told["Registrants matching"], ("everybody", f"Name is {self.large.name}"))
+        self.assertEqual(told["Registrants who match"], (before, "1"))
+        self.assertEqual(proposal.name, f"Family Grant: Registrants matching everybody → Name is {self.large.name}")
+        request = proposal.sudo().approval_request_ids.with_user(self.approver)
+        request.action_reject("Not now", request.digest)
+        self.assertIn(f"Rejected by {self.approver.name}: Not now", self.grant.message_ids[0].body)
+
+    def test_words_that_are_kept_name_nobody(self):
+        """Who reads a request may be limited to areas in which these people do not live."""
+        domain = Domain("parent_id", "=", self.large.id) | ~Domain("name", "=", "X")
+        explained = DomainExplanation(domain, self.env["res.partner"])
+        self.assertIn(self.large.name, explained.in_words())
+        kept = DomainExplanation(domain, self.env["res.partner"], names_people=False).in_words()
+        self.assertNotIn(self.large.name, kept)
+        self.assertIn(f"is {self.large.id} or Name is not X", kept)
 
     def test_a_manager_that_is_added_serves_when_it_is_agreed_to(self):
         area = self.env["g2p.program_membership.manager.default"].with_user(self.manager)
@@ -291,7 +324,7 @@ class TestProposals(MoneyCase):
         self.save(program, benefit_code_line_ids=[(1, line.id, {"max_quantity": 5})])
         proposal = self.waiting(program)
         self.assertEqual((line.max_quantity, proposal.kind_code), (500, "program_amounts"))
-        self.assertIn("5.0", proposal.lines[0]["after"])
+        self.assertIn("5", proposal.lines[0]["after"])
         self.approve(proposal)
         self.assertEqual((line.max_quantity, proposal.state), (5, "done"))
         self.kinds.filtered(lambda kind: kind.code == "program_amounts").off_company_ids = self.env.company

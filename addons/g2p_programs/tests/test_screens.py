@@ -35,6 +35,24 @@ class TestScreens(ProgramsCase):
                     with self.subTest(view=view.xml_id, button=button.get("name")):
                         self.assertTrue(callable(getattr(model, button.get("name"), None)))
 
+    def test_logs_and_proposals_read_as_sentences(self):
+        """Odoo writes “None” for what was empty, and titles of fields that were not named."""
+        source = self.env.registry["g2p.approval.proposal.mixin"]
+        for model in self.env.values():
+            if not model._name.startswith("g2p.") or model._abstract:
+                continue
+            names = model._track_get_fields() if hasattr(model, "_track_get_fields") else ()
+            tracked = [model._fields[name] for name in sorted(names)]
+            for field in tracked:
+                with self.subTest(str(field)):
+                    empty = field.type not in ("boolean", "integer", "float", "monetary") and not field.required
+                    self.assertFalse(empty, f"{field}: what may be empty says in a message of its own what it became")
+            terms = model._proposal_terms() if isinstance(model, source) else []
+            for field in [*tracked, *(model._fields[name] for name in terms)]:
+                with self.subTest(str(field)):
+                    label = field._description_string(self.env)
+                    self.assertNotRegex(label, r"^[A-Z][a-z]+( [A-Z][a-z]+| [a-z]+)* [A-Z][a-z]{2,}")
+
     def test_nobody_sees_a_menu_that_refuses(self):
         for role, user in self.users.items():
             menus = self.env["ir.ui.menu"].with_user(user).load_menus(False)

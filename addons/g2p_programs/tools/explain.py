@@ -64,6 +64,35 @@ def operator_words(env, operator):
     }[operator.rstrip("!")]
 
 
+def condition_words(env, operator):
+    """The operator and the wanted value where nobody is asked about, as in “Age at least 60”."""
+    _ = env._
+    return {
+        "=": _("is %s"),
+        "in": _("is one of: %s"),
+        "!=": _("is not %s"),
+        "not in": _("is none of: %s"),
+        "<": _("less than %s"),
+        "<=": _("at most %s"),
+        ">": _("more than %s"),
+        ">=": _("at least %s"),
+        "like": _("contains %s"),
+        "ilike": _("contains %s"),
+        "not like": _("does not contain %s"),
+        "not ilike": _("does not contain %s"),
+        "=like": _("matches %s"),
+        "=ilike": _("matches %s"),
+        "not =like": _("does not match %s"),
+        "not =ilike": _("does not match %s"),
+        "child_of": _("in or within: %s"),
+        "parent_of": _("contains: %s"),
+        "any": _("has one with: %s"),
+        "not any": _("has none with: %s"),
+        "set": _("is known"),
+        "not set": _("is not known"),
+    }[operator.rstrip("!")]
+
+
 def fact(env, *, code, label, operator, wanted, actual, verdict, depth=0):
     """One fact, with its sentence. `actual` is False when it isn't known."""
     words = operator_words(env, operator)
@@ -86,11 +115,13 @@ class DomainExplanation:
 
     :param domain: a Domain.
     :param model: its model in the environment in which its records are searched: verdicts are decided there.
+    :param names_people: False where the words are kept for others to read: people stand there by their number.
     """
 
-    def __init__(self, domain, model):
+    def __init__(self, domain, model, names_people=True):
         self.domain = domain
         self.model = model
+        self.names_people = names_people
         self.env = model.env
 
     def missing_labels(self):
@@ -187,7 +218,7 @@ class DomainExplanation:
 
     def _in_words(self, condition, field, values):
         if isinstance(condition.value, Domain | list | tuple) and condition.operator in ("any", "not any"):
-            inner = DomainExplanation(Domain(condition.value), self.env[field.comodel_name])
+            inner = DomainExplanation(Domain(condition.value), self.env[field.comodel_name], self.names_people)
             return inner.in_short()
         if isinstance(condition.value, SQL | Query):
             return "…"
@@ -203,6 +234,22 @@ class DomainExplanation:
             parts.append(f"{self._label(condition)} {words.replace('%s', str(wanted))}")
         return "; ".join(parts)
 
+    def in_words(self):
+        """The whole domain as people say it: “Age at least 60 and (Area is North or Tags is Poor)”."""
+        return self.env._("everybody") if self.domain.is_true() else self._phrase(self.domain, False)
+
+    def _phrase(self, domain, negated, within=False):
+        if isinstance(domain, DomainNot):
+            return self._phrase(domain.child, not negated, within)
+        if isinstance(domain, DomainAnd | DomainOr):
+            joint = self.env._("and") if isinstance(domain, DomainAnd) != negated else self.env._("or")
+            text = f" {joint} ".join(self._phrase(child, negated, True) for child in domain.children)
+            return f"({text})" if within else text
+        if not isinstance(domain, DomainCondition):
+            return self.env._("nobody") if domain.is_false() != negated else self.env._("everybody")
+        operator, wanted = self._asked(domain, negated)
+        return f"{self._label(domain)} {condition_words(self.env, operator).replace('%s', str(wanted))}"
+
     def _value_words(self, field, value):
         """A value as people write it."""
         _ = self.env._
@@ -213,6 +260,8 @@ class DomainExplanation:
         if field is not None and field.type == "selection":
             return str(dict(field._description_selection(self.env)).get(value, value))
         if field is not None and field.relational and isinstance(value, int):
+            if field.comodel_name == "res.partner" and not self.names_people:
+                return str(value)
             # In the rights of the reader: a rule may name anybody by their number.
             named = self.env[field.comodel_name].sudo(False).browse(value).exists()
             return named.display_name if named and named.has_access("read") else str(value)

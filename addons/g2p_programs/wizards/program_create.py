@@ -50,7 +50,7 @@ class ProgramCreateWizard(models.TransientModel):
     entitlement_kind = fields.Selection(
         [("default", "Default")], "Entitlement manager", required=True, default="default"
     )
-    amount_per_cycle = fields.Monetary(help="What each beneficiary gets in a cycle.")
+    amount_per_cycle = fields.Monetary("Amount per cycle", help="What each beneficiary gets in a cycle.")
     amount_per_individual_in_group = fields.Monetary(help="Added for each member of a group.")
     max_individual_in_group = fields.Integer(help="So many members count at the most; 0 means all.")
     transfer_fee_pct = fields.Float("Transfer fee (%)", digits=(5, 2), help="Part of the amount.")

@@ -108,7 +108,7 @@ class ProgramScenario(models.Model):
     data_missing = fields.Integer(
         readonly=True, copy=False, help="Nobody can tell whether they qualify: a work list, not a no."
     )
-    cost_per_cycle = fields.Monetary(readonly=True, copy=False)
+    cost_per_cycle = fields.Monetary("Cost of a cycle", readonly=True, copy=False)
     cost_per_year = fields.Monetary(compute="_compute_cost")
     # Not as superuser: who may not read funds is told nothing of them here either.
     fund_available = fields.Monetary(

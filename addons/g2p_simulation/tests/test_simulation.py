@@ -99,7 +99,7 @@ class TestSimulation(ProgramsCase):
         scenario = self.scenario("The poor")
         self.settings(scenario).eligibility_domain = '[("birth_place", "=", "SIM"), ("income", "<", 25)]'
         self.settings(scenario, "entitlement").amount_per_cycle = 150
-        self.assertIn("100 → 150", scenario.differences)
+        self.assertIn("$\xa0100.00 → $\xa0150.00", scenario.differences)
         scenario.action_simulate()
         # Poor: 0, 2, 4, 5, 8
         self.assertEqual((scenario.beneficiaries, scenario.entering, scenario.leaving), (5, 3, 0))
@@ -186,7 +186,7 @@ class TestSimulation(ProgramsCase):
             scenario.apply_to_program()
         scenario.action_simulate()
         asked = scenario.action_confirm_apply()["params"]["message"]
-        self.assertIn("100 → 150", asked)
+        self.assertIn("$\xa0100.00 → $\xa0150.00", asked)
         self.assertIn("about 3 would enter and 0 would leave", asked)
         scenario.apply_to_program()
         self.assertEqual(scenario.state, "applied")
@@ -229,7 +229,7 @@ class TestSimulation(ProgramsCase):
             (scenario.state, terms.amount_per_cycle, self.grant.eligibility_mode), ("simulated", 100, "all")
         )
         request = self.request(scenario)
-        self.assertIn("100 → 150", request.figures_text)
+        self.assertIn("$\xa0100.00 → $\xa0150.00", request.figures_text)
         with self.assertRaises(AccessError):
             request.with_user(self.manager).action_approve(None, request.digest)
         request.action_approve(None, request.digest)

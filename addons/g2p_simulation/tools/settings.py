@@ -4,6 +4,7 @@ The label None stands for the thing itself: a manager, the proxy means test, the
 """
 
 import hashlib
+from functools import partial
 
 from odoo import models
 
@@ -12,6 +13,15 @@ from odoo.addons.g2p_programs.tools.constants import MANAGER_ELIGIBILITY, MANAGE
 # The kinds of managers that a scenario tries out; the others stay as they are.
 KINDS = (MANAGER_ELIGIBILITY, MANAGER_ENTITLEMENT)
 NO_SETTING = ("program_id", *models.MAGIC_COLUMNS)
+
+
+class Told(str):
+    """A value as it is compared, whoever looks; `words` says it as it is shown."""
+
+    def __new__(cls, value, words):
+        told = super().__new__(cls, value)
+        told.words = words
+        return told
 
 
 def of_managers(program, kind):
@@ -48,7 +58,10 @@ def _of_record(record, who):
     settings = {(who, None): True}
     for field in record._fields.values():
         if _is_setting(field):
-            settings[who, _label(field, record.env)] = in_words(record, field)
+            value = in_words(record, field)
+            if hasattr(record, "_proposal_words") and field.type in ("char", "monetary", "one2many"):
+                value = Told(value, partial(record._proposal_words, field.name))
+            settings[who, _label(field, record.env)] = value
     return settings
 
 
@@ -107,12 +120,18 @@ def differences(before, after):
 def sentences(env, before, after):
     """The same in words."""
     _ = env._
+
+    def shown(value):
+        return value.words() or "–" if isinstance(value, Told) else value
+
     lines = []
     for who, label, old, new in differences(before, after):
         if label is None:
             lines.append(_("%s is removed", who) if new is None else _("%s is added", who))
         else:
-            lines.append(_("%(who)s: %(setting)s %(old)s → %(new)s", who=who, setting=label, old=old, new=new))
+            lines.append(
+                _("%(who)s: %(setting)s %(old)s → %(new)s", who=who, setting=label, old=shown(old), new=shown(new))
+            )
     return lines
 
 

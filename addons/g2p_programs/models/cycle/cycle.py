@@ -139,7 +139,7 @@ class Cycle(models.Model):
         aggregator=None,
         help="How many times it was sent for approval: an approval is of what was sent last.",
     )
-    approved_by = fields.Many2one("res.users", readonly=True, copy=False, tracking=True)
+    approved_by = fields.Many2one("res.users", readonly=True, copy=False)
     approved_date = fields.Datetime(readonly=True, copy=False)
     approver_group_id = fields.Many2one("res.groups", compute="_compute_approver_group_id")
     author_ids = fields.One2many("g2p.cycle.author", "cycle_id", string="Authors", readonly=True)
@@ -935,6 +935,9 @@ class Cycle(models.Model):
         if self._approval_kind() == CYCLE:
             self.write({"approved_by": self.env.uid, "approved_date": fields.Datetime.now()})
             self._transition("approved")
+            self._message_log(
+                body=self.env._("Approved by %s.", self.env.user.name), author_id=self.env.user.partner_id.id
+            )
             self.invalidate_recordset()
             if not self.auto_approve_entitlements:
                 self._ask_approval(ENTITLEMENTS)

@@ -17,6 +17,7 @@ class EligibilityVerdicts(models.AbstractModel):
 
     eligibility_mode = fields.Selection(
         [("all", "All managers must agree"), ("any", "Any manager is enough")],
+        "Eligibility mode",
         required=True,
         default="all",
         help="How several eligibility managers are combined.",

@@ -160,6 +160,31 @@ class CycleRecurrenceMixin(models.AbstractModel):
             record.by_weekday = unit == "weekly" and not record.one_time
             record.by_month = unit == "monthly" and not record.one_time
 
+    def _recurrence_words(self):
+        """How often, and when: “monthly, on day 30”."""
+        self.ensure_one()
+        _, number = self.env._, self.cycle_duration
+        if self.one_time:
+            return _("once")
+        often = {
+            "daily": _("daily") if number == 1 else _("every %s days", number),
+            "weekly": _("weekly") if number == 1 else _("every %s weeks", number),
+            "monthly": _("monthly") if number == 1 else _("every %s months", number),
+            "yearly": _("yearly") if number == 1 else _("every %s years", number),
+        }[self.rrule_type]
+
+        def label(name):
+            return dict(self._fields[name]._description_selection(self.env))[self[name]]
+
+        if self.rrule_type == "weekly" and (days := [name for name in WEEKDAYS if self[name]]):
+            named = ", ".join(self._fields[name]._description_string(self.env) for name in days)
+            return _("%(often)s, on %(days)s", often=often, days=named)
+        if self.rrule_type == "monthly" and self.month_by == "day":
+            return _("%(often)s, %(which)s %(weekday)s", often=often, which=label("byday"), weekday=label("weekday"))
+        if self.rrule_type == "monthly":
+            return _("%(often)s, on day %(day)s", often=often, day=self.day)
+        return often
+
     def _rule(self, start, interval):
         """The days on which cycles begin, weekly or monthly, from `start` on.
 
@@ -212,6 +237,9 @@ class DefaultCycleManager(models.Model):
     _name = "g2p.cycle.manager.default"
     _description = "Cycle manager (default)"
     _inherit = ["g2p.base.cycle.manager", "g2p.cycle.recurrence.mixin"]
+
+    def _said(self):
+        return self._recurrence_words()
 
     # The recurrence and the program's disbursement frequency are one fact, shown in two places: whichever is changed, the
     # other follows. A recurrence that no frequency has a name for is "on demand".

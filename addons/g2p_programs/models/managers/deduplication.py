@@ -65,6 +65,9 @@ class BaseDeduplicationManager(models.AbstractModel):
             target=labels.get(self.program_id.target_type, "").lower(),
         )
 
+    def _said(self):
+        return self._looks_at()
+
     def _looks_at(self):
         """By what this manager compares, in one or two words, as in: no duplicates by ID, phone."""
         raise NotImplementedError  # pragma: no cover - abstract contract

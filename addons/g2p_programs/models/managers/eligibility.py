@@ -84,6 +84,13 @@ class BaseEligibilityManager(models.AbstractModel):
             manager.matching_count, manager.matching_told = self.env.user._g2p_told(matching)
             manager.unknown_count, manager.unknown_told = self.env.user._g2p_told(unknown)
 
+    def _proposal_effects(self, names):
+        if self._condition_fields().keys().isdisjoint(names):
+            return super()._proposal_effects(names)
+        return {
+            self._fields[name]._description_string(self.env): self[name] for name in ("matching_told", "unknown_told")
+        }
+
     def _count(self, registrants):
         """How many of these registrants there are, among those whom a user limited to areas may see.
 

@@ -84,13 +84,13 @@ class ListEligibilityManager(models.Model):
         self.env.flush_all()
         return {**super()._proposal_snapshot(), "lines": self.env.execute_query(digest.of_rows(rows))[0]}
 
-    def _proposal_make(self, act, values, lines):
+    def _proposal_make(self, act, values, lines, follows=()):
         if act == "add":
             count = self.env._(
                 "%(lines)s, of whom %(found)s are found", lines=self.lines_count, found=self.matched_count
             )
             lines = [*lines, {"label": self.env._("Lines"), "before": "–", "after": count}]
-        return super()._proposal_make(act, values, lines)
+        return super()._proposal_make(act, values, lines, follows)
 
     def action_load_file(self):
         """Button: choose the file."""

@@ -18,7 +18,7 @@ class DefaultEntitlementManager(models.Model):
         "Amounts and the number of members can't be negative.",
     )
 
-    amount_per_cycle = fields.Monetary(default=0, help="What each beneficiary gets in a cycle.")
+    amount_per_cycle = fields.Monetary("Amount per cycle", default=0, help="What each beneficiary gets in a cycle.")
     amount_per_individual_in_group = fields.Monetary(
         "Amount for each",
         default=0,

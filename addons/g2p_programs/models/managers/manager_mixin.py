@@ -334,6 +334,24 @@ class ManagerSourceMixin(models.AbstractModel):
     def _proposal_scope(self):
         return self.program_id
 
+    def _proposal_called(self, scope):
+        references = self.env[self._manager_reference].search_count([("program_id", "=", scope.id)])
+        return f"{self.display_name}, " if references > 1 else ""
+
+    def _said(self):
+        """What it is set to, in words, for whoever agrees that the program starts."""
+        self.ensure_one()
+        conditions = self._condition_fields() if "conditions_problem" in self._fields else {}
+        said = []
+        # Amounts first: they are what is looked for.
+        for name in sorted(self._proposal_terms(), key=lambda name: self._fields[name].type != "monetary"):
+            field = self._fields[name]
+            if name in ("name", "sequence") or not (field.store and self[name]):
+                continue
+            words = self._proposal_words(name)
+            said.append(words if name in conditions else f"{field._description_string(self.env)} {words}")
+        return ", ".join(said)
+
     def _proposal_in_use(self):
         """Those that serve a running program: what is not agreed to yet is changed freely, and makes its request void."""
         running = self.filtered("program_id").program_id._in_use()

@@ -15,6 +15,7 @@ from odoo.addons.g2p_registry_base.tools import standing
 
 from ...tools import constants
 from ...tools.constants import ENROLLMENT_CANDIDATES, FUND_READERS, GROUP_MANAGER, GROUP_VALIDATOR
+from ...tools.money import decimal
 from ..fund_ledger import EFFECTS
 
 _logger = logging.getLogger(__name__)
@@ -220,7 +221,7 @@ class Program(models.Model):
 
     # Screen
     can_configure = fields.Boolean(compute="_compute_can_configure")
-    open_cycle_state = fields.Selection(related="open_cycle_id.state", string="Step of the current cycle")
+    open_cycle_state = fields.Selection(related="open_cycle_id.state", tracking=False, string="Step of the current cycle")
     fund_posted = fields.Monetary("Money in", compute="_compute_fund", groups=FUND_READERS)
     fund_reserved = fields.Monetary("Reserved", compute="_compute_fund", groups=FUND_READERS)
     fund_disbursed = fields.Monetary("Paid", compute="_compute_fund", groups=FUND_READERS)
@@ -850,26 +851,76 @@ class Program(models.Model):
         )
 
     def _approval_figures(self, kind):
-        def told(manager):
-            """With what it says, as far as that is a number or a text."""
-            said = [
-                f"{field._description_string(self.env)} {manager._proposal_words(name)}"
-                for name in manager._proposal_terms()
-                if (field := manager._fields[name]).store
-                and not (field.relational or field.type == "boolean")
-                and name not in ("name", "sequence")
-                and manager[name]
-            ]
-            return f"{manager.display_name} ({', '.join(said)})" if said else manager.display_name
+        _ = self.env._
 
-        labels = dict(self.definition_id._fields["target_type"]._description_selection(self.env))
-        figures = [{"label": self.env._("For"), "value": labels[self.target_type]}]
-        for of in (self.MANAGER_ELIGIBILITY, self.MANAGER_ENTITLEMENT, self.MANAGER_CYCLE, self.MANAGER_PAYMENT):
-            field = self._fields[constants.MANAGER_FIELDS[of]]
-            detailed = of in (self.MANAGER_ELIGIBILITY, self.MANAGER_ENTITLEMENT)
-            names = "; ".join(told(manager) if detailed else manager.display_name for manager in self.get_managers(of))
-            figures.append({"label": field._description_string(self.env), "value": names or None})
-        return figures
+        def said(of):
+            return [manager._said() or manager.display_name for manager in self.get_managers(of)]
+
+        def chosen(record, name):
+            return dict(record._fields[name]._description_selection(self.env))[record[name]]
+
+        joint = _("or") if self.eligibility_mode == "any" else _("and")
+        conditions, duplicates = said(self.MANAGER_ELIGIBILITY), said(self.MANAGER_DEDUPLICATION)
+        gives = ", ".join(self.benefit_code_line_ids.benefit_code_id.mapped("display_name"))
+        return [
+            {"label": _("For"), "value": chosen(self.definition_id, "target_type")},
+            {"label": _("Who gets it"), "value": f" {joint} ".join(conditions) or None},
+            *self._start_counts(),
+            *([{"label": _("Benefits"), "value": gives}] if gives else []),
+            {"label": _("What each gets"), "value": "; ".join(said(self.MANAGER_ENTITLEMENT)) or None},
+            *self._start_cost(),
+            {"label": _("Cycles"), "value": "; ".join(said(self.MANAGER_CYCLE)) or None},
+            {"label": _("Duplicates are looked for by"), "value": ", ".join(duplicates) or None},
+            {"label": _("Payment"), "value": "; ".join(said(self.MANAGER_PAYMENT)) or None},
+            {
+                "label": self._fields["no_account_policy"]._description_string(self.env),
+                "value": chosen(self, "no_account_policy"),
+            },
+        ]
+
+    def _start_counts(self):
+        """How many it reaches, as far as who asks may see them: two counts, as in the preview of eligibility."""
+        _, asker = self.env._, self.env.user
+        if not self.eligibility_managers:
+            return []
+        lines = []
+        try:
+            sets = (self._eligible_registrants(), self._unknown_registrants())
+        except UserError:
+            # A manager that is not set up yet says so when it works.
+            return []
+        for label, registrants in zip((_("Match now"), _("Can't be decided: data is missing")), sets, strict=True):
+            count, words = asker._g2p_told(asker._g2p_count(registrants))
+            lines.append({"label": label, "value": count or words})
+        return lines
+
+    def _start_cost(self):
+        """What a cycle would cost if all who match now were members; nothing where who asks sees some areas only, or where it
+        can't be computed yet."""
+        asker = self.env.user
+        managers = [manager for manager in self.get_managers(self.MANAGER_ENTITLEMENT) if manager._charges_fund()]
+        # sudo: the asker's own areas
+        if not managers or not self.eligibility_managers or asker.sudo().g2p_area_ids:
+            return []
+        total = decimal(0)
+        for manager in managers:
+            try:
+                manager._check_ready()
+                lines = manager._entitlement_lines(self._eligible_registrants(), None, None)
+            except UserError:
+                return []
+            [[amount]] = self.env.execute_query(
+                SQL(
+                    """
+                    SELECT COALESCE(SUM(line.amount), 0)::text
+                      FROM (%s) AS line
+                     WHERE line.missing IS NULL AND line.amount > 0 AND line.fee <= line.amount
+                    """,
+                    lines,
+                )
+            )
+            total += decimal(amount)
+        return [{"label": self.env._("A cycle costs about"), "value": str(total), "money": self.currency_id.id}]
 
     def _approval_check(self, kind):
         self._require_state("draft")
@@ -953,6 +1004,33 @@ class Program(models.Model):
         # It is ended or archived: its history keeps it.
         self.proposal_can_remove = False
         return result
+
+    def _proposals_waiting(self):
+        """Also those about its managers: the page of the program says so."""
+        found = super()._proposals_waiting()
+        for proposals, programs in self._of_managers([("state", "=", "proposed")]):
+            for proposal in proposals:
+                program_id = programs[proposal.res_id]
+                found[program_id] = found.get(program_id, proposals.browse()) | proposal
+        return found
+
+    def _proposal_domain(self):
+        managers = Domain.OR(Domain("id", "in", proposals.ids) for proposals, _programs in self._of_managers([]))
+        return list(Domain(super()._proposal_domain()) | managers)
+
+    def _of_managers(self, domain):
+        """[(proposals about managers of one type of these programs, {id of the manager: id of its program})]"""
+        proposals = self.env["g2p.approval.proposal"]
+        told = []
+        for [name] in proposals._read_group(domain, ["res_model"]):
+            if name not in self.env or not isinstance(self.env[name], self.env.registry["g2p.manager.source.mixin"]):
+                continue
+            managers = self.env[name].search([("program_id", "in", self.ids)])
+            programs = {manager.id: manager.program_id.id for manager in managers}
+            told.append(
+                (proposals.search([*domain, ("res_model", "=", name), ("res_id", "in", managers.ids)]), programs)
+            )
+        return told
 
     def _unlink_except_proposed(self):
         """Nothing is proposed: see `_unlink_except_used`."""
