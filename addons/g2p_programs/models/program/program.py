@@ -221,7 +221,9 @@ class Program(models.Model):
 
     # Screen
     can_configure = fields.Boolean(compute="_compute_can_configure")
-    open_cycle_state = fields.Selection(related="open_cycle_id.state", tracking=False, string="Step of the current cycle")
+    open_cycle_state = fields.Selection(
+        related="open_cycle_id.state", tracking=False, string="Step of the current cycle"
+    )
     fund_posted = fields.Monetary("Money in", compute="_compute_fund", groups=FUND_READERS)
     fund_reserved = fields.Monetary("Reserved", compute="_compute_fund", groups=FUND_READERS)
     fund_disbursed = fields.Monetary("Paid", compute="_compute_fund", groups=FUND_READERS)
