@@ -772,7 +772,10 @@ class Entitlement(models.Model):
     def _check_benefit_code(self):
         for entitlement in self.filtered("benefit_code_id"):
             code, program = entitlement.benefit_code_id, entitlement.program_id
-            if code in program.benefit_code_line_ids.benefit_code_id and entitlement.is_cash_entitlement <= code._is_cash():
+            if (
+                code in program.benefit_code_line_ids.benefit_code_id
+                and entitlement.is_cash_entitlement <= code._is_cash()
+            ):
                 continue
             if entitlement.is_cash_entitlement:
                 text = self.env._("%(code)s is none of the cash benefits of %(program)s.")

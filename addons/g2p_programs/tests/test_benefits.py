@@ -79,7 +79,9 @@ class TestBenefits(MoneyCase):
         self.assertEqual((action["res_model"], action["res_id"]), ("res.partner", self.large.id))
         # whom nothing comes to, who left, and whose household the user may not see
         self.assertFalse(self.large.with_user(support).household_benefits)
-        self.large.group_membership_ids.filtered(lambda link: link.individual == other).ended_date = fields.Datetime.now()
+        self.large.group_membership_ids.filtered(
+            lambda link: link.individual == other
+        ).ended_date = fields.Datetime.now()
         other.invalidate_recordset()
         self.assertFalse(other.household_benefits)
         area = self.env["g2p.area"].create([{"name": "B-N", "code": "B-N"}, {"name": "B-S", "code": "B-S"}])

@@ -31,7 +31,9 @@ class EntitlementCreateWizard(models.TransientModel):
         "g2p.benefit.codes", "Benefit code", domain="[('id', 'in', offered_benefit_code_ids)]", ondelete="cascade"
     )
     measurement_unit = fields.Char(related="benefit_code_id.measurement_unit")
-    is_quantity = fields.Boolean(compute="_compute_is_quantity", help="Goods or a service: a quantity is given, not money.")
+    is_quantity = fields.Boolean(
+        compute="_compute_is_quantity", help="Goods or a service: a quantity is given, not money."
+    )
     quantity = fields.Float(digits=(16, 4))
     initial_amount = fields.Monetary("Amount")
     transfer_fee = fields.Monetary(default=0, help="Part of the amount: the beneficiary receives the rest.")
