@@ -12,12 +12,13 @@ from odoo.addons.g2p_bulk.tools import roles, table_file
 from odoo.addons.g2p_bulk.tools.question import question
 from odoo.addons.g2p_registry_base.models.area_file import PeopleFile
 
-from ..tools import import_file, results, server_file
+from ..tools import households, import_file, results, server_file
 
 KEEP_ROWS_DAYS = 30  # the rows hold personal data: the registry keeps it, the staging table forgets it
 SAMPLE_ROWS = 10
 KIND = "import"  # of approval: somebody else confirms what is staged
 FIRST_ERRORS = 40
+FIRST_HOUSEHOLDS = 5
 OPTIONS = (
     "file",
     "server_path",
@@ -28,6 +29,7 @@ OPTIONS = (
     "decimal_mark",
     "existing_policy",
     "match_id_type_id",
+    "known_households",
 )
 PROTECTED = (
     "state",
@@ -37,6 +39,7 @@ PROTECTED = (
     "skipped_count",
     "imported_count",
     "updated_count",
+    "known_household_count",
     "header",
     "layout",
     "file_hash",
@@ -150,6 +153,15 @@ class RegistrantImport(models.Model):
     header = fields.Json(readonly=True, copy=False, help="The first row of the file.")
     layout = fields.Json(readonly=True, copy=False, help="What the columns became when the file was checked.")
     file_hash = fields.Char("Fingerprint", readonly=True, copy=False, help=table_file.FINGERPRINT_HELP)
+    known_households = fields.Selection(
+        [("join", "Their people join it"), ("new", "Make another household")],
+        string="Household imported before",
+        copy=False,
+        help="What becomes of rows with a household number that an earlier import has used. Set by the check: they join where the "
+        "file is the download of that import's refused rows, or has the same mapping.",
+    )
+    known_household_count = fields.Integer(string="Households imported before", readonly=True, copy=False)
+    known_households_text = fields.Text(compute="_compute_known_households_text")
     unknown_columns_text = fields.Char(compute="_compute_unknown_columns_text")
     same_file_text = fields.Char(compute="_compute_same_file_text")
     maker_checker = fields.Boolean(compute="_compute_maker_checker")
@@ -202,6 +214,38 @@ class RegistrantImport(models.Model):
                 )
             record.unknown_columns_text = text % ", ".join(unknown) if unknown else False
 
+    @api.depends("known_household_count", "known_households", "state")
+    def _compute_known_households_text(self):
+        """The first of them by number and name, as far as the reader may see the households."""
+        for record in self:
+            record.known_households_text = False
+            if not record.known_household_count or record.state not in ("checked", "submitted"):
+                continue
+            found = self.env.execute_query(
+                SQL("%s ORDER BY home.number LIMIT %s", households.known(record), FIRST_HOUSEHOLDS)
+            )
+            names = {
+                group.id: group.display_name
+                for group in self.env["res.partner"].search(
+                    [("id", "in", [group for _number, group, _sequel in found])]
+                )
+            }
+            said = [
+                self.env._("%(number)s was imported before: %(household)s", number=number, household=names[group])
+                if group in names
+                else self.env._("%s was imported before", number)
+                for number, group, _sequel in found
+            ]
+            if (more := record.known_household_count - len(found)) > 0:
+                said.append(self.env._("and %s more", formatLang(self.env, more, digits=0)))
+            joins = record.known_households == "join"
+            said.append(
+                self.env._("Their people join these households.")
+                if joins
+                else self.env._("Another household is made of each, and each may be paid.")
+            )
+            record.known_households_text = "\n".join(said)
+
     @api.depends("file_hash")
     def _compute_same_file_text(self):
         for record in self:
@@ -248,6 +292,26 @@ class RegistrantImport(models.Model):
             if record.existing_policy == "update" and not record.match_id_type_id.is_unique:
                 raise ValidationError(self.env._("Say which unique ID tells who is to be updated."))
 
+    def _find_known_households(self):
+        """Say how many household numbers an earlier import has used, and what becomes of them where nobody has chosen: people
+        join the household of the import that this file goes on with. A number that is an ID finds its household by itself."""
+        household = self._columns("household")
+        count = is_sequel = 0
+        if household and not household[0]["id_type"]:
+            [[count, is_sequel]] = self.env.execute_query(
+                SQL("SELECT count(*), COALESCE(bool_or(is_sequel), FALSE) FROM (%s) known", households.known(self))
+            )
+        chosen = self.known_households or (("join" if is_sequel else "new") if count else None)
+        self.env.cr.execute(
+            SQL(
+                "UPDATE g2p_registrant_import SET known_household_count = %s, known_households = %s WHERE id = %s",
+                count,
+                chosen,
+                self.id,
+            )
+        )
+        self.invalidate_recordset(["known_household_count", "known_households"])
+
     # -- what a user may write
 
     @api.model_create_multi
@@ -268,6 +332,8 @@ class RegistrantImport(models.Model):
                 raise UserError(
                     self.env._("This file was imported already. Upload the corrected rows as a new import.")
                 )
+        if vals.keys() & {"file", "server_path", "mapping_id"}:
+            vals = {"known_households": False, **vals}  # chosen for another file
         result = super().write(vals)
         self._approval_drop(self.env._("It was changed after it was asked for."), "void")
         # sudo: a file or option that changed is to be checked again, whatever its state was
@@ -343,6 +409,19 @@ class RegistrantImport(models.Model):
             )
         if self.skipped_count:
             parts.append(_("%s rows are skipped, as their people are registered already.", number(self.skipped_count)))
+        if self.known_household_count:
+            known = (
+                _(
+                    "Household numbers imported before: %s. Their people join these households.",
+                    number(self.known_household_count),
+                )
+                if self.known_households == "join"
+                else _(
+                    "Household numbers imported before: %s. Another household is made of each, and each may be paid.",
+                    number(self.known_household_count),
+                )
+            )
+            parts.append(known)
         return question(self, "action_import", _("Import good rows"), " ".join(parts), **self._approval_seen())
 
     def action_import(self):
@@ -451,6 +530,14 @@ class RegistrantImport(models.Model):
             {"label": self.env._("Skipped"), "value": self.skipped_count},
             {"label": self.env._("Imports"), "value": said("target_type")},
             {"label": self.env._("Who is registered already"), "value": said("existing_policy")},
+            *(
+                [
+                    {"label": self.env._("Households imported before"), "value": self.known_household_count},
+                    {"label": self.env._("Household imported before"), "value": said("known_households")},
+                ]
+                if self.known_household_count
+                else []
+            ),
         ]
 
     def _approval_check(self, kind):

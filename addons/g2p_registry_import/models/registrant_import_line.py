@@ -19,6 +19,7 @@ class RegistrantImportLine(models.Model):
     _row_unique = models.Constraint("UNIQUE (import_id, row_number)", "A row is staged once.")
     _state_idx = models.Index("(import_id, state, row_number)")
     _unit_idx = models.Index("(import_id, unit)")
+    _household_idx = models.Index("((data->>'household')) WHERE group_id IS NOT NULL")
     _partner_idx = models.Index("(partner_id) WHERE partner_id IS NOT NULL")
     _group_idx = models.Index("(group_id) WHERE group_id IS NOT NULL")
 

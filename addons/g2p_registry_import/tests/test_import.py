@@ -9,6 +9,7 @@ from pathlib import Path
 
 import openpyxl
 
+from odoo import Command
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import TransactionCase, new_test_user, tagged
 from odoo.tools import mute_logger
@@ -108,6 +109,82 @@ class TestImport(TransactionCase):
 
     def refused(self, record):
         return {line.row_number: (line.column_name, line.reason) for line in record.refused_line_ids}
+
+    # -- a household that comes in two files
+
+    HOUSEHOLD = (
+        ["Household number", "Name", "Date of birth", "Gender", "Role"],
+        ["HH-001", "Almaz Tesfaye", "1980-03-04", "Female", "Head"],
+        ["HH-001", "Dawit Tesfaye", "1981-31-04", "Male", ""],
+        ["HH-001", "Hanna Tesfaye", "2010-03-04", "Xyz", ""],
+        ["HH-002", "Abel Girma", "1980-03-04", "Male", "Head"],
+    )
+
+    def household_mapping(self):
+        columns = {
+            "Household number": "household",
+            "Name": "full_name",
+            "Date of birth": "birthdate",
+            "Gender": "gender",
+            "Role": "role",
+        }
+        lines = [Command.create({"column": name, "target": target}) for name, target in columns.items()]
+        return self.env["g2p.registrant.import.mapping"].create({"name": "Households", "line_ids": lines})
+
+    def corrected(self, record):
+        """The download of refused rows, put right."""
+        text = "".join(record._result_file("refused")).removeprefix("\ufeff")
+        return text.replace("1981-31-04", "1981-03-31").replace("Xyz", "Female")
+
+    def test_corrected_rows_join_the_household_that_was_imported(self):
+        for mapping in (self.env["g2p.registrant.import.mapping"], self.household_mapping()):
+            with self.subTest(mapping.name):
+                first = self.new_import(list(self.HOUSEHOLD), mapping=mapping)
+                first.action_check()
+                self.assertEqual((first.refused_count, first.known_household_count), (2, 0))
+                first.action_import()
+                household = (
+                    first.line_ids.filtered(lambda line: line.state == "imported").sorted("row_number")[0].group_id
+                )
+                second = self.new_import(self.corrected(first), mapping=mapping)
+                second.action_check()
+                self.assertEqual((second.ok_count, second.known_households), (2, "join"))
+                self.assertIn(f"HH-001 was imported before: {household.name}", second.known_households_text)
+                self.assertIn(
+                    "Household numbers imported before: 1.", second.action_confirm_import()["params"]["message"]
+                )
+                second.action_import()
+                people = second.line_ids.partner_id
+                self.assertEqual(people.individual_membership_ids.group, household)
+                self.assertFalse(people.filtered("additional_g2p_info"), "why rows were refused is no fact of anybody")
+                self.assertEqual(len(household.group_membership_ids), 3)
+                second.action_undo()
+                self.assertFalse(people.exists())
+                self.assertEqual(len(household.group_membership_ids), 1)
+                first.action_undo()
+                self.assertFalse(household.exists())
+
+    def test_a_number_that_another_file_has_used_is_told_and_chosen(self):
+        """Numbers of a file may be its own: without a sign that it goes on with another one, its households are others."""
+        first = self.new_import(list(self.HOUSEHOLD))
+        first.action_check()
+        first.action_import()
+        other = [["Name", "Household number"], ["Liya Bekele", "HH-002"]]
+        second = self.new_import(other)
+        second.action_check()
+        self.assertEqual((second.known_households, second.known_household_count), ("new", 1))
+        self.assertIn("Another household is made of each", second.known_households_text)
+        second.known_households = "join"
+        self.assertEqual(second.state, "draft")
+        second.action_check()
+        self.assertEqual(second.known_households, "join")
+        second.action_import()
+        household = first.line_ids.filtered(lambda line: line.row_number == 5).group_id
+        self.assertEqual(second.line_ids.group_id, household)
+        third = self.new_import(other)
+        third.action_check()
+        third.action_import()
+        self.assertNotEqual(third.line_ids.group_id, household)
 
     # -- the sample, whole
 

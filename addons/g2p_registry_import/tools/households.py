@@ -3,10 +3,64 @@
 Each method is a constant number of statements, whatever the number of rows.
 """
 
+import json
+
 from odoo.tools import SQL
 
-from . import rows
+from odoo.addons.g2p_registry_base.tools import standing
+
+from . import results, rows
 from .people import log
+
+
+def imported_before(record, number):
+    """The household that an earlier import has made or found for a number, as long as its rows are kept: that of the file
+    whose refused rows these are, then of the same mapping, then the latest; :return SQL: columns `id`, `is_sequel`.
+
+    :param SQL number: the household's number, as it stands in the file
+    """
+    width = len(results.own_columns(record.env))
+    is_sequel = SQL(
+        "(earlier.header = %s::jsonb OR earlier.mapping_id = %s)",
+        json.dumps((record.header or [])[width:]),
+        record.mapping_id.id or None,
+    )
+    return SQL(
+        """
+        SELECT grp.id, COALESCE(%(is_sequel)s, FALSE) AS is_sequel
+        FROM g2p_registrant_import_line before
+        JOIN g2p_registrant_import earlier ON earlier.id = before.import_id
+        JOIN res_partner grp ON grp.id = before.group_id AND grp.is_registrant AND grp.is_group
+        WHERE before.data->>'household' = %(number)s AND before.group_id IS NOT NULL AND before.import_id <> %(import)s
+            AND before.state IN ('imported', 'updated') AND earlier.company_id = %(company)s
+            AND COALESCE(grp.company_id, %(company)s) = %(company)s AND %(present)s %(area)s
+        ORDER BY %(is_sequel)s DESC NULLS LAST, before.import_id DESC
+        LIMIT 1
+        """,
+        is_sequel=is_sequel,
+        number=number,
+        company=record.company_id.id,
+        present=standing.present("grp"),
+        area=SQL("AND grp.area_id = ANY(%s)", record._allowed_area_ids()) if record._areas() else SQL(),
+        **{"import": record.id},
+    )
+
+
+def known(record):
+    """The numbers of a file's good rows that an earlier import has used; :return SQL: number, id, is_sequel."""
+    return SQL(
+        """
+        SELECT home.number, known.id, known.is_sequel
+        FROM (
+            SELECT DISTINCT line.data->>'household' AS number
+            FROM g2p_registrant_import_line line
+            WHERE %s AND line.state = 'ok' AND line.data ? 'household'
+        ) home
+        CROSS JOIN LATERAL (%s) AS known
+        """,
+        rows.of(record),
+        imported_before(record, SQL("home.number")),
+    )
 
 
 class Households:
@@ -113,6 +167,8 @@ class Households:
                 SQL("AND grp.area_id = ANY(%s)", self.record._allowed_area_ids()) if self.record._areas() else SQL(),
             )
             if id_type
+            else imported_before(self.record, SQL("home.number"))
+            if self.record.known_households == "join"
             else SQL("SELECT NULL::integer AS id")
         )
         self.env.cr.execute(

@@ -31,12 +31,11 @@ def staged(record, which, seen=rows.GOOD):
     return SQL(
         """
         SELECT line.id AS line_id, line.row_number, line.state, item.id_type, item.value, item.column_name,
-            CASE WHEN item.case_sensitive THEN item.value ELSE upper(item.value %s) END AS value_key
+            g2p_id_key(item.value, item.case_sensitive) AS value_key
         FROM g2p_registrant_import_line line
         CROSS JOIN LATERAL (VALUES %s) AS item (id_type, case_sensitive, value, column_name)
         WHERE %s AND %s AND item.value IS NOT NULL
         """,
-        rows.COLLATION,
         values,
         which,
         seen,
@@ -147,6 +146,7 @@ def repeated(record):
         WITH staged AS MATERIALIZED (%s), repeated AS MATERIALIZED (
             SELECT id_type, value_key, min(row_number) AS first_row
             FROM staged
+            WHERE value_key IS NOT NULL
             GROUP BY id_type, value_key
             HAVING count(*) > 1
         )

@@ -5,7 +5,7 @@ from odoo.exceptions import UserError
 from odoo.addons.g2p_bulk.tools import decimal_text
 from odoo.addons.g2p_registry_base.models.properties import NUMBERS
 
-from . import rows
+from . import results, rows
 
 
 def lines_of(record, header):
@@ -19,6 +19,9 @@ def lines_of(record, header):
         lines = record.mapping_id._columns_by_name(
             header, record.env["g2p.id.type"].search([("active", "=", True)]), record.target_type, record.company_id
         )
+        own = results.own_columns(record.env)
+        if header[: len(own)] == own:  # corrected rows: what was wrong with them is no fact of anybody
+            lines = lines.filtered(lambda line: line.target != "info" or line.column not in own)
         if record.target_type == "group" or "household" not in lines.mapped("target"):
             # nobody asked for members: such a column is a fact like any other
             lines.filtered(lambda line: line.target in ("household", "role")).target = "info"

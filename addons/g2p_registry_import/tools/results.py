@@ -10,6 +10,11 @@ from odoo.addons.g2p_bulk.tools import table_file
 BATCH = 5000  # rows read at a time
 
 
+def own_columns(env):
+    """The columns that come before the file's own in the download of refused rows."""
+    return [env._("row number"), env._("column"), env._("reason")]
+
+
 def lines(record, only_refused=False):
     """Yield the lines of a CSV file: the rows that the user may read as they came, each with what became of it. No cell can run
     as a formula, and no more than a few thousand rows are in memory.
@@ -20,7 +25,7 @@ def lines(record, only_refused=False):
     labels = dict(rows._fields["state"]._description_selection(record.env))
     header = [table_file.neutral(name) for name in record.header or []]
     width = len(header)
-    own = [record.env._("row number"), record.env._("column"), record.env._("reason")]
+    own = own_columns(record.env)
     output = io.StringIO(newline="")
     writer = csv.writer(output)
     output.write("\ufeff")

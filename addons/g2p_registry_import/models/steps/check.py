@@ -63,6 +63,7 @@ class Check(models.AbstractModel):
             if ids.unique_columns(record):
                 self._refuse(ids.repeated(record))
             self._tie_households(record)
+            record._find_known_households()
         record._count("checked" if operation.state == "done" else None)
 
     @api.model
