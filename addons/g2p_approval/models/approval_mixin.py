@@ -136,6 +136,11 @@ class ApprovalMixin(models.AbstractModel):
         as superuser."""
         return []
 
+    def _approval_people(self, kind):
+        """Whom it is about, as the user may see them: [(label, text)]. Read whenever it is shown, so that what stays on record
+        and is mailed names nobody."""
+        return []
+
     def _approval_amount(self, kind):
         """(amount, currency) by which stages are chosen; None: not known, so every stage applies."""
         return None, None

@@ -78,6 +78,7 @@ class ApprovalRequest(models.Model):
     )
     # Some of them are for some roles only: read by `_figure_lines`.
     figures = fields.Json("Stored figures", readonly=True, groups=fields.NO_ACCESS)
+    people_text = fields.Char("About", compute="_compute_figures_text")
     figures_text = fields.Char("Figures", compute="_compute_figures_text")
     figures_table = fields.Html("All figures", compute="_compute_figures_text")
     amount = fields.Monetary(readonly=True)
@@ -121,7 +122,11 @@ class ApprovalRequest(models.Model):
     def _compute_figures_text(self):
         now = self._figures_now()
         for request in self:
-            lines = request._figure_lines(self.env.user, now.get(request.id))
+            # sudo: only to find what is asked for; its people are told as the user may see them
+            record = request.sudo()._record()
+            people = record.sudo(False)._approval_people(request.kind_code) if record else []
+            request.people_text = " · ".join(f"{label}: {text}" for label, text in people)
+            lines = [*people, *request._figure_lines(self.env.user, now.get(request.id))]
             request.figures_text = " · ".join(f"{label} {value}" for label, value in lines)
             rows = Markup("").join(
                 Markup("<tr><td>%s</td><td style='text-align: right'>%s</td></tr>") % line for line in lines

@@ -6,6 +6,8 @@ from odoo.tools import SQL, format_date
 
 from odoo.addons.g2p_approval.tools import digest
 from odoo.addons.g2p_bulk.tools import roles
+from odoo.addons.g2p_programs.tools.side_by_side import SideBySide, differ
+from odoo.addons.g2p_registry_base.tools.suggestions import Suggestions
 
 from ..tools import merge_rows, row_mover
 from ..tools.merge_obstacles import Obstacles
@@ -41,6 +43,7 @@ class RegistrantMerge(models.Model):
     _name = "g2p.registrant.merge"
     _description = "Merge of registrants"
     _inherit = ["g2p.state.mixin", "g2p.duplicate.comparison", "g2p.approval.mixin"]
+    _personal_fields = dict.fromkeys(("survivor_facts", "merged_facts", "both_kept"), "identity")
     _order = "id desc"
     _rec_names_search = ["survivor_id", "merged_id"]
 
@@ -114,6 +117,13 @@ class RegistrantMerge(models.Model):
     undo_until = fields.Datetime("Can be undone until", readonly=True, copy=False)
     journal = fields.Json(readonly=True, copy=False)
     outcome = fields.Char("What was moved", readonly=True, copy=False)
+    survivor_facts = fields.Char("Who that is", compute="_compute_facts")
+    merged_facts = fields.Char("Who the other is", compute="_compute_facts")
+    both_kept = fields.Text(
+        "Of both is kept",
+        compute="_compute_facts",
+        help="What a registrant may have several of goes to the one who stays.",
+    )
     obstacle = fields.Char("What stands in the way", compute="_compute_obstacle")
 
     def _compute_display_name(self):
@@ -122,6 +132,24 @@ class RegistrantMerge(models.Model):
                 "%(merged)s into %(survivor)s",
                 merged=merge.merged_id.name or "",
                 survivor=merge.survivor_id.name or "",
+            )
+
+    @api.depends("survivor_id", "merged_id")
+    @api.depends_context("uid", "allowed_company_ids", "lang")
+    def _compute_facts(self):
+        """What tells the two apart, as far as the user may see them."""
+        for merge in self:
+            pair = merge.survivor_id | merge.merged_id
+            facts = Suggestions(pair).facts()
+            merge.survivor_facts, merge.merged_facts = facts.get(merge.survivor_id.id), facts.get(merge.merged_id.id)
+            merge.both_kept = (
+                "\n".join(
+                    self.env._("%(what)s: %(values)s", what=label, values=" / ".join(value or "–" for value in values))
+                    for label, values in SideBySide(pair).kept_of_all()
+                    if differ([value or "–" for value in values])
+                )
+                if len(pair._filtered_access("read")) == 2
+                else False
             )
 
     @api.depends("survivor_id", "merged_id", "state")
@@ -405,6 +433,27 @@ class RegistrantMerge(models.Model):
             if lines := self.line_ids.filtered(lambda line, take=take: line.take == take):
                 figures.append({"label": label, "value": ", ".join(lines.mapped("label"))})
         return figures
+
+    def _approval_people(self, kind):
+        """Who stays and who goes, each as far as the user may see them, and in what they differ."""
+        if not self.has_access("read"):
+            return []
+        people = []
+        pair = self.survivor_id | self.merged_id
+        seen = pair._filtered_access("read")
+        for partner, label in (
+            (self.survivor_id, self.env._("Stays")),
+            (self.merged_id, self.env._("Is merged into the other")),
+        ):
+            told = self.env._("somebody whom you can't see")
+            if partner in seen:
+                told = ", ".join(filter(None, (partner.name, Suggestions(partner).facts().get(partner.id))))
+            people.append((label, told))
+        if len(seen) == 2:
+            lines = SideBySide(pair).lines()
+            if unlike := [label for label, values in lines if differ([value or "–" for value in values])]:
+                people.append((self.env._("They differ in"), ", ".join(unlike)))
+        return people
 
     def _approval_granted(self, request):
         self._merge()

@@ -52,6 +52,31 @@ class TestMergeApproval(DeduplicationCase):
         self.assertEqual((request.state, merge.state, merge.merged_by_id), ("done", "merged", self.manager))
         self.assertEqual(merge.merged_id.merged_into_id, merge.survivor_id)
 
+    def test_who_decides_sees_who_stays_and_who_goes_as_far_as_they_may(self):
+        merge = self.draft()
+        for partner, number in ((merge.survivor_id, "KB 11"), (merge.merged_id, "KB 22")):
+            self.document(partner, number)
+            self.account(partner, f"77700{number[-2:]}1")
+        self.rpc(self.registrar, merge, "action_propose")
+        request = merge.sudo().approval_request_ids.with_user(self.manager)
+        table = str(request.figures_table)
+        for told in ("Stays", "TADESSE, AKINYI, ", "KB 11", "TADESSE, AKINYII, ", "KB 22", "Accounts", "Ward"):
+            self.assertIn(told, table)
+            self.assertIn(told, request.people_text)
+        form = merge.with_user(self.manager)
+        self.assertIn("KB 11", form.survivor_facts)
+        self.assertIn("KB 22", form.merged_facts)
+        self.assertIn("Accounts", form.both_kept)
+        # somebody in charge of the area of one of them only
+        merge.merged_id.area_id = self.env["g2p.area"].create({"name": "Elsewhere"})
+        local = new_test_user(
+            self.env, "t_merge_ward", groups="g2p_programs.g2p_program_manager", g2p_area_ids=[(6, 0, self.area.ids)]
+        )
+        self.env.invalidate_all()
+        seen = f"{request.with_user(local).people_text or ''}{merge.with_user(local).merged_facts or ''}"
+        self.assertNotIn("AKINYII", seen)
+        self.assertNotIn("KB 22", seen)
+
     def test_the_button_of_the_merge_says_the_same(self):
         merge, request = self.proposed()
         self.rpc(self.manager, merge, "action_merge")

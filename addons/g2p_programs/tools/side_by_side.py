@@ -26,7 +26,6 @@ class SideBySide:
         _ = self.env._
         partners = self.partners
         genders = dict(partners._fields["gender"]._description_selection(self.env))
-        accounts = dict(self._grouped("res.partner.bank", "partner_id", partners))
         households = dict(self._grouped("g2p.group.membership", "individual", partners, [("is_ended", "=", False)]))
         people = dict(self._grouped("g2p.group.membership", "group", partners, [("is_ended", "=", False)]))
         none = self.env["g2p.group.membership"]
@@ -35,14 +34,22 @@ class SideBySide:
             (_("Date of birth"), [self._birth(partner) for partner in partners]),
             (_("Gender"), [genders.get(partner.gender, "") for partner in partners]),
             (_("Area"), [partner.area_id.display_name or "" for partner in partners]),
-            (_("IDs"), [self._documents(partner) for partner in partners]),
-            (_("Phone numbers"), [self._phones(partner) for partner in partners]),
-            (_("Accounts"), [self._accounts(accounts.get(partner)) for partner in partners]),
+            *self.kept_of_all(),
             (_("Lives in"), [", ".join(households.get(p, none).group.mapped("name")) for p in partners]),
             (_("People"), [self._people_text(people.get(partner, none).individual) for partner in partners]),
             (_("Registered"), [format_date(self.env, partner.registration_date) for partner in partners]),
             (_("Programs"), [str(partner.program_membership_count or "") for partner in partners]),
             (_("Entitlements"), [str(partner.entitlements_count or "") for partner in partners]),
+        ]
+
+    def kept_of_all(self):
+        """[(label, [one text for each member])] of what a registrant may have several of."""
+        _ = self.env._
+        accounts = dict(self._grouped("res.partner.bank", "partner_id", self.partners))
+        return [
+            (_("IDs"), [self._documents(partner) for partner in self.partners]),
+            (_("Phone numbers"), [self._phones(partner) for partner in self.partners]),
+            (_("Accounts"), [self._accounts(accounts.get(partner)) for partner in self.partners]),
         ]
 
     def _grouped(self, model, field, partners, domain=()):
