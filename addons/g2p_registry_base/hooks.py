@@ -18,6 +18,7 @@ def uninstall_hook(env):
         DROP FUNCTION IF EXISTS g2p_registrant_words_changed() CASCADE;
         DROP FUNCTION IF EXISTS g2p_search_words(text) CASCADE;
         DROP FUNCTION IF EXISTS g2p_search_number(text) CASCADE;
+        DROP FUNCTION IF EXISTS g2p_id_key(text, boolean) CASCADE;
         DROP FUNCTION IF EXISTS g2p_search_phone(text, text) CASCADE;
         DROP FUNCTION IF EXISTS g2p_group_registered() CASCADE;
         DROP FUNCTION IF EXISTS g2p_group_starts_empty() CASCADE;

@@ -217,8 +217,10 @@ class DemoGenerator(models.AbstractModel):
         self.env.cr.execute(
             SQL(
                 """
-                INSERT INTO g2p_reg_id (partner_id, id_type, value, status, expiry_date, %(log)s)
-                SELECT %(person)s, document.id_type, document.value, 'valid', document.expiry_date, %(log_values)s
+                INSERT INTO g2p_reg_id (partner_id, id_type, value, status, expiry_date, kept_twice, %(log)s)
+                SELECT %(person)s, document.id_type, document.value, 'valid', document.expiry_date,
+                       -- as in a registry that was filled before such an ID was refused: for deduplication to find
+                       NULLIF(person.duplicate_kind = 0 AND person.original IS NOT NULL, FALSE), %(log_values)s
                   FROM demo_person AS person
                  CROSS JOIN LATERAL (VALUES
                        (%(national_id)s::int, person.national_id, %(reference)s::date + 400 + person.registered_days * 4),

@@ -68,7 +68,7 @@ class IdType(models.Model):
     def _key_sql(self, value):
         """SQL of how a value of this type is compared: g2p_reg_id.value_key."""
         self.ensure_one()
-        return value if self.case_sensitive else SQL('upper(%s COLLATE "und-x-icu")', value)
+        return SQL("g2p_id_key(%s, %s)", value, self.case_sensitive)
 
     def _check_no_duplicates(self, ignore_case=False):
         """Name a few values that are held twice, before the database refuses the flag in its own words."""
@@ -78,14 +78,14 @@ class IdType(models.Model):
                 """
                 SELECT min(value)
                 FROM g2p_reg_id
-                WHERE id_type = ANY(%s) AND value IS NOT NULL
+                WHERE id_type = ANY(%s) AND value_key IS NOT NULL
                 GROUP BY id_type, %s
                 HAVING count(*) > 1
                 ORDER BY 1
                 LIMIT 5
                 """,
                 self.ids,
-                SQL('upper(value COLLATE "und-x-icu")') if ignore_case else SQL("value_key"),
+                SQL("g2p_id_key(value, FALSE)") if ignore_case else SQL("value_key"),
             )
         )
         if values := [value for (value,) in self.env.cr.fetchall()]:

@@ -1,3 +1,4 @@
+import logging
 import re
 
 from odoo import api, fields, models
@@ -6,6 +7,8 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ..tools import search
+
+_logger = logging.getLogger(__name__)
 
 
 class RegId(models.Model):
@@ -24,7 +27,7 @@ class RegId(models.Model):
         "UNIQUE (partner_id, id_type)", "A registrant can have only one ID of each type."
     )
     _type_value_unique = models.UniqueIndex(
-        "(id_type, value_key) WHERE is_unique AND value_key IS NOT NULL",
+        "(id_type, value_key) WHERE is_unique AND value_key IS NOT NULL AND kept_twice IS NOT TRUE",
         "Another registrant has this ID already.",
     )
     _key_idx = models.Index("(value_key varchar_pattern_ops)")
@@ -39,8 +42,16 @@ class RegId(models.Model):
         readonly=True,
         copy=False,
         exportable=False,
-        help="The value as it is compared: without spaces around it, and in capitals where the type says that case does "
-        "not matter.",
+        help="The value as it is compared: without spaces, dots, dashes and strokes, and in capitals where the type says that "
+        "case does not matter.",
+    )
+    kept_twice = fields.Boolean(
+        string="Held by another one too",
+        readonly=True,
+        copy=False,
+        exportable=False,
+        help="Two registrants have had this ID since before it was refused. It stays until somebody merges them or corrects "
+        "it; nobody else gets it.",
     )
     expiry_date = fields.Date(string="Expiry date")
     collection_date = fields.Date(string="Collection date")
@@ -54,13 +65,25 @@ class RegId(models.Model):
     def init(self):
         self.env.cr.execute(
             """
+            -- How IDs are compared; a value of signs only identifies nobody.
+            CREATE OR REPLACE FUNCTION g2p_id_key(value text, case_sensitive boolean) RETURNS text
+            LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+                SELECT NULLIF(translate(
+                    CASE WHEN case_sensitive THEN value ELSE upper(value COLLATE "und-x-icu") END,
+                    E' ./-\\t\\n\\v\\f\\r\\u00a0\\u2007\\u202f\\u2010\\u2011\\u2013', ''
+                ), '')
+            $$;
+
             CREATE OR REPLACE FUNCTION g2p_reg_id_copy_uniqueness() RETURNS trigger AS $$
             BEGIN
                 NEW.value := nullif(btrim(NEW.value), '');
-                SELECT is_unique, CASE WHEN case_sensitive THEN NEW.value ELSE upper(NEW.value COLLATE "und-x-icu") END
+                SELECT is_unique, g2p_id_key(NEW.value, case_sensitive)
                 INTO NEW.is_unique, NEW.value_key
                 FROM g2p_id_type
                 WHERE id = NEW.id_type;
+                IF TG_OP = 'UPDATE' AND (NEW.id_type, NEW.value) IS DISTINCT FROM (OLD.id_type, OLD.value) THEN
+                    NEW.kept_twice := NULL;
+                END IF;
                 RETURN NEW;
             END $$ LANGUAGE plpgsql;
 
@@ -81,8 +104,36 @@ class RegId(models.Model):
                 )
                 EXECUTE FUNCTION g2p_id_type_uniqueness_changed();
 
-            -- IDs that were there before their key
-            UPDATE g2p_reg_id SET value_key = NULL WHERE value IS NOT NULL AND value_key IS NULL;
+            -- IDs that were there before their key: those that are the same by it stay, all but the first marked
+            CREATE TEMPORARY TABLE g2p_id_stale ON COMMIT DROP AS
+            SELECT reg.id, reg.id_type, g2p_id_key(reg.value, type.case_sensitive) AS key
+            FROM g2p_reg_id reg
+            JOIN g2p_id_type type ON type.id = reg.id_type
+            WHERE reg.value_key IS DISTINCT FROM g2p_id_key(reg.value, type.case_sensitive);
+            """
+        )
+        self.env.cr.execute(
+            """
+            UPDATE g2p_reg_id SET kept_twice = TRUE
+            FROM (
+                SELECT reg.id, row_number() OVER (PARTITION BY reg.id_type, stale.key ORDER BY reg.id) AS place
+                FROM g2p_reg_id reg
+                JOIN g2p_id_type type ON type.id = reg.id_type AND type.is_unique
+                JOIN (SELECT DISTINCT id_type, key FROM g2p_id_stale WHERE key IS NOT NULL) stale
+                    ON stale.id_type = reg.id_type AND stale.key = g2p_id_key(reg.value, type.case_sensitive)
+            ) twin
+            WHERE twin.id = g2p_reg_id.id AND twin.place > 1 AND g2p_reg_id.kept_twice IS NOT TRUE
+            """
+        )
+        if twins := self.env.cr.rowcount:
+            _logger.info(
+                "%s IDs are those of another registrant too, written in another way. They stay: deduplicate by ID.",
+                twins,
+            )
+        self.env.cr.execute(
+            """
+            UPDATE g2p_reg_id SET value_key = NULL WHERE id IN (SELECT id FROM g2p_id_stale);
+            DROP TABLE g2p_id_stale;
             """
         )
 
@@ -197,8 +248,7 @@ class RegId(models.Model):
                 JOIN g2p_id_type type ON type.id = given.id_type
                 JOIN g2p_reg_id reg ON reg.id_type = given.id_type AND reg.id IS DISTINCT FROM given.id
                     AND reg.partner_id <> given.partner_id
-                    AND reg.value_key
-                        = CASE WHEN type.case_sensitive THEN given.value ELSE upper(given.value COLLATE "und-x-icu") END
+                    AND reg.value_key = g2p_id_key(given.value, type.case_sensitive)
                 LIMIT 5
                 """,
                 SQL(", ").join(SQL("(%s::integer, %s::integer, %s::integer, %s::varchar)", *row) for row in ids),
@@ -240,7 +290,8 @@ class RegId(models.Model):
 
     @api.model
     def _clean(self, vals):
-        """Spaces around a value are typing, not identity."""
+        """Spaces around a value are typing, not identity; what was kept twice, only the database says."""
+        vals = {name: value for name, value in vals.items() if name != "kept_twice"}
         if isinstance(vals.get("value"), str):
             return {**vals, "value": vals["value"].strip() or False}
         return vals

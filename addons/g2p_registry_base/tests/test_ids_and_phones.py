@@ -33,7 +33,7 @@ class TestIdsAndPhones(TransactionCase):
     @mute_logger("odoo.sql_db")
     def test_the_database_gives_an_id_of_a_unique_type_to_one_registrant(self):
         self.new_id(self.almaz, self.unique_type, "77")
-        for value in ("77", " 77 "):
+        for value in ("77", " 77 ", "7-7", "7 7", "7/7.", "7\u00a07"):
             with self.subTest(value), self.assertRaises(IntegrityError), self.env.cr.savepoint():
                 self.env.cr.execute(
                     "INSERT INTO g2p_reg_id (partner_id, id_type, value) VALUES (%s, %s, %s)",
@@ -104,6 +104,40 @@ class TestIdsAndPhones(TransactionCase):
             self.almaz.flush_recordset()
         message = self.almaz._sql_error_to_message(caught.exception)
         self.assertEqual(message, "A date of birth lies between 1900 and today.")
+
+    def test_an_id_written_in_another_way_is_the_same(self):
+        self.new_id(self.almaz, self.unique_type, "dm276903073")
+        for value in ("DM 2769-03073", "dm.276/903 073", "DM\u2011276903073"):
+            with self.subTest(value), self.assertRaisesRegex(ValidationError, "belongs to ALMAZ already"):
+                self.new_id(self.dawit, self.unique_type, value)
+        # what is nothing but signs identifies nobody
+        self.new_id(self.dawit, self.unique_type, "-")
+        other = self.env["res.partner"].create({"is_registrant": True, "given_name": "Other"})
+        self.assertTrue(self.new_id(other, self.unique_type, "-"))
+
+    def test_ids_that_were_held_twice_before_stay_until_they_are_corrected(self):
+        first = self.new_id(self.almaz, self.unique_type, "dm-1")
+        second = self.new_id(self.dawit, self.unique_type, "DM 12")
+        # as an older version left them: compared as they stood
+        self.env.cr.execute("ALTER TABLE g2p_reg_id DISABLE TRIGGER g2p_reg_id_copy_uniqueness")
+        self.env.cr.execute(
+            "UPDATE g2p_reg_id SET value = 'DM 1', value_key = CASE id WHEN %s THEN 'DM-1' ELSE 'DM 1' END WHERE id IN %s",
+            [first.id, (first.id, second.id)],
+        )
+        self.env.cr.execute("ALTER TABLE g2p_reg_id ENABLE TRIGGER g2p_reg_id_copy_uniqueness")
+        self.env["g2p.reg.id"].init()
+        (first | second).invalidate_recordset()
+        self.assertEqual((first | second).mapped("value_key"), ["DM1", "DM1"])
+        self.assertEqual((first | second).mapped("kept_twice"), [False, True])
+        other = self.env["res.partner"].create({"is_registrant": True, "given_name": "Other"})
+        with self.assertRaisesRegex(ValidationError, "belongs to"):
+            self.new_id(other, self.unique_type, "DM1")
+        second.value = "DM 2"
+        second.flush_recordset()
+        second.invalidate_recordset()
+        self.assertFalse(second.kept_twice)
+        with self.assertRaisesRegex(ValidationError, "belongs to ALMAZ"):
+            second.write({"value": "dm1", "kept_twice": True})
 
     def test_a_type_that_is_not_unique_may_be_shared(self):
         self.new_id(self.almaz, self.shared_type, "77")

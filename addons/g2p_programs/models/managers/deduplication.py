@@ -155,13 +155,12 @@ class IDDocumentDeduplicationManager(models.Model):
     def _collision_keys(self, people):
         return SQL(
             """
-            SELECT document.id_type || ':' || upper(regexp_replace(document.value, '[\\s./-]', '', 'g')) AS key,
+            SELECT document.id_type || ':' || document.value_key AS key,
                    people.registrant_id, kind.name AS evidence
               FROM (%(people)s) AS people
               JOIN g2p_reg_id AS document ON document.partner_id = people.partner_id
               JOIN g2p_id_type AS kind ON kind.id = document.id_type
-             -- A value of signs only identifies nobody.
-             WHERE document.value ~ '[^\\s./-]'
+             WHERE document.value_key IS NOT NULL
                AND COALESCE(document.status, 'valid') <> 'invalid'
                AND (document.expiry_date IS NULL OR document.expiry_date >= %(today)s)
                AND %(types)s

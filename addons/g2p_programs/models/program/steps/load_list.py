@@ -176,8 +176,7 @@ class LoadListStep(models.AbstractModel):
                       FROM g2p_eligibility_list_line AS line
                       JOIN g2p_id_type AS type ON lower(type.name) = lower(line.id_type)
                       JOIN g2p_reg_id AS document ON document.id_type = type.id
-                           AND document.value_key = CASE WHEN type.case_sensitive THEN line.value
-                                                         ELSE upper(line.value COLLATE "und-x-icu") END
+                           AND document.value_key = g2p_id_key(line.value, type.case_sensitive)
                      WHERE line.manager_id = %(manager)s AND COALESCE(document.status, 'valid') <> 'invalid'
                      UNION
                     SELECT line.id, registrant.id
