@@ -8,6 +8,7 @@ from odoo.tools import SQL
 from ..tools import changes
 
 _NUMBER = re.compile(r"(?<=\S) \(#\d+\)$")  # after the name that a record had
+_NAMED = 100  # records of a model that are looked up by what somebody typed
 _LOCK = 0x67327063  # so that two processes that start at once do not both write the same triggers
 
 
@@ -47,6 +48,8 @@ class ChangeHistory(models.Model):
     field_name = fields.Char("Field", compute="_compute_values")
     old_text = fields.Char("Before", compute="_compute_values")
     new_text = fields.Char("Now", compute="_compute_values")
+    about = fields.Char("Registrant, program or record", store=False, search="_search_about")
+    is_amount = fields.Boolean("Is of an amount", store=False, search="_search_is_amount")
     record_readable = fields.Boolean(compute="_compute_record_readable", search="_search_record_readable")
 
     def init(self):
@@ -283,6 +286,61 @@ class ChangeHistory(models.Model):
             )
 
         return to_sql
+
+    def _search_about(self, operator, value):
+        """What was changed on or in records that are called so: of each model the first few whom the user may read are found by
+        name, and the history looked up by their numbers."""
+        if operator != "ilike" or not isinstance(value, str) or not value.strip():
+            return NotImplemented
+        visible = self.env(su=False)
+        found = []
+        for name in sorted(
+            {*self._owner_models(), *filter(lambda name: not self._is_personal(name), self._watched_models())}
+        ):
+            model = visible[name].with_context(active_test=False)
+            if not model.has_access("read") or not self._is_named(model):
+                continue
+            if ids := model.search([("display_name", "ilike", value.strip())], limit=_NAMED).ids:
+                found += [
+                    SQL(
+                        "SELECT id FROM g2p_change_history WHERE %s = %s AND %s = ANY(%s)",
+                        SQL.identifier(f"{what}_model"),
+                        name,
+                        SQL.identifier(f"{what}_id"),
+                        ids,
+                    )
+                    for what in ("owner", "res")
+                ]
+        if not found:
+            return Domain.FALSE
+        return Domain.custom(
+            to_sql=lambda _model, alias, _query: SQL(
+                "%s IN (%s)", SQL.identifier(alias, "id"), SQL(" UNION ALL ").join(found)
+            )
+        )
+
+    @api.model
+    def _is_named(self, model):
+        """Whether its records can be found by name."""
+        fields_ = [
+            model._fields.get((name or "").partition(".")[0]) for name in model._rec_names_search or [model._rec_name]
+        ]
+        return all(
+            field
+            and (field.store or field.search)
+            and (not field.comodel_name or model.env[field.comodel_name].has_access("read"))
+            for field in fields_
+        )
+
+    def _search_is_amount(self, operator, value):
+        """Fields of money and other decimal numbers, of whatever is watched."""
+        if operator != "in" or True not in value:
+            return NotImplemented
+        return Domain.OR(
+            Domain("res_model", "=", name) & Domain("field", "in", amounts)
+            for name in self._watched_models()
+            if (amounts := [f.name for f in self.env[name]._watched() if f.type in ("monetary", "float")])
+        )
 
     # Words
 

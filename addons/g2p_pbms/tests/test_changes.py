@@ -145,6 +145,31 @@ class TestTraces(MoneyCase):
             row, {(m, f, o and o.split(".")[0], n and n.split(".")[0], u) for m, f, o, n, u in self.trace(self.terms)}
         )
 
+    def test_changes_are_found_by_the_names_that_stand_in_the_list(self):
+        history = self.env["g2p.change.history"]
+        self.terms.amount_per_cycle = 900
+        self.env.flush_all()
+        auditor = history.with_user(self.auditor)
+        found = auditor.search([("about", "ilike", self.grant.name)])
+        self.assertIn(self.grant.id, found.filtered(lambda row: row.owner_model == "g2p.program").mapped("owner_id"))
+        self.assertFalse(auditor.search([("about", "ilike", "nobody is called so")]))
+        self.assertTrue(auditor.search([("is_amount", "=", True), ("about", "ilike", self.grant.name)]))
+        registrant = self.env["res.partner"].create(
+            {"is_registrant": True, "family_name": "Odera", "given_name": "Achieng"}
+        )
+        registrant.birthdate = "1990-01-01"
+        self.env.flush_all()
+        changes = [("about", "ilike", "odera achieng")]
+        self.assertEqual(set(auditor.search(changes).mapped("owner_id")), {registrant.id})
+        registrant.area_id = self.env["g2p.area"].create({"name": "Searched", "code": "SEARCHED"})
+        limited = new_test_user(
+            self.env,
+            login="traces elsewhere",
+            groups="g2p_registry_base.group_g2p_auditor",
+            g2p_area_ids=[(6, 0, self.env["g2p.area"].create({"name": "Not there", "code": "NOTTHERE"}).ids)],
+        )
+        self.assertFalse(history.with_user(limited).search(changes))
+
     def test_a_corrected_draft(self):
         cycle = self.new_cycle()
         cycle.prepare_entitlement()

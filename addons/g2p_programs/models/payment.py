@@ -138,6 +138,8 @@ class Payment(models.Model):
     account_holder = fields.Char(readonly=True, copy=False, help="As it was when the payment was prepared.")
     bank_name = fields.Char("Bank or provider", readonly=True, copy=False)
     beneficiary_name = fields.Char("Beneficiary as prepared", readonly=True, copy=False)
+    recorded_by_id = fields.Many2one("res.users", "Recorded by", compute="_compute_recorded")
+    recorded_on = fields.Datetime("Recorded on", compute="_compute_recorded")
     collector_name = fields.Char(
         "Collected by", readonly=True, copy=False, help="Principal recipient of the household, else its head."
     )
@@ -173,6 +175,19 @@ class Payment(models.Model):
     )
     amount_paid = fields.Monetary(readonly=True, default=0, copy=False)
     payment_fee = fields.Monetary("Fee", readonly=True, default=0)
+
+    @api.depends("state", "status")
+    @api.depends_context("uid", "allowed_company_ids")
+    def _compute_recorded(self):
+        """Who said last what became of it, and when, for who may read its history."""
+        history = self.env["g2p.state.history"]
+        said = {}
+        if history.has_access("read"):
+            domain = [("res_model", "=", self._name), ("res_id", "in", self.ids), ("to_state", "=", "reconciled")]
+            said = {row.res_id: row for row in history.search(domain, order="id")}
+        for payment in self:
+            row = said.get(payment.id) if payment.status else None
+            payment.recorded_by_id, payment.recorded_on = row and row.user_id, row and row.date
 
     @api.depends("partner_id.name", "name")
     def _compute_display_name(self):

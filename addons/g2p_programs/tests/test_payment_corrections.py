@@ -238,6 +238,8 @@ class TestPaymentCorrections(CorrectionCase):
         self.mark()
         self.assertEqual((self.cycle.state, self.figures()), ("distributed", (1000, 0, 380)))
         payment = self.large_payment()
+        self.assertEqual(payment.recorded_by_id, self.finance)
+        self.assertTrue(payment.recorded_on)
         correction = self.ask(kind="wrong", payment_ids=[(6, 0, payment.ids)])
         self.assertEqual(self.figures(), (1000, 0, 380))
         correction.with_user(self.second).confirm()
