@@ -14,6 +14,8 @@
         "views/g2p_entitlement_views.xml",
         "views/g2p_payment_batch_views.xml",
         "views/g2p_cash_desk_views.xml",
+        "views/g2p_cash_handed_views.xml",
+        "views/g2p_payment_views.xml",
     ],
     "uninstall_hook": "uninstall_hook",
 }
