@@ -1,7 +1,10 @@
+from freezegun import freeze_time
 from lxml import etree
 
+from odoo import fields
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
+from odoo.tools.misc import format_date
 
 from .money import MoneyCase
 
@@ -24,7 +27,7 @@ class TestQuestions(MoneyCase):
         cycle = self.approved()
         message = self.question(cycle, cycle_step="prepare_payments")["message"]
         self.assertIn("each of 2 approved entitlements", message)
-        self.assertIn("1 more are held back and get none: No account (1)", message)
+        self.assertIn("1 more is held back and gets none: No account (1)", message)
         cycle.prepare_payment()
         self.assertEqual(len(self.payments(cycle)), 2)
 
@@ -33,8 +36,33 @@ class TestQuestions(MoneyCase):
         cycle = self.approved()
         (self.large + self.empty).write({"disabled": "2026-01-01", "disabled_reason": "gone"})
         message = self.question(cycle, cycle_step="prepare_payments")["message"]
-        self.assertIn("No payment can be made now", message)
+        self.assertIn("No payment can be made now. 3 are held back: ", message, "no word of more where none comes first")
         self.assertIn("The beneficiary is disabled or archived (2)", message)
+
+    def test_what_is_valid_later_is_said_before_it_is_sent_and_not_paid_before(self):
+        self.deposit(1000)
+        day = fields.Date.add(fields.Date.today(), days=30)
+        words = format_date(self.env, day)
+        cycle = self.new_cycle()
+        cycle.sudo().write({"start_date": day, "end_date": fields.Date.add(day, days=20)})
+        cycle.prepare_entitlement()
+        self.assertIn(f"Nothing of it can be paid before {words}", self.question(cycle, cycle_step="submit")["message"])
+        cycle.to_approve()
+        [request] = self.env["g2p.approval.request"].search([("res_model", "=", "g2p.cycle"), ("res_id", "=", cycle.id)])
+        self.assertIn(f"Payable from {words}", request.with_user(self.approver).figures_text)
+        cycle.with_user(self.approver).approve()
+        cycle.with_user(self.finance).validate_entitlement()
+        self.assertEqual((cycle.unpaid_count, cycle.payable_from), (3, day))
+        self.assertEqual((cycle.next_action, cycle.next_step), (False, f"Payable from {words}: prepare the payments then."))
+        message = self.question(cycle, cycle_step="prepare_payments")["message"]
+        self.assertIn(f"Nothing can be paid before {words}.", message)
+        self.assertNotIn("more", message)
+        with self.assertRaisesRegex(UserError, f"before {words}"):
+            cycle.prepare_payment()
+        self.assertFalse(self.payments(cycle))
+        with freeze_time(fields.Datetime.to_datetime(day)):
+            cycle.invalidate_recordset()
+            self.assertEqual(cycle.next_action, "prepare_payments")
 
     def test_duplicates_that_wait_are_named_before_members_are_paid(self):
         cycle = self.new_cycle()

@@ -1,6 +1,8 @@
 """What is agreed to when a cycle is approved, or its entitlements are: the set that waits, in one statement each."""
 
+from odoo import fields
 from odoo.tools import SQL
+from odoo.tools.misc import format_date
 
 from odoo.addons.g2p_approval.tools import digest
 
@@ -83,6 +85,14 @@ def amount_of(cycle):
     return sum(amount for *_rest, amount, _quantity in rows), cycle.currency_id
 
 
+def payable_later(cycle):
+    """The first day on which something of what waits can be paid, in words, where that is later than today; else False."""
+    [[day]] = cycle.env.execute_query(
+        SQL("SELECT MIN(t.valid_from) FROM g2p_entitlement AS t WHERE %s", waiting(cycle))
+    )
+    return day and day > fields.Date.context_today(cycle) and format_date(cycle.env, day)
+
+
 def figures_of(cycle):
     """What whoever decides has to see, see `_approval_figures`: the fund's figures are for who may read the fund."""
     _ = cycle.env._
@@ -104,6 +114,8 @@ def figures_of(cycle):
             else:
                 unit = code.measurement_unit or ""
                 lines.append({"label": label, "value": f"{quantity.normalize():f} {unit}".strip()})
+    if day := payable_later(cycle):
+        lines.append({"label": _("Payable from"), "value": day})
     labels = (_("Available in the fund when it was asked for"), _("Short in the fund when it was asked for"))
     return lines + [{**line, "then": True, "needs": str(charged)} for line in _fund_lines(cycle, charged, labels)]
 

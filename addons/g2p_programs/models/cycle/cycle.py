@@ -3,7 +3,7 @@ from typing import NamedTuple
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
-from odoo.tools.misc import formatLang
+from odoo.tools.misc import format_date, formatLang
 
 from odoo.addons.g2p_bulk.tools import roles
 
@@ -198,6 +198,9 @@ class Cycle(models.Model):
     failed_amount = fields.Monetary("Amount failed", readonly=True, copy=False)
     unpaid_count = fields.Integer(
         "Approved, without a payment", readonly=True, copy=False, help="Prepare payments makes a payment for these."
+    )
+    payable_from = fields.Date(
+        readonly=True, copy=False, help="The first day on which one of these can be paid, when it was counted last."
     )
     exceptions_count = fields.Integer(
         "Approved, held back",
@@ -1146,7 +1149,15 @@ class Cycle(models.Model):
     def _compute_next_step(self):
         return super()._compute_next_step()
 
+    def _payable_later(self):
+        """The day from which what is approved can be paid, in words, where none of it can be before; else False."""
+        self.ensure_one()
+        later = self.unpaid_count and self.payable_from and self.payable_from > fields.Date.context_today(self)
+        return later and format_date(self.env, self.payable_from)
+
     def _rest_text(self):
+        if self.state == "approved" and (day := self._payable_later()):
+            return self.env._("Payable from %s: prepare the payments then.", day)
         return {
             "ended": self.env._("The cycle is over."),
             "cancelled": self.env._("The cycle was cancelled."),

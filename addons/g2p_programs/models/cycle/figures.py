@@ -120,7 +120,7 @@ def _payments(cycles):
                sent_count = counted.sent, sent_amount = counted.sent_amount, unsent_count = counted.unsent,
                paid_count = counted.paid, paid_amount = counted.paid_amount, fee_amount = counted.fee_amount,
                failed_count = counted.failed, failed_amount = counted.failed_amount,
-               exceptions_count = due.held_back, unpaid_count = due.unpaid
+               exceptions_count = due.held_back, unpaid_count = due.unpaid, payable_from = due.payable_from
           FROM (
                 SELECT this.id,
                        COUNT(payment.id) FILTER (WHERE payment.status IS DISTINCT FROM 'failed') AS live,
@@ -143,7 +143,8 @@ def _payments(cycles):
                ) AS counted
           JOIN (
                 SELECT this.id, COUNT(t.id) FILTER (WHERE t.left_out_reason IS NOT NULL) AS held_back,
-                       COUNT(t.id) FILTER (WHERE t.left_out_reason IS NULL AND NOT %(blocked)s) AS unpaid
+                       COUNT(t.id) FILTER (WHERE t.left_out_reason IS NULL AND NOT %(blocked)s) AS unpaid,
+                       MIN(t.valid_from) FILTER (WHERE t.left_out_reason IS NULL) AS payable_from
                   FROM g2p_cycle AS this
                   LEFT JOIN g2p_entitlement AS t ON t.cycle_id = this.id AND %(payable)s
                  WHERE this.id = ANY(%(cycles)s)

@@ -43,7 +43,7 @@ class Distribute(models.AbstractModel):
         )
 
     def _next(self, cycle):
-        return cycle.state == "approved" and 90
+        return cycle.state == "approved" and not cycle._payable_later() and 90
 
     def _next_words(self, cycle):
         return self.env._("Every payment is final: mark the cycle as distributed.")

@@ -1,4 +1,5 @@
 from odoo import fields, models
+from odoo.exceptions import UserError
 from odoo.tools import SQL
 
 from ....tools import blocks
@@ -31,29 +32,57 @@ class PreparePayments(models.AbstractModel):
     def _question(self, cycle):
         _ = self.env._
         payments, held_back = self._forecast(cycle)
-        text = (
-            _(
+        later = cycle._payable_later()
+        if payments == 1:
+            text = _("A payment is made for the one approved entitlement that has none, and put in a batch. Nothing is sent yet.")
+        elif payments:
+            text = _(
                 "A payment is made for each of %(count)s approved entitlements that has none, and put in a batch. "
                 "Nothing is sent yet.",
                 count=cycle._number(payments),
             )
-            if payments
-            else _("No payment can be made now.")
-        )
-        if held_back:
-            text += " " + _(
-                "%(count)s more are held back and get none: %(reasons)s. Settle that, then prepare payments again.",
-                count=cycle._number(sum(held_back.values())),
-                reasons="; ".join(f"{reason} ({cycle._number(count)})" for reason, count in held_back.items()),
+        elif later:
+            text = self._later_text(later)
+        else:
+            text = _("No payment can be made now.")
+        count = sum(held_back.values())
+        if count:
+            told = {
+                "count": cycle._number(count),
+                "reasons": "; ".join(f"{reason} ({cycle._number(number)})" for reason, number in held_back.items()),
+            }
+            if payments:
+                more = (
+                    _("1 more is held back and gets none: %(reasons)s.", **told)
+                    if count == 1
+                    else _("%(count)s more are held back and get none: %(reasons)s.", **told)
+                )
+            else:
+                more = (
+                    _("1 is held back: %(reasons)s.", **told)
+                    if count == 1
+                    else _("%(count)s are held back: %(reasons)s.", **told)
+                )
+            text += f" {more} " + (
+                _("Prepare payments then.") if later and not payments else _("Settle that, then prepare payments again.")
             )
         return text
 
+    def _later_text(self, day):
+        return self.env._("Nothing can be paid before %s.", day)
+
+    def _check_may(self, cycle):
+        super()._check_may(cycle)
+        if (day := cycle._payable_later()) and not cycle.exceptions_count:
+            raise UserError(f"{self._later_text(day)} {self.env._('Prepare payments then.')}")
+
     def _next(self, cycle):
         """What is held back is tried again last."""
-        return cycle.state == "approved" and ((cycle.unpaid_count and 20) or (cycle.exceptions_count and 60))
+        due = cycle.unpaid_count and not cycle._payable_later()
+        return cycle.state == "approved" and ((due and 20) or (cycle.exceptions_count and 60))
 
     def _next_words(self, cycle):
-        if cycle.unpaid_count or not cycle.exceptions_count:
+        if cycle.unpaid_count and not cycle._payable_later() or not cycle.exceptions_count:
             return self.env._("Prepare the payments of the approved entitlements.")
         return self.env._(
             "Settle what holds the others back, each with its reason, then prepare their payments; or reject them."

@@ -1,7 +1,7 @@
 from odoo import models
 from odoo.tools import SQL
 
-from .. import figures
+from .. import agreed, figures
 
 
 class Submit(models.AbstractModel):
@@ -39,11 +39,14 @@ class Submit(models.AbstractModel):
         return self.env._("Somebody else approves the cycle")
 
     def _question(self, cycle):
-        return self.env._(
+        text = self.env._(
             "%(entitlements)s entitlements of %(total)s go to approval. Somebody else than you has to approve them. "
             "“Reset to draft” takes the cycle back.",
             **cycle._told(),
         )
+        if day := agreed.payable_later(cycle):
+            text += " " + self.env._("Nothing of it can be paid before %s.", day)
+        return text
 
     def _next(self, cycle):
         return cycle.state == "draft" and cycle.entitlements_count and not cycle.unprepared_count and 20
