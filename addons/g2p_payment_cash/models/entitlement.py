@@ -122,7 +122,12 @@ class Entitlement(models.Model):
             "tag": "display_notification",
             "params": {
                 "type": "success",
-                "message": self.env._("%s cash payments were recorded.", recorded),
+                "message": self._recorded_text(recorded),
                 "next": {"type": "ir.actions.client", "tag": "soft_reload"},
             },
         }
+
+    def _recorded_text(self, count):
+        if count == 1:
+            return self.env._("1 cash payment was recorded.")
+        return self.env._("%s cash payments were recorded.", count)

@@ -18,7 +18,7 @@ class PaymentBatch(models.Model):
         payment = self.env["g2p.payment"].sudo()
         held_back = payment._blocked_text(payments)
         recorded = payment._finalize_now(payments, "paid", self.env._("Cash")).paid
-        message = self.env._("%s cash payments were recorded.", recorded)
+        message = self.env["g2p.entitlement"]._recorded_text(recorded)
         if held_back:
             message += " " + self.env._("Not recorded, because something holds them back: %s.", held_back)
         return {

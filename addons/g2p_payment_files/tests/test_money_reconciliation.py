@@ -362,7 +362,7 @@ class TestMoneyReconciliation(MoneyCase):
         self.end_entitlement(self.large_payment)
         wizard = self.env["g2p.payment.mark.wizard"].with_user(self.finance)
         action = wizard.create({"batch_id": self.large_payment.batch_id.id}).mark()
-        self.assertRegex(action["params"]["message"], "^2 payments were marked. 1 were not")
+        self.assertRegex(action["params"]["message"], "^2 payments were marked. 1 was not")
         self.assertEqual((self.large_payment.status, self.cycle.state), (False, "approved"))
         self.assertEqual(self.figures(), (1000, 0, 220))
         wizard.create({"cycle_id": self.cycle.id}).mark()

@@ -230,6 +230,12 @@ class MembershipChange(models.Model):
             "count": formatLang(self.env, self.members_count, digits=0),
             "program": self.program_id.name,
         }
+        if self.members_count == 1:
+            return (
+                self.env._("Reverse: %(what)s of 1 member, %(program)s", **values)
+                if kind == REVERSE
+                else self.env._("%(what)s: 1 member, %(program)s", **values)
+            )
         if kind == REVERSE:
             return self.env._("Reverse: %(what)s of %(count)s members, %(program)s", **values)
         return self.env._("%(what)s: %(count)s members, %(program)s", **values)

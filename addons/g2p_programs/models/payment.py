@@ -608,8 +608,13 @@ class Payment(models.Model):
         """As :meth:`_finalize_now`, with what came of it in words. :return: (Marked, [sentence])"""
         blocked = self._blocked_text(payments) if status == "paid" else False
         marked = self._finalize_now(payments, status, reason, date, bank_reference, confirmed)
-        messages = [self.env._("%s payments were marked.", marked.paid + marked.failed)]
-        if marked.blocked:
+        count = marked.paid + marked.failed
+        messages = [
+            self.env._("1 payment was marked.") if count == 1 else self.env._("%s payments were marked.", count)
+        ]
+        if marked.blocked == 1:
+            messages.append(self.env._("1 was not, because something holds it back: %s.", blocked))
+        elif marked.blocked:
             messages.append(
                 self.env._(
                     "%(count)s were not, because something holds them back: %(reasons)s.",
@@ -617,7 +622,13 @@ class Payment(models.Model):
                     reasons=blocked,
                 )
             )
-        if marked.not_due:
+        if marked.not_due == 1:
+            messages.append(
+                self.env._(
+                    "1 was not: its entitlement is not approved any more. Mark it as failed, or ask for a correction."
+                )
+            )
+        elif marked.not_due:
             messages.append(
                 self.env._(
                     "%s were not: their entitlements are not approved any more. Mark these as failed, or ask for a correction.",

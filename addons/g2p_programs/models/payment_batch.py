@@ -163,9 +163,15 @@ class PaymentBatch(models.Model):
             held_back += payment._fail_blocked(SQL("payment.batch_id = %s", batch.id), blocks.SEND)
         self._refresh_statistics()
         self.cycle_id._refresh_counters()
-        message = self.env._("%s payments were sent.", sent) if sent else self.env._("There was nothing to send.")
-        if held_back:
-            message += " " + self.env._("%s were held back and failed, each with its reason.", held_back)
+        _ = self.env._
+        if sent == 1:
+            message = _("1 payment was sent.")
+        else:
+            message = _("%s payments were sent.", sent) if sent else _("There was nothing to send.")
+        if held_back == 1:
+            message += " " + _("1 was held back and failed, with its reason.")
+        elif held_back:
+            message += " " + _("%s were held back and failed, each with its reason.", held_back)
         return {
             "type": "ir.actions.client",
             "tag": "display_notification",

@@ -203,7 +203,11 @@ class PaymentContradiction(models.Model):
         # sudo: the alarm is for others than who applied the file
         cycle = cycle.sudo()
         users = self._finance_users(cycle.company_id)
-        summary = self.env._("%s answers of the payer contradict our records", count)
+        summary = (
+            self.env._("1 answer of the payer contradicts our records")
+            if count == 1
+            else self.env._("%s answers of the payer contradict our records", count)
+        )
         note = self.env._(
             "“%(told_by)s” says paid what failed, ended or never left here, or failed what is recorded as paid. Find out with the "
             "payer whether money moved: Payments → Contradictions.",

@@ -52,10 +52,12 @@ class PaymentMark(models.Model):
     def _compute_name(self):
         for mark in self:
             count = formatLang(self.env, mark.payments_count or 0, digits=0)
+            is_one = mark.payments_count == 1
             if mark.status == "failed":
-                mark.name = self.env._("%s payments recorded as failed", count)
+                one, many = self.env._("1 payment recorded as failed"), self.env._("%s payments recorded as failed", count)
             else:
-                mark.name = self.env._("%s payments recorded as paid", count)
+                one, many = self.env._("1 payment recorded as paid"), self.env._("%s payments recorded as paid", count)
+            mark.name = one if is_one else many
 
     @api.ondelete(at_uninstall=False)
     def _unlink_never(self):

@@ -59,7 +59,7 @@ class TestPaymentMark(MoneyCase):
         large = self.payments(self.cycle).filtered(lambda payment: payment.partner_id == self.large)
         _answer, mark = self.ask(payment_ids=[Command.set(large.ids)])
         self.approve(mark)
-        self.assertEqual((large.status, mark.result), ("paid", "1 payments were marked."))
+        self.assertEqual((large.status, mark.result), ("paid", "1 payment was marked."))
         _answer, mark = self.ask(batch_id=self.batch.id)
         self.assertEqual(mark.payment_ids, self.payments(self.cycle) - large)
         self.approve(mark)

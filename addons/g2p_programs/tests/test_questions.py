@@ -77,7 +77,7 @@ class TestQuestions(MoneyCase):
             (self.grant.with_user(self.manager), {"program_step": "cycle"}),
         ):
             with self.subTest(step):
-                self.assertIn("1 sets of duplicates of Family Grant wait", self.question(record, **step)["message"])
+                self.assertIn("1 set of duplicates of Family Grant waits", self.question(record, **step)["message"])
 
     def test_a_fund_says_what_it_will_have(self):
         self.deposit(1000)

@@ -400,14 +400,18 @@ class RegistrantImport(models.Model):
         parts = [
             _("%(good)s of %(rows)s rows are registered.", good=number(self.ok_count), rows=number(self.total_count))
         ]
-        if self.refused_count:
+        if self.refused_count == 1:
+            parts.append(_("1 refused row is left out: download it, correct it and import it as a new file."))
+        elif self.refused_count:
             parts.append(
                 _(
                     "%s refused rows are left out: download them, correct them and import them as a new file.",
                     number(self.refused_count),
                 )
             )
-        if self.skipped_count:
+        if self.skipped_count == 1:
+            parts.append(_("1 row is skipped, as its people are registered already."))
+        elif self.skipped_count:
             parts.append(_("%s rows are skipped, as their people are registered already.", number(self.skipped_count)))
         if self.known_household_count:
             known = (

@@ -861,6 +861,12 @@ class Cycle(models.Model):
 
     def _approval_name(self, kind):
         told = {"cycle": self.display_name, "count": self._number(self.pending_count)}
+        if self.pending_count == 1:
+            return (
+                self.env._("%(cycle)s with 1 entitlement", **told)
+                if kind == CYCLE
+                else self.env._("1 entitlement of %(cycle)s", **told)
+            )
         if kind == CYCLE:
             return self.env._("%(cycle)s with %(count)s entitlements", **told)
         return self.env._("%(count)s entitlements of %(cycle)s", **told)

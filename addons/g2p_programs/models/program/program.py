@@ -1255,6 +1255,12 @@ class Program(models.Model):
         count = self.duplicate_membership_count
         if not count:
             return ""
+        if count == 1:
+            return self.env._(
+                "1 set of duplicates of %s waits for a decision (stat button Duplicates): until then all of its members who "
+                "are enrolled stay in, and may be paid twice.",
+                self.name,
+            )
         return self.env._(
             "%(count)s sets of duplicates of %(program)s wait for a decision (stat button Duplicates): until then all of "
             "their members who are enrolled stay in, and may be paid twice.",

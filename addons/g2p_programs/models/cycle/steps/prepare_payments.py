@@ -82,7 +82,7 @@ class PreparePayments(models.AbstractModel):
         return cycle.state == "approved" and ((due and 20) or (cycle.exceptions_count and 60))
 
     def _next_words(self, cycle):
-        if cycle.unpaid_count and not cycle._payable_later() or not cycle.exceptions_count:
+        if (cycle.unpaid_count and not cycle._payable_later()) or not cycle.exceptions_count:
             return self.env._("Prepare the payments of the approved entitlements.")
         return self.env._(
             "Settle what holds the others back, each with its reason, then prepare their payments; or reject them."
