@@ -15,9 +15,7 @@ class Payment(models.Model):
     )
 
     collected_by = fields.Char("Handed to", readonly=True, copy=False, help="Who took the money at the cash desk.")
-    handed_out_by = fields.Many2one(
-        "res.users", readonly=True, copy=False, index="btree_not_null", ondelete="restrict"
-    )
+    handed_out_by = fields.Many2one("res.users", readonly=True, copy=False, index="btree_not_null", ondelete="restrict")
 
     def _on_desk(self):
         """Over `payment`: what waits at a desk, as the index of its names says it."""

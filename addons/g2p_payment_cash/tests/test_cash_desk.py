@@ -246,4 +246,6 @@ class TestCashDesk(MoneyCase):
         self.assertFalse(self.desk())
         with self.assertRaises(UserError):
             rows.with_user(self.cashier).action_pay()
-        self.assertFalse(self.env["g2p.cash.desk"].with_user(self.cashier).search(Domain("search_text", "ilike", "Large")))
+        self.assertFalse(
+            self.env["g2p.cash.desk"].with_user(self.cashier).search(Domain("search_text", "ilike", "Large"))
+        )

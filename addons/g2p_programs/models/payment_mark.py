@@ -54,7 +54,10 @@ class PaymentMark(models.Model):
             count = formatLang(self.env, mark.payments_count or 0, digits=0)
             is_one = mark.payments_count == 1
             if mark.status == "failed":
-                one, many = self.env._("1 payment recorded as failed"), self.env._("%s payments recorded as failed", count)
+                one, many = (
+                    self.env._("1 payment recorded as failed"),
+                    self.env._("%s payments recorded as failed", count),
+                )
             else:
                 one, many = self.env._("1 payment recorded as paid"), self.env._("%s payments recorded as paid", count)
             mark.name = one if is_one else many

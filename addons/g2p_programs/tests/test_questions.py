@@ -36,7 +36,9 @@ class TestQuestions(MoneyCase):
         cycle = self.approved()
         (self.large + self.empty).write({"disabled": "2026-01-01", "disabled_reason": "gone"})
         message = self.question(cycle, cycle_step="prepare_payments")["message"]
-        self.assertIn("No payment can be made now. 3 are held back: ", message, "no word of more where none comes first")
+        self.assertIn(
+            "No payment can be made now. 3 are held back: ", message, "no word of more where none comes first"
+        )
         self.assertIn("The beneficiary is disabled or archived (2)", message)
 
     def test_what_is_valid_later_is_said_before_it_is_sent_and_not_paid_before(self):
@@ -48,12 +50,16 @@ class TestQuestions(MoneyCase):
         cycle.prepare_entitlement()
         self.assertIn(f"Nothing of it can be paid before {words}", self.question(cycle, cycle_step="submit")["message"])
         cycle.to_approve()
-        [request] = self.env["g2p.approval.request"].search([("res_model", "=", "g2p.cycle"), ("res_id", "=", cycle.id)])
+        [request] = self.env["g2p.approval.request"].search(
+            [("res_model", "=", "g2p.cycle"), ("res_id", "=", cycle.id)]
+        )
         self.assertIn(f"Payable from {words}", request.with_user(self.approver).figures_text)
         cycle.with_user(self.approver).approve()
         cycle.with_user(self.finance).validate_entitlement()
         self.assertEqual((cycle.unpaid_count, cycle.payable_from), (3, day))
-        self.assertEqual((cycle.next_action, cycle.next_step), (False, f"Payable from {words}: prepare the payments then."))
+        self.assertEqual(
+            (cycle.next_action, cycle.next_step), (False, f"Payable from {words}: prepare the payments then.")
+        )
         message = self.question(cycle, cycle_step="prepare_payments")["message"]
         self.assertIn(f"Nothing can be paid before {words}.", message)
         self.assertNotIn("more", message)

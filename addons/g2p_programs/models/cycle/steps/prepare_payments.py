@@ -34,7 +34,9 @@ class PreparePayments(models.AbstractModel):
         payments, held_back = self._forecast(cycle)
         later = cycle._payable_later()
         if payments == 1:
-            text = _("A payment is made for the one approved entitlement that has none, and put in a batch. Nothing is sent yet.")
+            text = _(
+                "A payment is made for the one approved entitlement that has none, and put in a batch. Nothing is sent yet."
+            )
         elif payments:
             text = _(
                 "A payment is made for each of %(count)s approved entitlements that has none, and put in a batch. "
@@ -64,7 +66,9 @@ class PreparePayments(models.AbstractModel):
                     else _("%(count)s are held back: %(reasons)s.", **told)
                 )
             text += f" {more} " + (
-                _("Prepare payments then.") if later and not payments else _("Settle that, then prepare payments again.")
+                _("Prepare payments then.")
+                if later and not payments
+                else _("Settle that, then prepare payments again.")
             )
         return text
 
