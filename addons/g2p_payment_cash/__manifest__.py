@@ -17,5 +17,6 @@
         "views/g2p_cash_handed_views.xml",
         "views/g2p_payment_views.xml",
     ],
+    "assets": {"web.assets_backend": ["g2p_payment_cash/static/src/*"]},
     "uninstall_hook": "uninstall_hook",
 }

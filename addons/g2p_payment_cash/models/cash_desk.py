@@ -248,9 +248,8 @@ class CashDesk(models.Model):
             told.append(self.env._("%(amount)s handed to %(name)s", amount=money, name=name))
         return {
             "type": "ir.actions.client",
-            "tag": "display_notification",
+            "tag": "g2p_handed_out",
             "params": {
-                "type": "success",
                 "message": f"{'; '.join(told)}.",
                 # the desk as it begins: what was searched for is paid
                 "next": self.env["ir.actions.act_window"]._for_xml_id("g2p_payment_cash.g2p_cash_desk_action")
