@@ -75,7 +75,7 @@ class TestEntitlementByHand(ProgramsCase):
         self.grant.benefit_code_line_ids = [(0, 0, {"benefit_code_id": rice.id, "max_quantity": 30})]
         wizard = self.wizard(benefit_code_id=rice.id, quantity=25.26)
         self.assertTrue(wizard.is_quantity)
-        self.assertIn(rice, wizard.offered_benefit_code_ids)
+        self.assertIn(rice, wizard.cash_benefit_code_ids)
         wizard.create_entitlement()
         given = self.cycle.entitlement_ids
         self.assertEqual(

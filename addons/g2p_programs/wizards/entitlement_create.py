@@ -26,9 +26,10 @@ class EntitlementCreateWizard(models.TransientModel):
         string="Beneficiaries",
         domain="[('cycle_id', '=', cycle_id), ('state', '=', 'enrolled')]",
     )
-    offered_benefit_code_ids = fields.Many2many("g2p.benefit.codes", compute="_compute_offered_benefit_code_ids")
+    # Under its earlier name, as in managers: all that the program gives.
+    cash_benefit_code_ids = fields.Many2many("g2p.benefit.codes", compute="_compute_cash_benefit_code_ids")
     benefit_code_id = fields.Many2one(
-        "g2p.benefit.codes", "Benefit code", domain="[('id', 'in', offered_benefit_code_ids)]", ondelete="cascade"
+        "g2p.benefit.codes", "Benefit code", domain="[('id', 'in', cash_benefit_code_ids)]", ondelete="cascade"
     )
     measurement_unit = fields.Char(related="benefit_code_id.measurement_unit")
     is_quantity = fields.Boolean(
@@ -42,9 +43,9 @@ class EntitlementCreateWizard(models.TransientModel):
     reason = fields.Char(help="Why these get it. It stays with the entitlement, and the approver reads it.")
 
     @api.depends("cycle_id")
-    def _compute_offered_benefit_code_ids(self):
+    def _compute_cash_benefit_code_ids(self):
         for wizard in self:
-            wizard.offered_benefit_code_ids = wizard.program_id.benefit_code_line_ids.benefit_code_id
+            wizard.cash_benefit_code_ids = wizard.program_id.benefit_code_line_ids.benefit_code_id
 
     @api.depends("benefit_code_id")
     def _compute_is_quantity(self):

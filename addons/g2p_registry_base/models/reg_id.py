@@ -104,6 +104,17 @@ class RegId(models.Model):
                 )
                 EXECUTE FUNCTION g2p_id_type_uniqueness_changed();
 
+            -- The index of before knows of no ID that is kept twice; the new one is made afterwards.
+            DO $$ BEGIN
+                IF EXISTS (
+                    SELECT FROM pg_indexes
+                    WHERE schemaname = current_schema AND indexname = 'g2p_reg_id_type_value_unique'
+                        AND indexdef NOT LIKE '%kept_twice%'
+                ) THEN
+                    DROP INDEX g2p_reg_id_type_value_unique;
+                END IF;
+            END $$;
+
             -- IDs that were there before their key: those that are the same by it stay, all but the first marked
             CREATE TEMPORARY TABLE g2p_id_stale ON COMMIT DROP AS
             SELECT reg.id, reg.id_type, g2p_id_key(reg.value, type.case_sensitive) AS key
