@@ -44,7 +44,7 @@ class PreparePayments(models.AbstractModel):
                 count=cycle._number(payments),
             )
         elif later:
-            text = self._later_text(later)
+            text = _("Nothing can be paid before %s.", later)
         else:
             text = _("No payment can be made now.")
         count = sum(held_back.values())
@@ -72,13 +72,11 @@ class PreparePayments(models.AbstractModel):
             )
         return text
 
-    def _later_text(self, day):
-        return self.env._("Nothing can be paid before %s.", day)
-
     def _check_may(self, cycle):
-        super()._check_may(cycle)
+        result = super()._check_may(cycle)
         if (day := cycle._payable_later()) and not cycle.exceptions_count:
-            raise UserError(f"{self._later_text(day)} {self.env._('Prepare payments then.')}")
+            raise UserError(self.env._("Nothing can be paid before %s: prepare payments then.", day))
+        return result
 
     def _next(self, cycle):
         """What is held back is tried again last."""
