@@ -241,7 +241,7 @@ def test_a_role_is_asked_for_by_the_one_guard(addon):
 SAID_ONCE = {
     r"members of the role": (ROLES, ()),
     # Payments that have not left fail.
-    r"SET state = 'reconciled', status = 'failed'": ("g2p_programs/models/payment.py", ()),
+    r"SET state = 'stopped', status = 'failed'": ("g2p_programs/models/payment.py", ()),
     # Registrants who are disabled or archived, and the others. Triggers are plain text of the database.
     r"(\w+\.)?disabled IS NOT NULL OR NOT (\w+\.)?active|(\w+\.)?active (AND|OR) (\w+\.)?disabled IS"
     r"|(\w+\.)?disabled IS (NOT )?NULL (AND|OR) (\w+\.)?active": (

@@ -85,6 +85,9 @@ class BulkOperation(models.Model):
     done = fields.Integer(compute="_compute_figures")
     skipped = fields.Integer(compute="_compute_figures")
     failed = fields.Integer(compute="_compute_figures")
+    counts_text = fields.Char(compute="_compute_figures", help="The counts in words.")
+    skipped_text = fields.Char(compute="_compute_figures", help="What was skipped, as people call it of this step.")
+    failed_text = fields.Char(compute="_compute_figures", help="What is not good, as people call it of this step.")
     progress = fields.Integer("Progress (%)", compute="_compute_figures")
     speed = fields.Float("Rows per Second", compute="_compute_figures", digits=(16, 1))
     time_left = fields.Integer("Seconds Left", compute="_compute_figures")
@@ -115,6 +118,17 @@ class BulkOperation(models.Model):
                 operation[name] = getattr(told, name)
             for kind in ("done", "skipped", "failed"):
                 operation[kind] = told.totals[kind]
+            operation.counts_text = words.counts(operation)
+            step = operation._declared_step()
+            for kind, say in (("skipped", step._skipped_words), ("failed", step._failed_words)):
+                number = told.totals[kind]
+                operation[f"{kind}_text"] = say(number, operation._format_count(number)) if number else False
+
+    def _declared_step(self):
+        """The step; the bare base of all of them when the plug-in that declared it is gone."""
+        model = self.env.get(self.res_model)
+        step = model._bulk_step(self.step) if hasattr(model, "_bulk_step") else None
+        return self.env["g2p.bulk.step"] if step is None else step
 
     def _outcomes(self, counts=()):
         """{outcome: (label, kind)} of the target's outcomes, the engine's own, and unknown ones found in ``counts``."""
@@ -122,8 +136,7 @@ class BulkOperation(models.Model):
         outcomes = {}
         if hasattr(model, "_bulk_outcomes"):
             # One word may mean something else in another step.
-            step = model._bulk_step(self.step)
-            own = {} if step is None else step._outcomes()
+            own = self._declared_step()._outcomes()
             outcomes = own | {code: words for code, words in model._bulk_outcomes().items() if code not in own}
         for outcome in counts:
             outcomes.setdefault(outcome, (outcome.replace("_", " ").capitalize(), "done"))

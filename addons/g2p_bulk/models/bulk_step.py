@@ -112,6 +112,16 @@ class BulkStep(models.AbstractModel):
         return {}
 
     @api.model
+    def _skipped_words(self, number, count):
+        """So many rows were skipped: what people call that of this step. `count` is the number in words."""
+        return self.env._("%s skipped", count)
+
+    @api.model
+    def _failed_words(self, number, count):
+        """So many rows are not good: what people call that of this step."""
+        return self.env._("%s failed", count)
+
+    @api.model
     def _rows(self, record, operation, outcome):
         """Which rows have an outcome of an operation that has worked on the record.
 

@@ -122,10 +122,21 @@ class PaymentReconciliation(models.Model):
         help="The payment is prepared and was not sent, so no payer can have told what came of it.",
     )
     bad_count = fields.Integer("Can't be read", readonly=True, copy=False)
-    matched_amount = fields.Float("Amount paid, matched", readonly=True, copy=False, digits=(16, 2))
+    currency_id = fields.Many2one("res.currency", compute="_compute_currency_id")
+    matched_amount = fields.Monetary("Amount paid, matched", readonly=True, copy=False)
 
     outcome_file = fields.Binary("Outcome (CSV)", compute="_compute_outcome_file")
     outcome_filename = fields.Char(compute="_compute_outcome_filename")
+
+    @api.depends("cycle_id", "company_id")
+    def _compute_currency_id(self):
+        """Of the cycle; without one, that of all of the company's programs, where they have the same."""
+        for record in self:
+            # sudo: in which currencies the company's programs pay is no secret; nothing else of them is told
+            programs = record.sudo().env["g2p.program"]
+            domain = [("company_id", "=", record.company_id.id)]
+            found = [currency for [currency] in programs._read_group(domain, ["currency_id"])]
+            record.currency_id = record.cycle_id.currency_id or (found[0] if len(found) == 1 else False)
 
     @api.depends("filename", "cycle_id.display_name")
     def _compute_name(self):
@@ -229,12 +240,11 @@ class PaymentReconciliation(models.Model):
                 [("reconciliation_id", "=", self.id), ("outcome", "=", "matched")], ["status"], ["__count"]
             )
         )
-        currency = self.cycle_id.currency_id
         parts = [
             _(
                 "%(count)s payments of %(amount)s become final as paid, and %(failed)s as failed, as the file says.",
                 count=number(matched.get("paid", 0)),
-                amount=formatLang(self.env, self.matched_amount, currency_obj=currency or None),
+                amount=formatLang(self.env, self.matched_amount, currency_obj=self.currency_id or None),
                 failed=number(matched.get("failed", 0)),
             )
         ]

@@ -32,6 +32,7 @@ class PaymentReconciliationLine(models.Model):
 
     reconciliation_id = fields.Many2one("g2p.payment.reconciliation", required=True, readonly=True, ondelete="cascade")
     company_id = fields.Many2one(related="reconciliation_id.company_id")
+    currency_id = fields.Many2one(related="reconciliation_id.currency_id")
     row_number = fields.Integer("Row", readonly=True, aggregator=None)
     reference = fields.Char("Payment reference", readonly=True)
     status = fields.Selection([("paid", "Paid"), ("failed", "Failed")], readonly=True)

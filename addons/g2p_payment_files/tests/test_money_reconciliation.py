@@ -55,7 +55,7 @@ class TestMoneyReconciliation(MoneyCase):
             self.line(self.empty_payment, "success"),
         )
         self.assertEqual(self.outcomes(record), ["matched"] * 3)
-        self.assertEqual(record.matched_amount, 254.8)
+        self.assertEqual((record.matched_amount, record.currency_id), (254.8, self.cycle.currency_id))
         self.assertFalse(self.large_payment.status)
         question = record.action_confirm_apply()["params"]
         self.assertRegex(question["message"], r"^2 payments of .*254\.80.* become final as paid, and 1 as failed")
@@ -74,6 +74,13 @@ class TestMoneyReconciliation(MoneyCase):
             record.action_apply()
         with self.assertRaisesRegex(UserError, "evidence"):
             record.unlink()
+
+    def test_lines_that_are_not_matched_are_not_called_failed(self):
+        lines = [self.line(self.large_payment), "unknown,paid,1,,", self.line(self.small_payment, amount=1)]
+        record = self.upload(*lines)
+        matched = self.operation(record, "match")
+        self.assertEqual(matched.failed_text, "2 lines not matched")
+        self.assertEqual(matched.counts_text, "Matched: 1. No payment has this reference: 1. Another amount: 1.")
 
     def test_a_file_that_pays_everything_ends_the_cycle(self):
         payments = self.large_payment + self.small_payment + self.empty_payment

@@ -49,8 +49,8 @@ CYCLE_TRUTH = {
     "paid_count": "SELECT COUNT(*) FROM g2p_payment WHERE cycle_id = %s AND status = 'paid'",
     "paid_amount": "SELECT SUM(amount_paid) FROM g2p_payment WHERE cycle_id = %s AND status = 'paid'",
     "fee_amount": "SELECT SUM(payment_fee) FROM g2p_payment WHERE cycle_id = %s AND status = 'paid'",
-    "failed_count": "SELECT COUNT(*) FROM g2p_payment WHERE cycle_id = %s AND status = 'failed'",
-    "failed_amount": "SELECT SUM(amount_issued) FROM g2p_payment WHERE cycle_id = %s AND status = 'failed'",
+    "failed_count": "SELECT COUNT(*) FROM g2p_payment WHERE cycle_id = %s AND status = 'failed' AND state = 'reconciled'",
+    "failed_amount": "SELECT SUM(amount_issued) FROM g2p_payment WHERE cycle_id = %s AND status = 'failed' AND state = 'reconciled'",
     "exceptions_count": """
         SELECT COUNT(*) FROM g2p_entitlement
          WHERE cycle_id = %s AND state = 'approved' AND left_out_reason <> ''

@@ -77,6 +77,14 @@ class TestAsInOpenG2P(PMTCase):
         program = self.env["g2p.program"].browse(wizard.create_program()["res_id"])
         self.assertTrue(program.pmt_config)
 
+    def test_a_program_for_people_is_not_scored(self):
+        wizard = (
+            self.env["g2p.program.create.wizard"]
+            .with_user(self.manager)
+            .create({"name": "For people", "target_type": "individual", "amount_per_cycle": 1, "pmt_config": True})
+        )
+        self.assertFalse(self.env["g2p.program"].browse(wizard.create_program()["res_id"]).pmt_config)
+
     def test_the_wizard_enrols_nobody_before_somebody_is_scored(self):
         household = self.applicant(children=1)
         wizard = (

@@ -67,7 +67,7 @@ class TestMembershipMoney(LifeCase):
         self.assertEqual(self.places(cycle)[self.large], "graduated")
         cycle.send_payment()
         payments = {payment.partner_id: (payment.state, payment.status) for payment in self.payments(cycle)}
-        self.assertEqual(payments[self.large], ("reconciled", "failed"))
+        self.assertEqual(payments[self.large], ("stopped", "failed"))
         self.assertEqual(payments[self.small], ("sent", False))
         cycle.with_user(self.finance)._mark_payments("paid")
         self.assertEqual((self.figures(), cycle.state), ((1000, 0, 220), "distributed"))

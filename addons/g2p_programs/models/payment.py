@@ -147,7 +147,13 @@ class Payment(models.Model):
 
     # State
     state = fields.Selection(
-        [("issued", "Issued"), ("sent", "Sent"), ("reconciled", "Reconciled")],
+        [
+            ("issued", "Issued"),
+            ("sent", "Sent"),
+            ("reconciled", "Reconciled"),
+            # It failed, and no payer ever knew of it.
+            ("stopped", "Stopped before sending"),
+        ],
         required=True,
         readonly=True,
         default="issued",
@@ -167,6 +173,8 @@ class Payment(models.Model):
         "g2p.payment.correction", "g2p_payment_correction_rel", "payment_id", "correction_id", string="Corrections"
     )
     contradiction_ids = fields.One2many("g2p.payment.contradiction", "payment_id", string="Contradictions")
+    account_changed = fields.Boolean(related="entitlement_id.account_changed")
+    collector_changed = fields.Boolean(related="entitlement_id.collector_changed")
 
     # Money
     currency_id = fields.Many2one("res.currency", required=True, readonly=True, ondelete="restrict")
@@ -372,12 +380,15 @@ class Payment(models.Model):
             SQL("(%s) AND (t.state <> 'approved' OR %s IS NOT NULL)", where, block),
             SQL(
                 "CASE WHEN t.state <> 'approved' THEN %s ELSE %s END",
-                self.env._("The entitlement is not approved any more"),
+                self._ended_text(),
                 blocks.words_sql(self.env["g2p.entitlement"]._blocks(), block),
             ),
             operation,
             mark=block,
         )
+
+    def _ended_text(self):
+        return self.env._("The entitlement is not approved any more")
 
     @api.model
     def _fail_where(self, where, reason, operation=None, mark=None):
@@ -432,7 +443,7 @@ class Payment(models.Model):
         return SQL(
             """
             UPDATE g2p_payment AS payment
-               SET state = 'reconciled', status = 'failed', status_is_final = TRUE, status_datetime = %(now)s,
+               SET state = 'stopped', status = 'failed', status_is_final = TRUE, status_datetime = %(now)s,
                    status_reason = %(reason)s, write_uid = %(uid)s, write_date = %(now)s
               FROM %(source)s
              WHERE %(unsent)s AND %(where)s
@@ -448,7 +459,7 @@ class Payment(models.Model):
 
     def _failed_history_sql(self, operation=None):
         """The history of what `_fail_sql` moved, as the CTE `failed`."""
-        return self._history_sql(SQL("SELECT id, 'issued', 'reconciled', status_reason FROM failed"), operation)
+        return self._history_sql(SQL("SELECT id, 'issued', 'stopped', status_reason FROM failed"), operation)
 
     @api.model
     def _left_domain(self):
@@ -492,7 +503,8 @@ class Payment(models.Model):
                            t.state IN ('approved', 'trans2FSP') AS due,
                            source.status = 'paid' AND (payment.state = 'issued' OR payment.payout = 'desk')
                            AND %(block)s IS NOT NULL AS blocked,
-                           source.status = 'failed' AND NOT %(confirmed)s AND %(left)s AS is_left
+                           source.status = 'failed' AND NOT %(confirmed)s AND %(left)s AS is_left,
+                           %(never_left)s AS never_left
                       FROM source
                       JOIN g2p_payment AS payment ON payment.id = source.payment_id
                       JOIN g2p_entitlement AS t ON t.id = payment.entitlement_id
@@ -500,7 +512,8 @@ class Payment(models.Model):
                        FOR NO KEY UPDATE OF payment, t
                 ), final AS (
                     UPDATE g2p_payment AS payment
-                       SET state = 'reconciled', status = open.status, status_is_final = TRUE, status_datetime = %(now)s,
+                       SET state = CASE WHEN open.status = 'failed' AND open.never_left THEN 'stopped' ELSE 'reconciled' END,
+                           status = open.status, status_is_final = TRUE, status_datetime = %(now)s,
                            status_reason = open.reason,
                            payment_datetime = CASE open.status WHEN 'paid' THEN COALESCE(open.date, %(now)s) END,
                            amount_paid = CASE open.status WHEN 'paid' THEN open.amount_issued ELSE 0 END,
@@ -509,7 +522,7 @@ class Payment(models.Model):
                       FROM open
                      WHERE payment.id = open.id AND NOT open.is_left
                        AND (open.due AND NOT open.blocked OR open.status = 'failed')
-                 RETURNING payment.id, payment.status, payment.status_reason, open.state AS from_state,
+                 RETURNING payment.id, payment.status, payment.status_reason, payment.state, open.state AS from_state,
                            open.entitlement_id, open.entitlement_state, open.due
                 ), logged AS (
                     %(history)s
@@ -540,11 +553,10 @@ class Payment(models.Model):
                 block=self._block_sql(blocks.PAY),
                 confirmed=confirmed,
                 left=self._left_sql(),
+                never_left=self._never_left_sql(),
                 uid=self.env.uid,
                 now=self.env.cr.now(),
-                history=self._history_sql(
-                    SQL("SELECT id, from_state, 'reconciled', status_reason FROM final"), operation
-                ),
+                history=self._history_sql(SQL("SELECT id, from_state, state, status_reason FROM final"), operation),
                 entitlement_history=entitlement._history_sql(
                     SQL("SELECT id, from_state, to_state, reason FROM moved"), operation
                 ),

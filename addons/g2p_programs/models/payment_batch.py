@@ -61,8 +61,14 @@ class PaymentBatch(models.Model):
     stats_sent_amount = fields.Monetary("Amount sent", readonly=True, copy=False)
     stats_paid_transactions = fields.Integer("Payments paid", readonly=True, copy=False)
     stats_paid_amount = fields.Monetary("Amount paid", readonly=True, copy=False)
-    stats_failed_transactions = fields.Integer("Payments failed", readonly=True, copy=False)
+    stats_failed_transactions = fields.Integer(
+        "Payments failed", readonly=True, copy=False, help="Of those that were sent."
+    )
     stats_failed_amount = fields.Monetary("Amount failed", readonly=True, copy=False)
+    stats_stopped_transactions = fields.Integer(
+        "Payments that never left", readonly=True, copy=False, help="Stopped before sending: no payer knows of them."
+    )
+    stats_stopped_amount = fields.Monetary("Amount that never left", readonly=True, copy=False)
     stats_datetime = fields.Datetime("Figures as of", readonly=True, copy=False)
 
     @api.depends("payout", "program_id.payment_managers")
@@ -241,21 +247,26 @@ class PaymentBatch(models.Model):
                        stats_sent_transactions = counted.sent, stats_sent_amount = counted.sent_amount,
                        stats_paid_transactions = counted.paid, stats_paid_amount = counted.paid_amount,
                        stats_failed_transactions = counted.failed, stats_failed_amount = counted.failed_amount,
+                       stats_stopped_transactions = counted.stopped, stats_stopped_amount = counted.stopped_amount,
                        batch_has_started = batch.batch_has_started OR counted.sent > 0,
-                       batch_has_completed = counted.issued > 0 AND counted.issued = counted.paid + counted.failed,
+                       batch_has_completed = counted.issued > 0 AND counted.issued = counted.paid + counted.failed + counted.stopped,
                        first_partner_id = counted.first_partner_id,
                        stats_datetime = %(now)s
                   FROM (
                         SELECT batch.id, COUNT(payment.id) AS issued, MIN(payment.partner_id) AS first_partner_id,
                                COALESCE(SUM(payment.amount_issued), 0) AS issued_amount,
-                               COUNT(*) FILTER (WHERE payment.state <> 'issued') AS sent,
-                               COALESCE(SUM(payment.amount_issued) FILTER (WHERE payment.state <> 'issued'), 0)
-                               AS sent_amount,
+                               COUNT(*) FILTER (WHERE payment.state NOT IN ('issued', 'stopped')) AS sent,
+                               COALESCE(SUM(payment.amount_issued)
+                                        FILTER (WHERE payment.state NOT IN ('issued', 'stopped')), 0) AS sent_amount,
                                COUNT(*) FILTER (WHERE payment.status = 'paid') AS paid,
                                COALESCE(SUM(payment.amount_paid) FILTER (WHERE payment.status = 'paid'), 0) AS paid_amount,
-                               COUNT(*) FILTER (WHERE payment.status = 'failed') AS failed,
-                               COALESCE(SUM(payment.amount_issued) FILTER (WHERE payment.status = 'failed'), 0)
-                               AS failed_amount
+                               COUNT(*) FILTER (WHERE payment.status = 'failed' AND payment.state <> 'stopped') AS failed,
+                               COALESCE(SUM(payment.amount_issued)
+                                        FILTER (WHERE payment.status = 'failed' AND payment.state <> 'stopped'), 0)
+                               AS failed_amount,
+                               COUNT(*) FILTER (WHERE payment.state = 'stopped') AS stopped,
+                               COALESCE(SUM(payment.amount_issued) FILTER (WHERE payment.state = 'stopped'), 0)
+                               AS stopped_amount
                           FROM g2p_payment_batch AS batch
                           LEFT JOIN g2p_payment AS payment ON payment.batch_id = batch.id
                          WHERE %(where)s

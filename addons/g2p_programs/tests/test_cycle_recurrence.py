@@ -36,6 +36,29 @@ class TestCycleRecurrence(ProgramsCase):
             [(date(2022, 12, 15), date(2023, 1, 3)), (date(2023, 1, 4), date(2023, 1, 23))],
         )
 
+    def test_what_a_rule_means_is_said_in_days(self):
+        wizard = self.env["g2p.program.create.wizard"].new({"rrule_type": "monthly", "month_by": "date", "day": 30})
+        self.assertEqual(
+            wizard.periods_text,
+            "If it starts today, the first cycle goes from Dec 30, 2022 to Jan 29, 2023, the next from Jan 30, 2023 to "
+            "Feb 27, 2023. In a month without that day it begins on the last one: Feb 28, 2023 to Mar 29, 2023.",
+        )
+        wizard.day = 10
+        self.assertNotIn("without that day", wizard.periods_text)
+        wizard.one_time = True
+        self.assertIn("One cycle", wizard.periods_text)
+
+    def test_managers_say_in_their_row_what_they_do(self):
+        program = self.wizard(
+            amount_per_cycle=40, rrule_type="monthly", month_by="date", day=30, target_type="individual"
+        )
+        said = {
+            kind: program[field].summary
+            for kind, field in (("entitlement", "entitlement_managers"), ("cycle", "cycle_managers"))
+        }
+        self.assertRegex(said["entitlement"], r"^Amount per cycle .*40\.00")
+        self.assertEqual(said["cycle"], "monthly, on day 30")
+
     def test_yearly(self):
         self.assertEqual(
             self.periods(rrule_type="yearly", cycle_duration=1),

@@ -95,10 +95,28 @@ class TestMoneyPayment(MoneyCase):
         self.entitlements(cycle)[0]._transition("expired")
         cycle.send_payment()
         self.assertEqual(self.counts(cycle, "send"), {"sent": 2, "not_due": 1})
-        self.assertEqual(self.payments(cycle).mapped("state"), ["reconciled", "sent", "sent"])
+        self.assertEqual(self.payments(cycle).mapped("state"), ["stopped", "sent", "sent"])
         ended = self.payments(cycle)[0]
         self.assertEqual((ended.status, ended.status_reason), ("failed", "The entitlement is not approved any more"))
-        self.assertEqual((cycle.payments_count, cycle.payment_batch_ids.stats_failed_transactions), (2, 1))
+        batch = cycle.payment_batch_ids
+        self.assertEqual((cycle.payments_count, cycle.failed_count, batch.stats_failed_transactions), (2, 0, 0))
+        left, whole = sum(self.payments(cycle)[1:].mapped("amount_issued")), ended.amount_issued
+        self.assertEqual((batch.stats_sent_transactions, batch.stats_sent_amount), (2, left))
+        self.assertEqual((batch.stats_stopped_transactions, batch.stats_stopped_amount), (1, whole))
+        self.env.cr.execute(
+            "SELECT to_state FROM g2p_state_history WHERE res_model = 'g2p.payment' AND res_id = %s ORDER BY id",
+            [ended.id],
+        )
+        self.assertEqual(self.env.cr.fetchall(), [("issued",), ("stopped",)])
+
+    def test_a_batch_of_which_nothing_left_was_not_sent(self):
+        cycle = self.validated()
+        cycle.prepare_payment()
+        cycle.with_user(self.finance)._mark_payments("failed", "Bank closed", confirmed=True)
+        batch = cycle.payment_batch_ids
+        self.assertEqual(set(self.payments(cycle).mapped("state")), {"stopped"})
+        self.assertEqual((batch.batch_has_started, batch.batch_has_completed), (False, True))
+        self.assertEqual((batch.stats_sent_transactions, batch.stats_stopped_transactions), (0, 3))
 
     def test_people_name_a_batch_and_talk_about_it(self):
         cycle = self.validated()

@@ -4,6 +4,7 @@ from lxml import etree
 from odoo import fields
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
+from odoo.tools import SQL
 from odoo.tools.misc import format_date
 
 from .money import MoneyCase
@@ -30,6 +31,27 @@ class TestQuestions(MoneyCase):
         self.assertIn("1 more is held back and gets none: No account (1)", message)
         cycle.prepare_payment()
         self.assertEqual(len(self.payments(cycle)), 2)
+
+    def test_what_is_stopped_before_it_is_sent_is_not_promised(self):
+        cycle = self.approved()
+        cycle.prepare_payment()
+        self.small.bank_ids.acc_number = "ET-Elsewhere"
+        message = self.question(cycle, cycle_step="send")["message"]
+        left = sum(self.payments(cycle).filtered(lambda one: one.partner_id != self.small).mapped("amount_issued"))
+        self.assertIn(f"Send 2 payments of {cycle._money(left)}", message)
+        self.assertIn("1 more is stopped before sending: The account was changed since the approval (1)", message)
+        cycle.send_payment()
+        operation = self.operation(cycle, "send")
+        self.assertEqual(operation.counts_text, "Sent: 2. The account was changed since the approval: 1.")
+        self.assertEqual((operation.skipped_text, operation.failed_text), ("1 stopped before sending", False))
+        stopped = self.payments(cycle).filtered(lambda one: one.partner_id == self.small)
+        self.assertEqual(
+            stopped, self.env["g2p.payment"].search(operation.action_open_outcome("account_changed")["domain"])
+        )
+        self.assertTrue(stopped.account_changed)
+        [payments] = [box for box in cycle.pipeline if box["label"] == "Payments"]
+        held_back = self.env["g2p.entitlement"].search(getattr(cycle, payments["note_action"])()["domain"])
+        self.assertEqual((payments["note"], held_back), ("1 held back", stopped.entitlement_id))
 
     def test_who_is_disabled_since_is_not_promised_a_payment(self):
         self.small.bank_ids.active = False
@@ -84,6 +106,34 @@ class TestQuestions(MoneyCase):
         ):
             with self.subTest(step):
                 self.assertIn("1 set of duplicates of Family Grant waits", self.question(record, **step)["message"])
+        self.env["g2p.program.membership.duplicate"].create(
+            {"program_id": self.grant.id, "beneficiary_ids": [(6, 0, members[1:3].ids)]}
+        )
+        self.assertIn("2 sets of duplicates of Family Grant wait", self.question(cycle, cycle_step="copy")["message"])
+
+    def test_a_duplicate_that_was_taken_out_is_no_warning(self):
+        cycle = self.new_cycle()
+        members = self.grant.program_membership_ids
+        self.env["g2p.program.membership.duplicate"].create(
+            {"program_id": self.grant.id, "beneficiary_ids": [(6, 0, members[:2].ids)], "reason": "The same ID"}
+        )
+        members[0]._transition("duplicated")
+        message = self.question(cycle, cycle_step="copy")["message"]
+        self.assertIn("1 duplicate was taken out: The same ID.", message)
+        self.assertNotIn("paid twice", message)
+
+    def test_a_payment_that_is_still_open_is_named_beside_what_is_next(self):
+        cycle = self.paid_out()
+        payments = self.payments(cycle)
+        self.assertIn("3 payments of", cycle.with_user(self.finance).next_step)
+        self.env["g2p.payment"]._finalize_now(SQL("%s", payments[0].id), "failed", "Closed", confirmed=True)
+        self.env["g2p.payment"]._finalize_now(SQL("%s", payments[1].id), "paid")
+        for user, whose in ((self.finance, False), (self.manager, True)):
+            text = cycle.with_user(user).next_step
+            with self.subTest(user.name):
+                self.assertIn(f"1 payment of {cycle._money(payments[2].amount_issued)} is still open", text)
+                self.assertIn(payments[2].partner_id.name, text)
+                self.assertEqual("role “Finance" in text, whose)
 
     def test_a_fund_says_what_it_will_have(self):
         self.deposit(1000)
@@ -136,6 +186,12 @@ class TestQuestions(MoneyCase):
         arch = etree.fromstring(self.env["g2p.program.fund"].with_user(self.finance).get_view(view_type="form")["arch"])
         [post] = arch.iterfind("header/button[@name='action_confirm_post']")
         self.assertIn("approval_text", post.get("invisible"))
+
+    def test_on_a_phone_cycles_stand_on_cards(self):
+        self.assertIn("kanban", self.env.ref("g2p_programs.g2p_cycle_action").view_mode.split(","))
+        arch = etree.fromstring(self.env["g2p.cycle"].with_user(self.approver).get_view(view_type="kanban")["arch"])
+        shown = {field.get("name") for field in arch.iterfind("templates//field")}
+        self.assertLessEqual({"display_name", "total_amount", "state"}, shown)
 
     def test_on_a_phone_what_waits_stands_on_cards(self):
         action = self.env.ref("g2p_approval.g2p_approval_request_action")

@@ -270,6 +270,7 @@ class ProgramCreateWizard(models.TransientModel):
                     "name": self.env._("Default"),
                     "program_id": program.id,
                     "amount_per_cycle": self.amount_per_cycle,
+                    "benefit_code_id": self.benefit_code_id.benefit_type in CASH_TYPES and self.benefit_code_id.id,
                     # What was typed before the target type was changed to individuals is hidden, and means nothing.
                     **(
                         {

@@ -27,6 +27,9 @@ class PaymentReconciliationMatchStep(models.AbstractModel):
         kinds = dict.fromkeys(DONE, "done") | dict.fromkeys(SKIPPED, "skipped")
         return {outcome: (labels[outcome], kinds.get(outcome, "failed")) for outcome, _label in OUTCOMES}
 
+    def _failed_words(self, number, count):
+        return self.env._("1 line not matched") if number == 1 else self.env._("%s lines not matched", count)
+
     def _rows(self, record, operation, outcome):
         """A line that was matched may be found not due, or blocked, when it is applied."""
         line = "g2p.payment.reconciliation.line"

@@ -29,6 +29,7 @@ class Box(NamedTuple):
     remark: str
     is_warning: bool
     action: str
+    remark_action: str = ""
 
 
 class Cycle(models.Model):
@@ -193,7 +194,7 @@ class Cycle(models.Model):
     paid_amount = fields.Monetary("Amount paid", readonly=True, copy=False)
     fee_amount = fields.Monetary("Fees of paid payments", readonly=True, copy=False)
     failed_count = fields.Integer(
-        "Payments failed", readonly=True, copy=False, help="Attempts, also of those paid later."
+        "Payments failed", readonly=True, copy=False, help="Attempts that were sent, also of those paid later."
     )
     failed_amount = fields.Monetary("Amount failed", readonly=True, copy=False)
     unpaid_count = fields.Integer(
@@ -1161,6 +1162,17 @@ class Cycle(models.Model):
         later = self.unpaid_count and self.payable_from and self.payable_from > fields.Date.context_today(self)
         return later and format_date(self.env, self.payable_from)
 
+    def _next_step(self):
+        """What left, and nobody knows what came of it, is not forgotten because something else can be done first."""
+        text = super()._next_step()
+        if self.state != "approved" or not self.sent_count or self._open_operations():
+            return text
+        open_payments = self._bulk_step("reconcile")
+        following = self._following_step()
+        if following is None or following._step == open_payments._step:
+            return text
+        return f"{text} {open_payments._next_text(self)}"
+
     def _rest_text(self):
         if self.state == "approved" and (day := self._payable_later()):
             return self.env._("Payable from %s: prepare the payments then.", day)
@@ -1195,6 +1207,7 @@ class Cycle(models.Model):
                 "note": box.remark,
                 "warning": box.is_warning,
                 "action": box.action,
+                "note_action": box.remark_action if box.remark else "",
             }
             for position, box in enumerate(self._pipeline_boxes(), 1)
         ]
@@ -1211,7 +1224,6 @@ class Cycle(models.Model):
         waiting = remark(_("%s waiting"), self.pending_count) if self.state != "draft" else ""
         held_back = remark(_("%s held back"), self.exceptions_count)
         failed = remark(_("%s failed"), self.failed_count)
-        unpaid = self.exceptions_count and not self.payments_count
         return [
             Box(_("Beneficiaries"), self.members_count, 0, not_eligible, bool(not_eligible), "action_view_members"),
             Box(_("Entitlements"), self.entitlements_count, self.total_amount, "", False, "action_view_entitlements"),
@@ -1222,6 +1234,7 @@ class Cycle(models.Model):
                 left_out or waiting,
                 bool(left_out),
                 "action_view_approved",
+                "action_view_left_out" if left_out else "",
             ),
             Box(
                 _("Payments"),
@@ -1229,9 +1242,18 @@ class Cycle(models.Model):
                 self.payments_amount,
                 held_back,
                 bool(held_back),
-                "action_view_held_back" if unpaid else "action_view_payments",
+                "action_view_payments",
+                "action_view_held_back",
             ),
-            Box(_("Reconciled"), self.paid_count, self.paid_amount, failed, bool(failed), "action_view_reconciled"),
+            Box(
+                _("Reconciled"),
+                self.paid_count,
+                self.paid_amount,
+                failed,
+                bool(failed),
+                "action_view_reconciled",
+                "action_view_failed",
+            ),
         ]
 
     def _told(self):
@@ -1374,6 +1396,14 @@ class Cycle(models.Model):
         """Link: the payments that are final."""
         return self._open_list(
             "g2p.payment", self.env._("Final payments of %s", self.display_name), domain=[("status", "!=", False)]
+        )
+
+    def action_view_failed(self):
+        """Link: the payments that were sent and failed."""
+        return self._open_list(
+            "g2p.payment",
+            self.env._("Failed payments of %s", self.display_name),
+            domain=[("status", "=", "failed"), ("state", "!=", "stopped")],
         )
 
     def action_view_contradictions(self):

@@ -133,8 +133,9 @@ def _payments(cycles):
                        COUNT(*) FILTER (WHERE payment.status = 'paid') AS paid,
                        COALESCE(SUM(payment.amount_paid) FILTER (WHERE payment.status = 'paid'), 0) AS paid_amount,
                        COALESCE(SUM(payment.payment_fee) FILTER (WHERE payment.status = 'paid'), 0) AS fee_amount,
-                       COUNT(*) FILTER (WHERE payment.status = 'failed') AS failed,
-                       COALESCE(SUM(payment.amount_issued) FILTER (WHERE payment.status = 'failed'), 0)
+                       COUNT(*) FILTER (WHERE payment.status = 'failed' AND payment.state <> 'stopped') AS failed,
+                       COALESCE(SUM(payment.amount_issued)
+                                FILTER (WHERE payment.status = 'failed' AND payment.state <> 'stopped'), 0)
                        AS failed_amount
                   FROM g2p_cycle AS this
                   LEFT JOIN g2p_payment AS payment ON payment.cycle_id = this.id

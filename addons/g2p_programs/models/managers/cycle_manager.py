@@ -7,6 +7,7 @@ from dateutil.relativedelta import relativedelta
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
+from odoo.tools import format_date
 
 # How long a period is by the program's disbursement frequency.
 FREQUENCY_INTERVALS = {
@@ -146,6 +147,8 @@ class CycleRecurrenceMixin(models.AbstractModel):
         "days' part of the amounts. Otherwise the first cycle waits for the day of the rule and pays in full.",
     )
 
+    periods_text = fields.Char("First cycles", compute="_compute_periods_text")
+
     @api.constrains("rrule_type", "month_by", "weekday", "byday")
     def _check_recurrence(self):
         for record in self:
@@ -232,6 +235,65 @@ class CycleRecurrenceMixin(models.AbstractModel):
             begin = day - relativedelta(months=number, day=1)
         return self._rule(begin, number).before(fields.Datetime.to_datetime(day)).date()
 
+    def _period_after(self, after=None):
+        self.ensure_one()
+        start = after + timedelta(days=1) if after else fields.Date.context_today(self)
+        if self.one_time:
+            return start, start
+        if after:
+            return start, self._next_occurrence(start) - timedelta(days=1)
+        first = self._first_occurrence(start)
+        if first > start and self.short_first_cycle:
+            return start, first - timedelta(days=1)
+        return first, self._next_occurrence(first) - timedelta(days=1)
+
+    @api.depends(
+        *(
+            "one_time",
+            "cycle_duration",
+            "rrule_type",
+            *WEEKDAYS,
+            "month_by",
+            "day",
+            "weekday",
+            "byday",
+            "short_first_cycle",
+        )
+    )
+    def _compute_periods_text(self):
+        for record in self:
+            record.periods_text = record._periods_words()
+
+    def _periods_words(self):
+        """The first two periods if the rule begins today; and, of a day that not every month has, the one of February."""
+        _ = self.env._
+        if not self.one_time and (not self.cycle_duration or self.cycle_duration < 1 or not 1 <= self.day <= 31):
+            return False
+
+        def told(start, end):
+            days = {
+                "start": format_date(self.env, start, date_format="medium"),
+                "end": format_date(self.env, end, date_format="medium"),
+            }
+            return _("%(start)s to %(end)s", **days)
+
+        first = self._period_after()
+        if self.one_time:
+            return _("One cycle, on the day it is created.")
+        second = self._period_after(first[1])
+        text = _(
+            "If it starts today, the first cycle goes from %(first)s, the next from %(second)s.",
+            first=told(*first),
+            second=told(*second),
+        )
+        if self.rrule_type == "monthly" and self.month_by == "date" and self.day > 28:
+            period = second
+            for _number in range(12):
+                if period[0].month == 2:
+                    return f"{text} " + _("In a month without that day it begins on the last one: %s.", told(*period))
+                period = self._period_after(period[1])
+        return text
+
 
 class DefaultCycleManager(models.Model):
     _name = "g2p.cycle.manager.default"
@@ -284,16 +346,7 @@ class DefaultCycleManager(models.Model):
             ).disbursement_frequency = frequency
 
     def _next_period(self, after=None):
-        self.ensure_one()
-        start = after + timedelta(days=1) if after else fields.Date.context_today(self)
-        if self.one_time:
-            return start, start
-        if after:
-            return start, self._next_occurrence(start) - timedelta(days=1)
-        first = self._first_occurrence(start)
-        if first > start and self.short_first_cycle:
-            return start, first - timedelta(days=1)
-        return first, self._next_occurrence(first) - timedelta(days=1)
+        return self._period_after(after)
 
     def _full_period_days(self, start, end):
         self.ensure_one()

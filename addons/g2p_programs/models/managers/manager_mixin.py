@@ -38,6 +38,7 @@ class ManagerMixin(models.AbstractModel):
     )
     name = fields.Char(compute="_compute_name", search="_search_name")
     manager_type = fields.Char("Type", compute="_compute_name")
+    summary = fields.Char("What it says", compute="_compute_summary")
 
     @api.model
     def _selection_manager_ref_id(self):
@@ -51,6 +52,13 @@ class ManagerMixin(models.AbstractModel):
             manager = reference.manager_ref_id
             reference.name = manager.display_name if manager else False
             reference.manager_type = labels.get(manager._name) if manager else False
+
+    @api.depends("manager_ref_id")
+    def _compute_summary(self):
+        for reference in self:
+            # sudo: what a manager says is told to whoever may read its program's page of managers
+            manager = reference.sudo().manager_ref_id
+            reference.summary = manager._said() if manager else False
 
     @api.model
     def _search_name(self, operator, value):

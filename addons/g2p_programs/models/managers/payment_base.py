@@ -176,10 +176,11 @@ class BasePaymentManager(models.AbstractModel):
                             batch_has_started, batch_has_completed,
                             stats_issued_transactions, stats_issued_amount, stats_sent_transactions, stats_sent_amount,
                             stats_paid_transactions, stats_paid_amount, stats_failed_transactions, stats_failed_amount,
+                            stats_stopped_transactions, stats_stopped_amount,
                             stats_datetime, create_uid, write_uid, create_date, write_date)
                     SELECT slice.name, %(cycle)s, %(program)s, %(company)s, slice.batch_tag_id, slice.payout,
                            slice.first_partner_id,
-                           FALSE, FALSE, slice.payments, slice.amount, 0, 0, 0, 0, 0, 0,
+                           FALSE, FALSE, slice.payments, slice.amount, 0, 0, 0, 0, 0, 0, 0, 0,
                            %(now)s, %(uid)s, %(uid)s, %(now)s, %(now)s
                       FROM slice
                      ORDER BY slice.batch_tag_id, slice.payout, slice.slice

@@ -1251,22 +1251,50 @@ class Program(models.Model):
         }
 
     def _waiting_duplicates_text(self):
-        """What the user should know before members are paid: sets of duplicates that nobody has decided on."""
-        count = self.duplicate_membership_count
-        if not count:
-            return ""
-        if count == 1:
-            return self.env._(
-                "1 set of duplicates of %s waits for a decision (stat button Duplicates): until then all of its members who "
-                "are enrolled stay in, and may be paid twice.",
-                self.name,
+        """What the user should know before members are paid: sets of duplicates of whom several can be paid, else who was
+        taken out and why."""
+        _ = self.env._
+        self.env.flush_all()
+        [[waiting, taken_out, reasons]] = self.env.execute_query(
+            SQL(
+                """
+                WITH found AS (
+                    SELECT record.id, record.reason,
+                           COUNT(*) FILTER (WHERE membership.state = 'enrolled') AS enrolled,
+                           COUNT(*) FILTER (WHERE membership.state = 'duplicated') AS taken_out
+                      FROM g2p_program_membership_duplicate AS record
+                      JOIN g2p_program_membership_duplicate_rel AS link ON link.duplicate_id = record.id
+                      JOIN g2p_program_membership AS membership ON membership.id = link.membership_id
+                     WHERE record.program_id = %s AND record.state = 'duplicate'
+                     GROUP BY record.id
+                )
+                SELECT COUNT(*) FILTER (WHERE enrolled > 1),
+                       (SELECT COUNT(*) FROM g2p_program_membership WHERE program_id = %s AND state = 'duplicated'),
+                       STRING_AGG(DISTINCT reason, '; ') FILTER (WHERE enrolled < 2 AND taken_out > 0)
+                  FROM found
+                """,
+                self.id,
+                self.id,
             )
-        return self.env._(
-            "%(count)s sets of duplicates of %(program)s wait for a decision (stat button Duplicates): until then all of "
-            "their members who are enrolled stay in, and may be paid twice.",
-            count=self._number(count),
-            program=self.name,
         )
+        told = {"count": self._number(waiting), "program": self.name}
+        if waiting == 1:
+            return _(
+                "1 set of duplicates of %(program)s waits for a decision (stat button Duplicates): until then those of its "
+                "members who are enrolled stay in, and may be paid twice.",
+                **told,
+            )
+        if waiting:
+            return _(
+                "%(count)s sets of duplicates of %(program)s wait for a decision (stat button Duplicates): until then those of "
+                "their members who are enrolled stay in, and may be paid twice.",
+                **told,
+            )
+        if not reasons:
+            return ""
+        if taken_out == 1:
+            return _("1 duplicate was taken out: %s.", reasons)
+        return _("%(count)s duplicates were taken out: %(reasons)s.", count=self._number(taken_out), reasons=reasons)
 
     def _number(self, value):
         return formatLang(self.env, value, digits=0)

@@ -17,7 +17,9 @@ const FIELDS = [
     "progress",
     "speed",
     "time_left",
-    "failed",
+    "counts_text",
+    "skipped_text",
+    "failed_text",
     "last_error",
     "interruption",
     "can_cancel",
@@ -153,6 +155,11 @@ export class BulkProgressField extends Component {
         return { done: "bg-success", failed: "bg-danger", cancelled: "bg-secondary" }[this.operation.state] || "bg-primary";
     }
 
+    /** What came of it, when it is over: figures that add up, in the step's own words. */
+    get resultText() {
+        return (this.operation.state === "done" && this.operation.counts_text) || this.rowsText;
+    }
+
     get rowsText() {
         return _t("%(processed)s of %(planned)s rows", {
             processed: formatInteger(this.operation.processed),
@@ -163,17 +170,13 @@ export class BulkProgressField extends Component {
     get speedText() {
         const { speed, time_left: timeLeft } = this.operation;
         const parts = [];
-        if (speed >= 1) {
+        if (speed >= 1 && this.isOperationForm) {
             parts.push(_t("%s rows a second", formatInteger(Math.round(speed))));
         }
         if (this.isRunning && timeLeft && !this.operation.interruption) {
             parts.push(_t("%s left", formatTimeLeft(timeLeft)));
         }
         return parts.join(" · ");
-    }
-
-    get failedText() {
-        return this.operation.failed ? _t("%s failed", formatInteger(this.operation.failed)) : "";
     }
 
     schedule(delay) {

@@ -3,6 +3,9 @@ from odoo.tools import SQL
 
 from ....tools.constants import GROUP_FINANCE
 
+# So many open payments are named
+FEW = 3
+
 
 class Reconcile(models.AbstractModel):
     """Every payment of the cycle that is not final is marked as paid or failed, by hand."""
@@ -27,8 +30,26 @@ class Reconcile(models.AbstractModel):
         return cycle.state == "approved" and cycle.sent_count and 40
 
     def _next_words(self, cycle):
-        way = self.env._("Payments are on their way: mark them as paid or failed when you know what came of them.")
+        _ = self.env._
+        told = {"count": cycle._number(cycle.sent_count), "amount": cycle._money(cycle.sent_amount)}
+        if cycle.sent_count == 1:
+            way = _("1 payment of %(amount)s is still open", **told)
+        else:
+            way = _("%(count)s payments of %(amount)s are still open", **told)
+        if names := self._names(cycle):
+            way += f" ({names})"
+        way = _("%s: record whether they were paid or failed when you know what came of them.", way)
         return " ".join([way, *self._other_ways(cycle)])
+
+    def _names(self, cycle):
+        """Whose payments are open, where they are few and the user may see them."""
+        payments = self.env["g2p.payment"]
+        if cycle.sent_count > FEW or not payments.has_access("read"):
+            return ""
+        found = payments.search(
+            [("cycle_id", "=", cycle.id), ("state", "=", "sent"), ("status", "=", False)], limit=FEW
+        )
+        return ", ".join(found.partner_id.mapped("display_name"))
 
     @api.model
     def _other_ways(self, cycle):
@@ -48,7 +69,9 @@ class Reconcile(models.AbstractModel):
     def _rows(self, cycle, operation, outcome):
         payment = "g2p.payment"
         if outcome in ("paid", "failed"):
-            return payment, SQL("t.status = %s AND %s", outcome, operation._moved_rows(payment, "reconciled"))
+            return payment, SQL(
+                "t.status = %s AND %s", outcome, operation._moved_rows(payment, "reconciled", "stopped")
+            )
         if outcome == "left":
             return payment, SQL(
                 "%s AND t.status IS NULL AND t.state = 'sent' AND t.payout IS DISTINCT FROM 'desk'",

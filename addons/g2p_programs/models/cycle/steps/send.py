@@ -34,12 +34,30 @@ class Send(models.AbstractModel):
         return self.env._("Hand the payments to who pays them out")
 
     def _question(self, cycle):
-        count, amount = cycle._count_and_sum("g2p.payment", "amount_issued", ("issued",))
-        return self.env._(
-            "Send %(count)s payments of %(amount)s to who pays them out. What is sent can't be taken back.",
-            count=cycle._number(count),
-            amount=cycle._money(amount),
-        )
+        _ = self.env._
+        (count, amount), stopped = self._forecast(cycle)
+        told = {"count": cycle._number(count), "amount": cycle._money(amount)}
+        if count == 1:
+            text = _("Send 1 payment of %(amount)s to who pays it out. What is sent can't be taken back.", **told)
+        elif count:
+            text = _(
+                "Send %(count)s payments of %(amount)s to who pays them out. What is sent can't be taken back.", **told
+            )
+        else:
+            text = _("No payment can be sent now.")
+        number = sum(stopped.values())
+        if number:
+            told = {
+                "count": cycle._number(number),
+                "reasons": "; ".join(f"{reason} ({cycle._number(some)})" for reason, some in stopped.items()),
+            }
+            more = (
+                _("1 more is stopped before sending: %(reasons)s.", **told)
+                if number == 1
+                else _("%(count)s more are stopped before sending: %(reasons)s.", **told)
+            )
+            text += f" {more} " + _("Settle that, then prepare payments again.")
+        return text
 
     def _next(self, cycle):
         return cycle.state == "approved" and cycle.unsent_count and 30
@@ -51,25 +69,35 @@ class Send(models.AbstractModel):
         _ = self.env._
         return {
             "sent": (_("Sent"), "done"),
-            "not_due": (_("Entitlement not approved any more"), "failed"),
+            "not_due": (_("Entitlement not approved any more"), "skipped"),
             **self._block_outcomes(),
         }
 
+    def _skipped_words(self, number, count):
+        return self.env._("%s stopped before sending", count)
+
     def _rows(self, cycle, operation, outcome):
-        if outcome == "not_due" or outcome in self._left_out_codes():
+        # The reason was written in the language of who sent them.
+        payment = self.env["g2p.payment"].with_context(lang=operation.user_id.lang)
+        words = {code: block.words for code, block in payment.env["g2p.entitlement"]._blocks().items()}
+        words["not_due"] = payment._ended_text()
+        if outcome in words:
             return "g2p.payment", SQL(
                 """
-                t.id IN (
+                (%(moved)s AND t.status_reason = %(words)s
+                 OR t.id IN (
                     SELECT payment.id
                       FROM g2p_payment AS payment
                       JOIN g2p_entitlement AS t ON t.id = payment.entitlement_id
-                     WHERE payment.cycle_id = %s AND payment.state = 'issued' AND payment.status IS NULL
-                       AND CASE WHEN t.state <> 'approved' THEN 'not_due' ELSE %s END = %s
-                )
+                     WHERE payment.cycle_id = %(cycle)s AND payment.state = 'issued' AND payment.status IS NULL
+                       AND %(stop)s = %(outcome)s
+                ))
                 """,
-                cycle.id,
-                self.env["g2p.payment"]._block_sql(blocks.SEND),
-                outcome,
+                moved=operation._moved_rows("g2p.payment", "stopped"),
+                words=words[outcome],
+                cycle=cycle.id,
+                stop=self._stop_sql(),
+                outcome=outcome,
             )
         return super()._rows(cycle, operation, outcome)
 
@@ -91,14 +119,14 @@ class Send(models.AbstractModel):
                 """
                 SELECT left_behind.reason, COUNT(*)
                   FROM (
-                        SELECT CASE WHEN t.state <> 'approved' THEN 'not_due' ELSE %(block)s END AS reason
+                        SELECT %(stop)s AS reason
                           FROM g2p_payment AS payment
                           JOIN g2p_entitlement AS t ON t.id = payment.entitlement_id
                          WHERE payment.id IN (%(payments)s)
                        ) AS left_behind
                  GROUP BY left_behind.reason
                 """,
-                block=self.env["g2p.payment"]._block_sql(blocks.SEND),
+                stop=self._stop_sql(),
                 payments=self._unsent_payments(cycle, low, high),
             )
         )
@@ -106,6 +134,38 @@ class Send(models.AbstractModel):
 
     def _finish(self, cycle, operation):
         cycle._finish_payments(operation, blocks.SEND)
+
+    def _stop_sql(self):
+        """Over `payment` and its entitlement `t`: the code of what stops it before it is sent, or NULL."""
+        return SQL(
+            "CASE WHEN t.state <> 'approved' THEN 'not_due' ELSE %s END",
+            self.env["g2p.payment"]._block_sql(blocks.SEND),
+        )
+
+    def _forecast(self, cycle):
+        """((payments, amount) that would leave now, {why not, in words: how many payments are stopped})."""
+        self.env.flush_all()
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT judged.code, COUNT(*), SUM(judged.amount_issued)
+                  FROM (
+                        SELECT %(stop)s AS code, payment.amount_issued
+                          FROM g2p_payment AS payment
+                          JOIN g2p_entitlement AS t ON t.id = payment.entitlement_id
+                         WHERE payment.cycle_id = %(cycle)s AND payment.state = 'issued' AND payment.status IS NULL
+                       ) AS judged
+                 GROUP BY judged.code
+                 ORDER BY COUNT(*) DESC, judged.code
+                """,
+                stop=self._stop_sql(),
+                cycle=cycle.id,
+            )
+        )
+        counts = {code: (count, amount) for code, count, amount in rows}
+        sent = counts.pop(None, (0, 0))
+        words = self._outcomes()
+        return sent, {words[code][0]: count for code, (count, _amount) in counts.items()}
 
     def _unsent_payments(self, cycle, low, high):
         """Payments of whole batches that begin in the range, and payments without a batch: one column `id`."""

@@ -21,11 +21,11 @@ export class PipelineField extends Component {
         return { done: _t("Done"), now: _t("Now"), todo: _t("Later"), stopped: _t("Cancelled") }[step.state];
     }
 
-    onOpen(step) {
+    onOpen(name) {
         const { resModel, resId } = this.props.record;
         return this.action.doActionButton({
             type: "object",
-            name: step.action,
+            name,
             resModel,
             resId,
             resIds: [resId],
