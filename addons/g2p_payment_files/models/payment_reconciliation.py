@@ -2,7 +2,7 @@ import base64
 import io
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError
+from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 from odoo.tools.misc import formatLang
 
@@ -18,7 +18,9 @@ from .payment_reconciliation_line import OUTCOMES
 COLUMN_CHOICES = {
     column: f"{column}_column" for column in ("reference", "status", "amount", "date", "bank_reference", "reason")
 }
-OPTIONS = ("encoding", "decimal_mark", *COLUMN_CHOICES.values())
+# What somebody brings: the file, and how it is read.
+READ_WITH = ("file", "cycle_id", "encoding", "decimal_mark", *COLUMN_CHOICES.values())
+BROUGHT = ("filename", *READ_WITH)
 COUNTS = tuple(f"{outcome}_count" for outcome, _label in OUTCOMES)
 # What was read and not matched yet. No model: nobody but the steps reads or writes it, and it is empty in between.
 STAGED = """
@@ -172,12 +174,14 @@ class PaymentReconciliation(models.Model):
     def write(self, vals):
         if "company_id" in vals and any(record.company_id.id != vals["company_id"] for record in self):
             raise UserError(self.env._("A reconciliation stays in its company: upload the file as a new one."))
-        if {"file", "cycle_id", *OPTIONS} & set(vals):
+        if vals.keys() & set(BROUGHT):
+            self.check_access("write")
             if any(record.state == "applied" for record in self):
                 raise UserError(self.env._("This file was applied: upload another one as a new reconciliation."))
             for record in self:
+                record._check_is_mine()
                 record._check_idle()
-        if {"file", *OPTIONS} & set(vals) and not self.env.su and any(record.state != "draft" for record in self):
+        if vals.keys() & set(READ_WITH) and not self.env.su and any(record.state != "draft" for record in self):
             self._check_can()
             self.sudo().write({"state": "draft"})  # sudo: the role was checked; another file has to be read again
         return super().write(vals)
@@ -219,6 +223,7 @@ class PaymentReconciliation(models.Model):
         """Button: read the file and match its lines. No payment is touched."""
         self.ensure_one()
         self._check_can()
+        self._check_is_mine()
         if self.state == "applied":
             raise UserError(self.env._("This file was applied already."))
         if not self._attachment():
@@ -230,6 +235,7 @@ class PaymentReconciliation(models.Model):
         """Button: say how many payments become paid and failed, and ask."""
         self.ensure_one()
         self._check_can()
+        self._check_sees_payments()
         _ = self.env._
 
         def number(value):
@@ -295,6 +301,33 @@ class PaymentReconciliation(models.Model):
     def _check_can(self):
         roles.check(self.env, GROUP_FINANCE)
         self.check_access("write")
+
+    def _check_is_mine(self):
+        """The areas of who made the record say which payments its file reaches: nobody else puts a file into it, or has it read."""
+        # sudo: who made it, and their name, of a record that the user may write
+        owner = self.sudo().create_uid
+        if not self.env.su and owner != self.env.user:
+            raise AccessError(
+                self.env._(
+                    "This reconciliation is %s's, who alone may change it and have its file read: upload the file as a "
+                    "reconciliation of your own.",
+                    owner.name,
+                )
+            )
+
+    def _check_sees_payments(self):
+        """Nobody says what came of payments that they may not see."""
+        lines = self.env["g2p.payment.reconciliation.line"]
+        domain = [("reconciliation_id", "=", self.id), ("payment_id", "!=", False)]
+        # sudo: only how many are hidden is told
+        if hidden := lines.sudo().search_count(domain) - lines.search_count(domain):
+            raise UserError(
+                self.env._(
+                    "%s lines of this file are about payments outside the areas you work in: ask somebody who sees all of "
+                    "them to apply it.",
+                    hidden,
+                )
+            )
 
     def _check_idle(self):
         """The file is neither read nor applied at the moment."""

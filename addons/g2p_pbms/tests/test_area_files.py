@@ -2,7 +2,7 @@
 
 import base64
 
-from odoo.exceptions import AccessError
+from odoo.exceptions import AccessError, UserError
 from odoo.service.model import call_kw
 from odoo.tests import HttpCase, TransactionCase, new_test_user, tagged
 from odoo.tools import mute_logger
@@ -191,6 +191,46 @@ class TestAreaFiles(AreaCase):
         record.action_apply()
         paid = self.env["g2p.payment"].search([("status", "=", "paid"), ("partner_id", "in", self.families.ids)])
         self.assertEqual(paid.partner_id, self.large)
+
+    def test_nobody_with_areas_works_with_the_file_of_somebody_else(self):
+        """Their own areas would not count: those of who made the record say what its file reaches."""
+        user = self.limited("area_borrower", "g2p_programs.g2p_finance_validator")
+        record = self.reconciliation(self.finance)
+        draft = self.env["g2p.payment.reconciliation"].with_user(self.finance).create({})
+        for model, ids in ((record._name, record.ids), (draft._name, draft.ids)):
+            for values in (
+                {"file": base64.b64encode(b"Reference,Status,Amount"), "filename": "mine.csv"},
+                {"filename": "mine.csv"},
+                {"reference_column": "Bank"},
+                {"cycle_id": self.grant.cycle_ids[0].id},
+            ):
+                with self.subTest(values), self.assertRaisesRegex(AccessError, "of your own"):
+                    self.rpc(user, model, "write", ids, values)
+            with self.assertRaisesRegex(AccessError, "of your own"):
+                self.rpc(user, model, "action_check", ids)
+            with self.assertRaises(AccessError):
+                values = {"name": "x", "res_model": model, "res_id": ids[0], "res_field": "file", "raw": "Reference"}
+                self.rpc(user, "ir.attachment", "create", values)
+        for press in ("action_confirm_apply", "action_apply"):
+            with self.assertRaisesRegex(UserError, "^2 lines of this file are about payments outside"):
+                self.rpc(user, record._name, press, record.ids)
+        with self.assertRaisesRegex(UserError, "^2 lines of this file"):
+            self.env(user=user)[record._name].browse(record.ids)._bulk_start("reconcile")
+        self.assertFalse(self.env["g2p.payment"].search([("status", "!=", False), ("cycle_id", "in", self.grant.cycle_ids.ids)]))
+        # Who sees no less may apply it; a file of somebody with areas reaches no further by that.
+        self.rpc(self.users["finance"], record._name, "action_apply", record.ids)
+        self.assertEqual(record.state, "applied")
+
+    def test_a_file_is_applied_by_who_sees_all_that_it_is_about(self):
+        user = self.limited("area_moved", "g2p_programs.g2p_finance_validator")
+        record = self.reconciliation(user)
+        self.assertEqual(record.matched_count, 1)
+        self.large.area_id = self.south
+        with self.assertRaisesRegex(UserError, "^1 lines of this file"):
+            self.rpc(user, record._name, "action_apply", record.ids)
+        self.rpc(self.finance, record._name, "action_apply", record.ids)
+        paid = self.env["g2p.payment"].search([("status", "=", "paid"), ("partner_id", "in", self.families.ids)])
+        self.assertEqual(paid.partner_id, self.large, "what its owner saw when it was read, and no more")
 
 
 @tagged("post_install", "-at_install")

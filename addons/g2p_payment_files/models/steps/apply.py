@@ -40,6 +40,9 @@ class PaymentReconciliationApplyStep(models.AbstractModel):
             return "g2p.payment.reconciliation.line", operation._noted_rows(outcome)
         return super()._rows(record, operation, outcome)
 
+    def _before(self, record, operation):
+        record.with_user(operation.user_id)._check_sees_payments()
+
     def _source(self, record, operation):
         return SQL(
             """

@@ -133,8 +133,8 @@ class PaymentReconciliationMatchStep(models.AbstractModel):
             record._transition("checked")
 
     def _payments_of_areas(self, record):
-        """Over `payment`: the payments of people whom the user who brought the file may see. Others are not in the file's reach, and
-        nothing says that they exist."""
+        """Over `payment`: the payments of people whom the user who made the record may see: nobody else brings its file, or has it
+        read. Others are not in the file's reach, and nothing says that they exist."""
         # sudo: the user's own areas
         user = record.create_uid.sudo()
         if not user.g2p_area_ids:
