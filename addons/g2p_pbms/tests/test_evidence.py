@@ -3,10 +3,11 @@
 import base64
 import re
 
+from odoo import models
 from odoo.exceptions import AccessError, UserError
 from odoo.fields import Command
 from odoo.tests import HttpCase, JsonRpcException, new_test_user, tagged
-from odoo.tools import mute_logger
+from odoo.tools import SQL, mute_logger
 
 from odoo.addons.g2p_programs.tests.money import MoneyCase
 
@@ -224,6 +225,84 @@ class TestEvidence(MoneyCase):
         self.assertEqual(len(change), 1)
         self.locked(change, paper)
         self.refused(change.sudo(), ("write", {"attachment_ids": [Command.clear()]}))
+
+    def other_value(self, record, field):
+        """A value that a person may have wanted there instead."""
+        now = record.sudo()[field.name]
+        if field.type == "boolean":
+            return not now
+        if field.type == "selection":
+            return next((value for value in field.get_values(self.env) if value != now), False)
+        if field.type == "many2one":
+            return self.env[field.comodel_name].sudo().search([("id", "!=", now.id)], limit=1).id
+        if field.relational:
+            return bool(now) and [Command.clear()]
+        others = {"integer": now + 1, "float": now + 1, "monetary": now + 1} if isinstance(now, (int, float)) else {}
+        others |= {"date": "2020-02-02", "datetime": "2020-02-02 02:02:02", "binary": base64.b64encode(b"other")}
+        return others.get(field.type, "Other")
+
+    def test_nothing_of_what_is_over_is_edited(self):
+        """Every field that a form could send of what was applied, done or agreed to: refused, or on record in the history."""
+        cycle = self.paid_out()
+        second = new_test_user(self.env, login="evidence second", groups="g2p_programs.g2p_finance_validator")
+        read = (
+            self.env["g2p.payment.reconciliation"]
+            .with_user(self.finance)
+            .create({"file": base64.b64encode(b"payment reference,status,amount\nx,paid,1"), "filename": "bank.csv"})
+        )
+        read.action_check()
+        read.action_apply()
+        registrar = self.users["registrar"]
+        brought = (
+            self.env["g2p.registrant.import"]
+            .with_user(registrar)
+            .create({"name": "people.csv", "file": base64.b64encode(b"Name\nX")})
+        )
+        asked = {"reason": "The bank says so", "evidence": "Letter 12", "file_fate": "stopped", "kind": "cancel"}
+        corrections = self.env["g2p.payment.correction"].with_user(self.finance)
+        correction = corrections.create({**asked, "batch_id": cycle.payment_batch_ids.id})
+        correction.with_user(second).confirm()
+        change = self.env["g2p.membership.change"].create(
+            {"kind": "exit", "program_id": self.grant.id, "date": "2024-01-01", "user_id": self.manager.id}
+        )
+        scenario = self.env["g2p.program.scenario"].with_user(self.manager).create({"name": "More", "program_id": self.grant.id})
+        for record, state in ((brought, "done"), (change, "done"), (scenario, "applied")):
+            table = SQL.identifier(record._table)
+            self.env.cr.execute(SQL("UPDATE %s SET state = %s WHERE id = %s", table, state, record.id))
+        self.env.invalidate_all()
+        self.assertEqual((read.state, correction.state), ("applied", "done"))
+        chatter = {*self.env["mail.thread"]._fields, *self.env["mail.activity.mixin"]._fields}
+        history = self.env["g2p.change.history"]
+        tried, known, unknown = 0, set(), set()
+        for record in (
+            read,
+            brought,
+            correction,
+            correction.with_user(second),
+            change.with_user(self.manager),
+            scenario,
+        ):
+            for name, field in record._fields.items():
+                if name in chatter or name in models.MAGIC_COLUMNS or not (field.store or field.inverse):
+                    continue
+                value, before = self.other_value(record, field), history.search_count([])
+                if value is False:
+                    continue
+                tried += 1
+                with self.cr.savepoint(flush=False) as point:
+                    try:
+                        record.write({name: value})
+                        self.env.flush_all()
+                    except UserError:
+                        pass
+                    else:
+                        on_record = history.search_count([]) > before
+                        (known if on_record else unknown).add(f"{record._name}.{name}")
+                    point.rollback()
+                    self.env.invalidate_all()
+        self.assertGreater(tried, 80)
+        self.assertFalse(unknown, "written, and nobody knows")
+        self.assertTrue(known, "the history is really asked")
 
     def test_documents_of_an_application_that_was_decided(self):
         self.new_cycle()

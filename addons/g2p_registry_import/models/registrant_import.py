@@ -324,14 +324,13 @@ class RegistrantImport(models.Model):
 
     def write(self, vals):
         self._refuse_protected(vals)
+        if vals.keys() & {"name", *OPTIONS} and self._evidence_locked():
+            self.check_access("write")
+            raise UserError(self.env._("This file was imported already. Upload the corrected rows as a new import."))
         if not vals.keys() & set(OPTIONS):
             return super().write(vals)
         for record in self:
             record._check_is_mine()
-            if record.state not in ("draft", "checked", "submitted"):
-                raise UserError(
-                    self.env._("This file was imported already. Upload the corrected rows as a new import.")
-                )
         if vals.keys() & {"file", "server_path", "mapping_id"}:
             vals = {"known_households": False, **vals}  # chosen for another file
         result = super().write(vals)
