@@ -33,6 +33,9 @@ class PaymentBatch(models.Model):
     export_sha256 = fields.Char("Fingerprint", readonly=True, copy=False, help=table_file.FINGERPRINT_HELP)
     export_count = fields.Integer("Payments in the file", readonly=True, copy=False)
     export_amount = fields.Monetary("Amount in the file", readonly=True, copy=False)
+    export_failed = fields.Integer(
+        "Failed before", readonly=True, copy=False, help="Payments that had failed when the file was made: not in it."
+    )
 
     def init(self):
         result = super().init()
@@ -49,9 +52,11 @@ class PaymentBatch(models.Model):
 
     def action_export(self):
         """Button: the file of the payments of this batch, for who pays them. It is made once, when the batch has left;
-        whoever takes it later takes the same file, and each time is on record."""
+        whoever takes it later takes the same file, and each time is on record. Once something in it is paid by another batch,
+        or not at all, nobody takes it any more."""
         self.ensure_one()
         self._check_can_export()
+        self._check_still_holds()
         if not self.exported_on:
             # sudo: role, access and areas were checked above
             self.sudo()._make_file()
@@ -74,14 +79,33 @@ class PaymentBatch(models.Model):
             raise UserError(
                 self.env._("Send batch %s first: what is in the file of a payer is on its way.", self.reference)
             )
-        [[count, amount]] = self.env.execute_query(
+        [[count, amount, written, failed]] = self.env.execute_query(
             SQL(
-                "SELECT COUNT(*), COALESCE(SUM(payment.amount_issued), 0) FROM g2p_payment AS payment WHERE %s",
-                self._in_file(),
+                """
+                SELECT COUNT(*) FILTER (WHERE %(in_file)s),
+                       COALESCE(SUM(payment.amount_issued) FILTER (WHERE %(in_file)s), 0),
+                       COALESCE(SUM(%(written)s) FILTER (WHERE %(in_file)s), 0),
+                       COUNT(*) FILTER (WHERE payment.status = 'failed')
+                  FROM g2p_payment AS payment
+                 WHERE payment.batch_id = %(batch)s
+                """,
+                in_file=self._in_file(),
+                written=self._amount_sql(),
+                batch=self.id,
             )
         )
         if not count:
             raise UserError(self.env._("Every payment of batch %s is final: there is nothing to pay.", self.reference))
+        if written != amount:
+            raise UserError(
+                self.env._(
+                    "The amounts in the file of batch %(batch)s would add up to %(written)s, its payments to %(amount)s: no file is "
+                    "made. Tell an administrator.",
+                    batch=self.reference,
+                    written=written,
+                    amount=amount,
+                )
+            )
         content = "".join(self._export_lines()).encode()
         digest = hashlib.sha256(content).hexdigest()
         # No field of the batch refers to the bytes: they are given out by the check of this button only.
@@ -95,9 +119,13 @@ class PaymentBatch(models.Model):
                 "exported_on": fields.Datetime.now(),
                 "export_sha256": digest,
                 "export_count": count,
-                "export_amount": amount,
+                "export_failed": failed,
             }
         )
+        # As it is: a field would round it to what the currency has of decimals by now.
+        self.env.flush_all()
+        self.env.cr.execute(SQL("UPDATE g2p_payment_batch SET export_amount = %s WHERE id = %s", amount, self.id))
+        self.invalidate_recordset(["export_amount"])
         self.message_post(
             body=self.env._(
                 "The file was made: %(count)s payments, %(amount)s, SHA-256 %(digest)s.",
@@ -114,6 +142,7 @@ class PaymentBatch(models.Model):
         :raise UserError: when the file was not made yet, or is not what it was.
         """
         self._check_can_export()
+        self._check_still_holds()
         # sudo: role, access and areas were checked above
         batch = self.sudo()
         if not batch.export_attachment_id:
@@ -131,6 +160,36 @@ class PaymentBatch(models.Model):
             author_id=self.env.user.partner_id.id,
         )
         return content
+
+    def _check_still_holds(self):
+        """A payer who gets the file pays all of it: nobody gets it once its money is elsewhere. The bytes stay, as evidence."""
+        if self.cancelled_on:
+            raise UserError(
+                self.env._(
+                    "Batch %s was cancelled: nothing of it is to be paid, so its file is kept and not given out any more. What "
+                    "is paid again is in a new batch: take the file of that.",
+                    self.reference,
+                )
+            )
+        if not self.exported_on:
+            return
+        # sudo: only how many there are; that the user sees all payments of the batch was checked
+        failed = self.env["g2p.payment"].sudo().search_count([("batch_id", "=", self.id), ("status", "=", "failed")])
+        if failed > self.export_failed:
+            raise UserError(
+                self.env._(
+                    "%(count)s payments in the file of batch %(batch)s failed or were taken back since it was made, and may be in "
+                    "another batch: who pays by this file would pay them twice. If the payer still needs a file, ask to cancel "
+                    "this batch, prepare its payments again, and take the file of the new batch.",
+                    count=failed - self.export_failed,
+                    batch=self.reference,
+                )
+            )
+
+    def _amount_sql(self):
+        """Over `payment`: what is to be paid, exactly, with at least the decimals of the currency."""
+        amount = SQL("payment.amount_issued")
+        return SQL("round(%s, GREATEST(scale(trim_scale(%s)), %s))", amount, amount, self.currency_id.decimal_places)
 
     def _in_file(self):
         """Over `payment`: what the payer is to pay."""
@@ -181,7 +240,7 @@ class PaymentBatch(models.Model):
             text(SQL("payment.account_holder")),
             text(SQL("payment.bank_name")),
             SQL(r"CASE WHEN %(a)s ~ '^\+[0-9]+$' THEN %(a)s ELSE %(safe)s END", a=account, safe=text(account)),
-            number(SQL("round(payment.amount_issued, %s)", self.currency_id.decimal_places)),
+            number(self._amount_sql()),
             text(SQL("%s::text", self.currency_id.name)),
             text(SQL("entitlement.ern")),
             text(SQL("%s::text", self.name)),

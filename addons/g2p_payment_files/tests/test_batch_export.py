@@ -2,9 +2,11 @@ import base64
 import csv
 import hashlib
 import io
+from unittest.mock import patch
 
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import HttpCase, new_test_user, tagged
+from odoo.tools import SQL
 
 from odoo.addons.g2p_bulk.models.evidence import OPEN
 from odoo.addons.g2p_bulk.tests.statements import counting_statements
@@ -125,12 +127,7 @@ class TestBatchExport(BatchCase):
         # What changes afterwards does not change what left.
         self.large.name = "Renamed"
         self.large.bank_ids[0].acc_number = "OTHER"
-        self.env["g2p.payment"]._finalize_now(
-            self.env["g2p.payment"]._search([("id", "=", self.large_payment.id)]).select(),
-            "failed",
-            "Closed",
-            confirmed=True,
-        )
+        self.finalize(self.large_payment, "paid")
         finance = batch.with_user(self.finance)
         finance.action_export()
         self.assertEqual(finance._take_file(), first)
@@ -138,6 +135,71 @@ class TestBatchExport(BatchCase):
         told = batch.message_ids.filtered(lambda message: batch.export_sha256 in (message.body or ""))
         self.assertEqual(told.sorted("id").mapped("author_id"), (self.manager + self.finance).partner_id)
         self.assertEqual(len(told), 3)
+
+    def finalize(self, payments, status):
+        self.env["g2p.payment"]._finalize_now(
+            self.env["g2p.payment"]._search([("id", "in", payments.ids)]).select(), status, "Closed", confirmed=True
+        )
+
+    def test_a_file_of_which_something_failed_is_not_given_out_again(self):
+        """What failed is paid by another batch, or not at all: who pays by the old file pays it twice."""
+        self.finalize(self.empty_payment, "failed")
+        self.batch.action_export()
+        self.assertTrue(self.batch._take_file(), "what failed before is not in it")
+        self.finalize(self.large_payment, "failed")
+        for user in (self.manager, self.finance):
+            batch = self.batch.with_user(user)
+            for take in (batch.action_export, batch._take_file):
+                with self.assertRaisesRegex(
+                    UserError, "^1 payments in the file of batch B.* failed or were taken back"
+                ):
+                    take()
+        self.assertTrue(self.batch.sudo().export_attachment_id.raw, "it stays as evidence")
+
+    def test_the_file_of_a_cancelled_batch_is_not_given_out(self):
+        self.batch.action_export()
+        for fate in ("not_handed", "stopped"):
+            with self.subTest(fate), self.cr.savepoint(flush=True) as point:
+                asked = {"reason": "Lost", "evidence": "Letter 12", "kind": "cancel", "batch_id": self.batch.id}
+                corrections = self.env["g2p.payment.correction"].with_user(self.manager)
+                corrections.create({**asked, "file_fate": fate}).with_user(self.finance).confirm()
+                for user in (self.manager, self.finance):
+                    batch = self.batch.with_user(user)
+                    for take in (batch.action_export, batch._take_file):
+                        with self.assertRaisesRegex(UserError, "^Batch B.* was cancelled: .* new batch"):
+                            take()
+                self.assertTrue(self.batch.sudo().export_attachment_id.raw, "it stays as evidence")
+                point.rollback()
+                self.env.invalidate_all()
+
+    def test_a_cancelled_batch_gets_no_file(self):
+        asked = {"reason": "Lost", "evidence": "Letter 12", "kind": "cancel", "batch_id": self.batch.id}
+        correction = (
+            self.env["g2p.payment.correction"].with_user(self.manager).create({**asked, "file_fate": "stopped"})
+        )
+        correction.with_user(self.finance).confirm()
+        with self.assertRaisesRegex(UserError, "was cancelled"):
+            self.batch.action_export()
+
+    def test_the_file_says_what_is_paid_whatever_becomes_of_the_currency(self):
+        """As if its rounding had been changed by somebody who goes round Odoo."""
+        self.env.cr.execute(
+            "UPDATE res_currency SET rounding = 1, decimal_places = 0 WHERE id = %s", [self.grant.currency_id.id]
+        )
+        self.env.invalidate_all()
+        self.batch.action_export()
+        rows = list(csv.reader(io.StringIO(self.batch._take_file().decode("utf-8-sig"))))
+        self.assertEqual([row[5] for row in rows[1:]], ["156.8", "117.6", "98"])
+        self.env.cr.execute("SELECT export_amount::text FROM g2p_payment_batch WHERE id = %s", [self.batch.id])
+        self.assertEqual(float(self.env.cr.fetchone()[0]), 372.4)
+        self.assertEqual(self.batch.export_amount, 372.4)
+
+    def test_a_file_whose_total_is_another_is_not_made(self):
+        batch = type(self.batch)
+        with patch.object(batch, "_amount_sql", lambda self: SQL("round(payment.amount_issued, 0)")):
+            with self.assertRaisesRegex(UserError, "add up to .*373"):
+                self.batch.action_export()
+        self.assertFalse(self.batch.exported_on)
 
     def test_the_bytes_of_a_file_are_given_out_by_its_button_only(self):
         self.batch.action_export()
@@ -274,6 +336,15 @@ class TestBatchExportOverHttp(HttpCase, BatchCase):
         self.authenticate(None, None)
         answer = self.url_open(f"/g2p_programs/batch/{self.batch.id}/payments.csv", allow_redirects=False)
         self.assertIn(answer.status_code, (302, 303))
+
+    def test_the_file_of_a_cancelled_batch_is_not_downloaded(self):
+        self.batch.action_export()
+        self.batch.sudo().write({"cancelled_on": "2024-01-01", "cancelled_by": self.finance.id})
+        for role in ("manager", "finance"):
+            answer = self.get(f"test_{role}")
+            self.assertEqual(answer.status_code, 403)
+            self.assertIn("was cancelled", answer.text)
+            self.assertNotIn(self.large_payment.name, answer.text)
 
     def test_the_outcome_of_a_reconciliation_is_downloaded(self):
         content = (

@@ -128,7 +128,7 @@ class TestContradictions(CorrectionCase):
         self.ask_to_cancel(self.manager).with_user(self.finance).confirm()
         self.assertEqual((self.batch.cancelled_by, self.batch.batch_has_completed), (self.finance, True))
         self.assertTrue(self.batch.exists().export_sha256)
-        self.assertTrue(self.batch.with_user(self.manager)._take_file())
+        self.assertTrue(self.batch.sudo().export_attachment_id.raw)
 
     def test_the_database_keeps_a_batch_of_which_a_file_was_made(self):
         self.batch.with_user(self.manager).action_export()

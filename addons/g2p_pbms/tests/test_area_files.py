@@ -216,7 +216,9 @@ class TestAreaFiles(AreaCase):
                 self.rpc(user, record._name, press, record.ids)
         with self.assertRaisesRegex(UserError, "^2 lines of this file"):
             self.env(user=user)[record._name].browse(record.ids)._bulk_start("reconcile")
-        self.assertFalse(self.env["g2p.payment"].search([("status", "!=", False), ("cycle_id", "in", self.grant.cycle_ids.ids)]))
+        self.assertFalse(
+            self.env["g2p.payment"].search([("status", "!=", False), ("cycle_id", "in", self.grant.cycle_ids.ids)])
+        )
         # Who sees no less may apply it; a file of somebody with areas reaches no further by that.
         self.rpc(self.users["finance"], record._name, "action_apply", record.ids)
         self.assertEqual(record.state, "applied")

@@ -237,7 +237,7 @@ class TestEvidence(MoneyCase):
             return self.env[field.comodel_name].sudo().search([("id", "!=", now.id)], limit=1).id
         if field.relational:
             return bool(now) and [Command.clear()]
-        others = {"integer": now + 1, "float": now + 1, "monetary": now + 1} if isinstance(now, (int, float)) else {}
+        others = {"integer": now + 1, "float": now + 1, "monetary": now + 1} if isinstance(now, int | float) else {}
         others |= {"date": "2020-02-02", "datetime": "2020-02-02 02:02:02", "binary": base64.b64encode(b"other")}
         return others.get(field.type, "Other")
 
@@ -265,7 +265,11 @@ class TestEvidence(MoneyCase):
         change = self.env["g2p.membership.change"].create(
             {"kind": "exit", "program_id": self.grant.id, "date": "2024-01-01", "user_id": self.manager.id}
         )
-        scenario = self.env["g2p.program.scenario"].with_user(self.manager).create({"name": "More", "program_id": self.grant.id})
+        scenario = (
+            self.env["g2p.program.scenario"]
+            .with_user(self.manager)
+            .create({"name": "More", "program_id": self.grant.id})
+        )
         for record, state in ((brought, "done"), (change, "done"), (scenario, "applied")):
             table = SQL.identifier(record._table)
             self.env.cr.execute(SQL("UPDATE %s SET state = %s WHERE id = %s", table, state, record.id))
