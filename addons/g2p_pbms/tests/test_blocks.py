@@ -1,15 +1,41 @@
 """One list of what blocks an entitlement, asked by every way to approve, prepare, send and pay it."""
 
 import base64
+from pathlib import Path
 from unittest.mock import patch
 
 from odoo.exceptions import AccessError, UserError
 from odoo.fields import Command
+from odoo.modules.migration import load_script
 from odoo.tests import tagged
 from odoo.tools import SQL
 
 from odoo.addons.g2p_programs.tests.money import MoneyCase
 from odoo.addons.g2p_programs.tools import blocks
+from odoo.addons.g2p_registry_base.models.res_partner import NAME_PARTS
+
+# Fields of an account that may change after the approval, and why. Any other that there is, or will be, has to be compared.
+ACCOUNT_MAY_CHANGE = {
+    "partner_id": "whose it is is chosen once, and refused later",
+    "sanitized_acc_number": "made of the number",
+    "note": "words for the office; no payer reads them",
+    "sequence": "the order on the screen; which one is primary is asked",
+    "is_primary": "the only one stays primary; another one is another account, see below",
+    "allow_out_payment": "Odoo's own leave for suppliers, which no payment here asks",
+    "currency_id": "what is paid has the currency of the entitlement",
+    "changed_at": "says when it changed; the database writes it",
+    "changed_by": "as above",
+}
+# What a payment keeps of who is paid, and by what of the registry it is known; see `test_what_a_payment_keeps…`.
+KEPT = {
+    "account_id": "account",
+    "account_number": "account",
+    "account_holder": "account",
+    "bank_name": "account",
+    "beneficiary_name": "name",
+    "collector_name": "name",
+    "alternate_name": "name",
+}
 
 
 @tagged("post_install", "-at_install")
@@ -43,7 +69,8 @@ class TestBlocks(MoneyCase):
         self.env.flush_all()
         self.env.cr.execute("UPDATE g2p_program SET no_account_policy = 'desk' WHERE id = %s", [self.grant.id])
         self.env.cr.execute(
-            "UPDATE g2p_entitlement SET approved_account = '' WHERE partner_id = %s AND approved_account IS NOT NULL",
+            "UPDATE g2p_entitlement SET approved_account = '', approved_payee = ''"
+            " WHERE partner_id = %s AND approved_account IS NOT NULL",
             [self.large.id],
         )
         self.env.invalidate_all()
@@ -380,6 +407,250 @@ class TestBlocks(MoneyCase):
         self.assertEqual(self.counts(cycle, "prepare_payments"), {"prepared": 2, "no_account": 1})
         with self.assertRaisesRegex(UserError, "Nothing was done"):
             self.due(cycle).with_user(self.finance).confirm_account()
+
+    # The same account by the look of it, and the same person by the number
+
+    def each_change(self, changes, *arguments):
+        """Each change in a world of its own, in which a cycle was approved."""
+        for name, change in changes.items():
+            with self.subTest(name):
+                savepoint = self.env.cr.savepoint(flush=True)
+                try:
+                    cycle = self.validated()
+                    self.assertFalse(self.due(cycle).blocked_now)
+                    change(*arguments)
+                    self.env.flush_all()
+                    self.env.invalidate_all()
+                    yield name, cycle, self.due(cycle)
+                finally:
+                    self.env.flush_all()
+                    savepoint.close(rollback=True)
+                    self.env.invalidate_all()
+
+    def assert_held(self, cycle, due, code, confirm):
+        """Held at each step until somebody confirms it who had no part in it; then paid as it is now."""
+        other = "collector_changed" if code == "account_changed" else "account_changed"
+        self.assertEqual((due[code], due[other]), (True, False))
+        self.assertEqual(due.blocked_now, self.entitlement._blocks()[code].words)
+        cycle.prepare_payment()
+        self.assertEqual(self.counts(cycle, "prepare_payments"), {"prepared": 2, code: 1})
+        with self.assertRaisesRegex(AccessError, "somebody else"):
+            getattr(due.with_user(self.users["registrar"]), confirm)()
+        getattr(due.with_user(self.finance), confirm)()
+        self.assertFalse(due.blocked_now)
+        cycle.prepare_payment()
+        self.assertEqual(due.payment_ids.status, False)
+
+    def test_every_field_of_an_account_is_held_when_it_changes(self):
+        account = self.large.bank_ids
+        account.write({"provider": "Wallet", "clearing_number": "12"})
+        registrar = self.both()
+
+        def value(field):
+            if field.type == "many2one":
+                return self.env[field.comodel_name].create({"name": "Other"}).id
+            if field.type == "selection":
+                return next(key for key, _label in field.selection if key != account[field.name])
+            return not account[field.name] if field.type == "boolean" else "Other"
+
+        automatic = {"id", "create_uid", "create_date", "write_uid", "write_date"}
+        changes = {
+            name: lambda field=field: account.with_user(registrar).write(
+                {field.name: value(field), "change_reason": "Said so"}
+            )
+            for name, field in account._fields.items()
+            if field.store and field.column_type and not field.related and name not in {*automatic, *ACCOUNT_MAY_CHANGE}
+        }
+        self.assertLessEqual({"acc_number", "acc_holder_name", "account_type", "bank_id", "provider"}, set(changes))
+        for name, cycle, due in self.each_change(changes):
+            if name == "active":
+                # It is gone: there is nothing to confirm.
+                self.assertEqual(due.blocked_now, self.entitlement._blocks()["no_account"].words)
+            else:
+                self.assert_held(cycle, due, "account_changed", "confirm_account")
+
+    def test_what_moves_from_one_field_of_an_account_to_another_is_held(self):
+        account, bank = self.large.bank_ids, self.env["res.bank"].create({"name": "Union"})
+        registrar = self.both()
+        for before, after in (
+            ({"provider": "Pay"}, {"acc_number": "ET-Large · Pay", "provider": False}),
+            ({"bank_id": bank.id}, {"acc_holder_name": "Union · Large", "bank_id": False}),
+            ({"bank_id": bank.id}, {"provider": "Union", "bank_id": False}),
+            ({"acc_holder_name": "Large"}, {"provider": "Large", "acc_holder_name": ""}),
+        ):
+            account.write({"provider": False, "bank_id": False, "acc_holder_name": "Large", **before})
+
+            def change(after=after):
+                account.with_user(registrar).write({**after, "change_reason": "Said so"})
+
+            for _name, cycle, due in self.each_change({str(after): change}):
+                self.assert_held(cycle, due, "account_changed", "confirm_account")
+
+    def renames(self, partner, by):
+        """Every way to call a registrant otherwise."""
+        names = ("name",) if partner.is_group else NAME_PARTS
+        return {
+            f"{partner.name}: {name}": lambda name=name: partner.with_user(by).write(
+                {
+                    name: f"Evil {name}",
+                    "change_reason": "Said so",
+                    **({"name": "EVIL, MALLORY"} if name == "given_name" else {}),
+                }
+            )
+            for name in names
+        }
+
+    def test_who_is_called_otherwise_does_not_collect_at_the_desk(self):
+        self.desk()
+        head, alternate = self.large.group_membership_ids[:2]
+        head.kind, alternate.kind = self.role("head"), self.role("alternate")
+        registrar = self.both()
+        parts = {part: self.renames(part, registrar) for part in (self.large, head.individual, alternate.individual)}
+        shown = "Large", f"{head.individual.name} / {alternate.individual.name}"
+        for part, changes in parts.items():
+            for _name, cycle, due in self.each_change(changes):
+                self.assertEqual((due.approved_name, due.approved_collector), shown)
+                self.assertNotEqual((due.current_name, due.current_collector), shown)
+                with self.assertRaisesRegex(UserError, "name of who receives it"):
+                    due.with_user(self.finance).prepare_and_send_payment_cash()
+                self.assert_held(cycle, due, "collector_changed", "confirm_collector")
+                payment = due.payment_ids
+                self.assertIn(part.name, (payment.beneficiary_name, payment.collector_name, payment.alternate_name))
+                [row] = self.env["g2p.cash.desk"].with_user(self.finance).search([("code", "=", due.ern)])
+                self.assertEqual(
+                    (row.beneficiary_name, f"{row.collector_name} / {row.alternate_name}"),
+                    (due.current_name, due.current_collector),
+                )
+                self.env.cr.execute(
+                    "SELECT reason FROM g2p_state_history WHERE res_model = 'g2p.entitlement' AND res_id = %s"
+                    " ORDER BY id DESC LIMIT 1",
+                    [due.id],
+                )
+                [told] = self.env.cr.fetchone()
+                before, after = told.split(" → ")
+                self.assertIn("Large/LARGE, MEMBER 0/LARGE, MEMBER 1 (", before)
+                self.assertIn(part.name, after)
+
+    def test_who_is_called_otherwise_is_not_paid_on_an_account_either(self):
+        """The payer's file names the beneficiary. Who else is named there changes nothing: it goes to the account."""
+        registrar = self.both()
+        self.large.bank_ids.acc_holder_name = "Holder"
+        head = self.large.group_membership_ids[0]
+        head.kind = self.role("head")
+        for _name, cycle, due in self.each_change(self.renames(self.large, registrar)):
+            self.assert_held(cycle, due, "collector_changed", "confirm_collector")
+            self.assertEqual(due.payment_ids.beneficiary_name, self.large.name)
+        for _name, cycle, _due in self.each_change(self.renames(head.individual, registrar)):
+            cycle.prepare_payment()
+            self.assertEqual(self.counts(cycle, "prepare_payments"), {"prepared": 3})
+        cycle = self.prepared()
+        self.large.with_user(registrar).name = "Evil"
+        cycle.send_payment()
+        self.assertEqual(self.counts(cycle, "send"), {"sent": 2, "collector_changed": 1})
+
+    def test_who_is_called_otherwise_and_has_an_account_in_that_name_is_confirmed_in_both(self):
+        """The holder goes with the name, as it is written on the account or as none is."""
+        (rename,) = self.renames(self.large, self.users["registrar"]).values()
+        for holder in ("Large", False):
+            self.large.bank_ids.acc_holder_name = holder
+            for _name, _cycle, due in self.each_change({str(holder): rename}):
+                due = due.with_user(self.finance)
+                self.assertEqual((due.account_changed, due.collector_changed), (True, True))
+                self.assertEqual(
+                    (due.approved_account, due.current_account), ("ET-Large · Large", "ET-Large · Evil name")
+                )
+                due.confirm_account()
+                self.assertEqual((due.account_changed, due.collector_changed), (False, True))
+                due.confirm_collector()
+                self.assertFalse(due.blocked_now)
+
+    def test_what_a_payment_keeps_of_who_is_paid_is_compared(self):
+        """A new column of this kind has to be compared, and named here."""
+        payment = self.env["g2p.payment"]
+        texts = {
+            name
+            for name in payment._protected_fields
+            if name in payment._fields
+            and (name.split("_")[0] in ("account", "bank", "beneficiary", "collector", "alternate", "payee"))
+        }
+        self.assertEqual(texts, {*KEPT, "bank_reference"})  # the reference is what the payer says later
+        desk = set(self.env["g2p.cash.desk"]._depends["g2p.payment"])
+        self.assertLessEqual({name for name in desk if name.endswith("_name")}, set(KEPT))
+
+    def test_what_the_system_spells_anew_is_no_other_name(self):
+        self.desk()
+        head = self.large.group_membership_ids[0]
+        head.kind = self.role("head")
+        self.env.flush_all()
+        self.env.cr.execute("UPDATE res_partner SET name = initcap(name) WHERE id = %s", [head.individual.id])
+        self.env.invalidate_all()
+
+        def recomputed():
+            partners = self.large + head.individual
+            self.env.add_to_compute(partners._fields["name"], partners)
+            self.env.add_to_compute(partners._fields["complete_name"], partners)
+            self.assertEqual(head.individual.name, "LARGE, MEMBER 0")
+
+        def forgotten():
+            """Approved before any of this was kept."""
+            self.env.cr.execute(
+                "UPDATE g2p_entitlement SET approved_payee = NULL, approved_names = NULL, approved_collectors = NULL"
+            )
+            self.large.name = "Renamed"
+            self.large.bank_ids.acc_number = "OTHER"
+
+        for _name, cycle, due in self.each_change({"recomputed": recomputed, "forgotten": forgotten}):
+            self.assertFalse(due.blocked_now)
+            cycle.prepare_payment()
+            self.assertEqual(self.counts(cycle, "prepare_payments"), {"prepared": 3})
+
+    def test_what_was_approved_before_fields_and_names_were_kept_is_compared_from_the_upgrade_on(self):
+        """Nothing is held by the upgrade, nothing that was held is set free, and what changes later is held."""
+        path = Path(__file__).parents[2] / "g2p_programs/migrations/19.0.3.0.0/end-approved-payee.py"
+        head, other = self.large.group_membership_ids[:2]
+        head.kind = self.role("head")
+        self.large.bank_ids.acc_holder_name = "Holder"
+
+        def upgrade():
+            self.env.flush_all()
+            self.env.cr.execute("UPDATE g2p_entitlement SET approved_payee = NULL, approved_names = NULL")
+            load_script(str(path), "approved_payee").migrate(self.env.cr, "19.0.2.0.0")
+            self.env.invalidate_all()
+
+        def nothing():
+            upgrade()
+
+        def held():
+            self.large.bank_ids.acc_number = "OTHER"
+            upgrade()
+
+        def later():
+            upgrade()
+            self.large.bank_ids.acc_number = "OTHER"
+
+        def named():
+            upgrade()
+            self.large.name = "Renamed"
+
+        expected = {
+            "nothing": {"prepared": 3},
+            "held": {"prepared": 2, "account_changed": 1},
+            "later": {"prepared": 2, "account_changed": 1},
+            "named": {"prepared": 2, "collector_changed": 1},
+        }
+        changes = {"nothing": nothing, "held": held, "later": later, "named": named}
+        for name, cycle, _due in self.each_change(changes):
+            cycle.prepare_payment()
+            self.assertEqual(self.counts(cycle, "prepare_payments"), expected[name])
+
+        def collector():
+            head.kind, other.kind = [Command.clear()], self.role("head")
+            upgrade()
+
+        self.desk()
+        for _name, _cycle, due in self.each_change({"collector": collector, "nothing": nothing}):
+            self.assertEqual(due.approved_collector, head.individual.name)
+            self.assertEqual(due.collector_changed, head.kind != self.role("head"))
 
     # Somebody else collects
 

@@ -6,6 +6,7 @@ from odoo.tools import SQL, float_round
 from odoo.tools.misc import formatLang
 
 from odoo.addons.g2p_bulk.tools import roles
+from odoo.addons.g2p_registry_base.models.res_partner_bank import PAYEE_FIELDS
 from odoo.addons.g2p_registry_base.tools import standing
 
 from ..tools import blocks, settlements
@@ -17,6 +18,8 @@ RESERVED_STATES = ("approved", "trans2FSP")
 # Left for good: they don't stand in the way of a new entitlement for the same benefit.
 DEAD_STATES = ("cancelled", "rejected1", "rejected2", "rejected3", "expired")
 REJECTED_STATES = ("rejected1", "rejected2", "rejected3")
+# Reasons to hold it back that end when somebody confirms what was changed.
+CHANGED = ("account_changed", "collector_changed")
 
 # A reference number is a number of a sequence and two check digits of ISO 7064 MOD 97-10: read as one number, it leaves
 # the remainder 1 when divided by 97.
@@ -114,7 +117,9 @@ class Entitlement(models.Model):
         "amount_set_by",
         "left_out_reason",
         "approved_account",
+        "approved_payee",
         "approved_collectors",
+        "approved_names",
         "account_confirmed_by",
         "account_confirmed_on",
         "computation",
@@ -224,6 +229,12 @@ class Entitlement(models.Model):
         help="What it was approved to be paid to. Another account is held until somebody else confirms it.",
     )
     current_account = fields.Char("Account now", compute="_compute_blocked_now")
+    approved_payee = fields.Char(
+        readonly=True,
+        copy=False,
+        exportable=False,
+        help="A digest of every field of the account that it was approved to be paid to; empty where there was none.",
+    )
     collector_changed = fields.Boolean(compute="_compute_blocked_now")
     approved_collectors = fields.Char(
         readonly=True,
@@ -231,6 +242,14 @@ class Entitlement(models.Model):
         exportable=False,
         help="Numbers of who was to collect for the household when it was approved: principal recipient or head, and alternate.",
     )
+    approved_names = fields.Char(
+        readonly=True,
+        copy=False,
+        exportable=False,
+        help="Names when it was approved, a line each: of the beneficiary, and of who was to collect.",
+    )
+    approved_name = fields.Char("Name when approved", compute="_compute_blocked_now")
+    current_name = fields.Char("Name now", compute="_compute_blocked_now")
     approved_collector = fields.Char("Collected by, when approved", compute="_compute_blocked_now")
     current_collector = fields.Char("Collected by, now", compute="_compute_blocked_now")
     account_confirmed_by = fields.Many2one("res.users", readonly=True, copy=False)
@@ -405,14 +424,15 @@ class Entitlement(models.Model):
         "state",
         "partner_id.disabled",
         "partner_id.active",
-        "partner_id.bank_ids.acc_number",
+        "partner_id.name",
+        *(f"partner_id.bank_ids.{name}" for name in PAYEE_FIELDS),
         "partner_id.bank_ids.is_primary",
         "partner_id.bank_ids.active",
     )
     def _compute_blocked_now(self):
         """Of the entitlements that are not over, one question for all of them."""
-        self.blocked_now = self.current_account = self.approved_collector = self.current_collector = False
-        self.account_changed = self.collector_changed = False
+        self.blocked_now = self.current_account = self.account_changed = self.collector_changed = False
+        self.approved_name = self.current_name = self.approved_collector = self.current_collector = False
         live = self.filtered(lambda one: isinstance(one.id, int) and one.state in ("pending_validation", "approved"))
         if not live:
             return
@@ -422,30 +442,36 @@ class Entitlement(models.Model):
             SQL(
                 """
                 SELECT t.id, CASE WHEN t.state <> 'approved' THEN %(approve)s WHEN t.settlement = 'payment' THEN %(prepare)s
-                                  ELSE %(desk)s END, %(account)s,
-                       (SELECT string_agg(person.name, ' / ' ORDER BY named.place)
-                          FROM unnest(string_to_array(t.approved_collectors, '/')) WITH ORDINALITY AS named (id, place)
-                          JOIN res_partner AS person ON person.id::text = named.id),
-                       %(collectors)s
+                                  ELSE %(desk)s END,
+                       %(account_changed)s, %(collector_changed)s, %(account)s, t.approved_names, %(names)s
                   FROM g2p_entitlement AS t
                  WHERE t.id = ANY(%(ids)s)
                 """,
                 prepare=blocks.code_sql(known, blocks.PREPARE),
                 desk=blocks.code_sql(known, blocks.DESK),
                 approve=blocks.code_sql(known, blocks.APPROVE),
+                account_changed=known["account_changed"].condition,
+                collector_changed=known["collector_changed"].condition,
                 account=self._payee_sql("account_text"),
-                collectors=self._collector_sql("collector_text"),
+                names=self._collector_sql("names"),
                 ids=live.ids,
             )
         )
-        for entitlement_id, code, account, before, now in rows:
+        for entitlement_id, code, account_changed, collector_changed, account, before, now in rows:
             entitlement = self.browse(entitlement_id)
             entitlement.blocked_now = known[code].words if code else False
-            entitlement.account_changed = code == "account_changed"
-            entitlement.collector_changed = code == "collector_changed"
+            # Both are shown at once: who is renamed may have an account in that name.
+            entitlement.account_changed = code in CHANGED and account_changed
+            entitlement.collector_changed = code in CHANGED and collector_changed
             entitlement.current_account = account
-            entitlement.approved_collector = before
-            entitlement.current_collector = now
+            entitlement.approved_name, entitlement.approved_collector = self._names_in_words(before)
+            entitlement.current_name, entitlement.current_collector = self._names_in_words(now)
+
+    @api.model
+    def _names_in_words(self, names):
+        """Of the beneficiary, and of who collects."""
+        beneficiary, *collectors = (names or "").split("\n")
+        return beneficiary, " / ".join(filter(None, collectors))
 
     # Blocks
 
@@ -483,24 +509,16 @@ class Entitlement(models.Model):
                 # Entitlements that were approved before accounts were kept (NULL) are not held. An account that is gone
                 # is another one too: what was to go there is not handed out at a desk before somebody confirms that.
                 SQL(
-                    "(t.approved_account IS NOT NULL AND NOT %s AND COALESCE(%s, '') <> t.approved_account)",
+                    "(t.approved_payee IS NOT NULL AND NOT %s AND COALESCE(%s, '') <> t.approved_payee)",
                     self._pays_cash_sql(),
-                    self._payee_sql("account_text"),
+                    self._payee_sql("account_key"),
                 ),
                 blocks.TO_ACCOUNT,
             ),
             # Once it is prepared, the desk shows who was to collect then.
             "collector_changed": blocks.Block(
-                _("Who collects for the household was changed since the approval"),
-                SQL(
-                    "(t.approved_collectors IS NOT NULL AND %s <> t.approved_collectors"
-                    " AND (%s OR %s = 'desk' AND %s IS NULL))",
-                    # First, what is so of hardly any: of the others nobody asks for the account.
-                    self._collector_sql("collectors"),
-                    self._pays_cash_sql(),
-                    self._no_account_policy_sql(),
-                    self._payee_sql("account_id"),
-                ),
+                _("Who collects it, or the name of who receives it, was changed since the approval"),
+                self._renamed_sql(),
                 blocks.TO_ACCOUNT,
             ),
         }
@@ -659,25 +677,33 @@ class Entitlement(models.Model):
     @api.model
     def _payee(self, of="t"):
         """The account that `of` is paid to, one row at most: of the beneficiary, else of who collects for the household,
-        else of its head. Columns `account_id`, `account_number`, `account_holder`, `bank_name`, and `account_text`, which is
-        another one when any of these was changed by hand.
+        else of its head. Columns `account_id`, `account_number`, `account_holder`, `bank_name`; `account_text` for people to
+        read; and `account_key`, which is another one when any field of it was changed that is told to the payer or chooses
+        the way there, also where the text reads the same.
         """
         alias = SQL.identifier(of)
         principal, head = self._collector_kinds()[:2]
+        account_holder = SQL("COALESCE(NULLIF(account.acc_holder_name, ''), holder.name)")
         return SQL(
             """
-            SELECT account.id AS account_id, account.acc_number AS account_number,
-                   COALESCE(NULLIF(account.acc_holder_name, ''), holder.name) AS account_holder,
+            SELECT account.id AS account_id, account.acc_number AS account_number, %(account_holder)s AS account_holder,
                    COALESCE(bank.name, account.provider) AS bank_name,
                    concat_ws(' · ', account.acc_number, COALESCE(bank.name, NULLIF(account.provider, '')),
-                             NULLIF(account.acc_holder_name, '')) AS account_text
+                             %(account_holder)s) AS account_text,
+                   left(encode(sha256(convert_to(
+                        -- A row as text quotes its parts: nothing moves from one to another unseen.
+                        ROW(account.id, account.acc_number, account.bank_id, bank.name, NULLIF(account.provider, ''),
+                            upper(%(account_holder)s), account.account_type, NULLIF(account.clearing_number, ''))::text,
+                        'UTF8')), 'hex'), 32) AS account_key
               FROM (
-                    SELECT own.id, own.acc_number, own.acc_holder_name, own.provider, own.bank_id, own.partner_id, 0 AS place
+                    SELECT own.id, own.acc_number, own.acc_holder_name, own.provider, own.bank_id, own.account_type,
+                           own.clearing_number, own.partner_id, 0 AS place
                       FROM res_partner_bank AS own
                      WHERE own.partner_id = %(of)s.partner_id AND own.is_primary AND own.active
                      UNION ALL
                     SELECT theirs.id, theirs.acc_number, theirs.acc_holder_name, theirs.provider, theirs.bank_id,
-                           theirs.partner_id, CASE role.g2p_group_membership_kind_id WHEN %(principal)s THEN 1 ELSE 2 END
+                           theirs.account_type, theirs.clearing_number, theirs.partner_id,
+                           CASE role.g2p_group_membership_kind_id WHEN %(principal)s THEN 1 ELSE 2 END
                       FROM g2p_group_membership AS link
                       JOIN g2p_group_membership_g2p_group_membership_kind_rel AS role
                         ON role.g2p_group_membership_id = link.id
@@ -690,11 +716,13 @@ class Entitlement(models.Model):
                      ORDER BY place, id
                      LIMIT 1
                    ) AS account
-              -- Both by their keys: where their names aren't asked for, nobody looks them up.
-              LEFT JOIN res_partner AS holder ON holder.id = account.partner_id
+              -- Both by their keys: where their names aren't asked for, nobody looks them up, nor an owner who isn't needed.
+              LEFT JOIN res_partner AS holder
+                ON holder.id = CASE WHEN COALESCE(account.acc_holder_name, '') = '' THEN account.partner_id END
               LEFT JOIN res_bank AS bank ON bank.id = account.bank_id
             """,
             of=alias,
+            account_holder=account_holder,
             present=standing.present("person"),
             principal=principal,
             head=head,
@@ -709,7 +737,8 @@ class Entitlement(models.Model):
     @api.model
     def _collector(self, of="t"):
         """Who collects for a household, one row: columns `collector_name` and `alternate_name`, empty for a person;
-        `collector_text`, both names; `collectors`, their numbers, which are others when somebody else collects.
+        `collectors`, their numbers, which are others when somebody else collects; `names`, a line each for the beneficiary
+        and both of these, which are others when one of them is called otherwise.
         """
         principal, head, alternate = self._collector_kinds()
         kind = SQL("role.g2p_group_membership_kind_id")
@@ -722,8 +751,11 @@ class Entitlement(models.Model):
         return SQL(
             """
             SELECT %(collector_name)s AS collector_name, %(alternate_name)s AS alternate_name,
-                   concat_ws(' / ', %(collector_name)s, %(alternate_name)s) AS collector_text,
-                   COALESCE(%(collector_id)s::text, '') || '/' || COALESCE(%(alternate_id)s::text, '') AS collectors
+                   COALESCE(%(collector_id)s::text, '') || '/' || COALESCE(%(alternate_id)s::text, '') AS collectors,
+                   translate((SELECT beneficiary.name FROM res_partner AS beneficiary WHERE beneficiary.id = %(of)s.partner_id),
+                             chr(10), ' ')
+                   || chr(10) || translate(COALESCE(%(collector_name)s, ''), chr(10), ' ')
+                   || chr(10) || translate(COALESCE(%(alternate_name)s, ''), chr(10), ' ') AS names
               FROM g2p_group_membership AS link
               JOIN g2p_group_membership_g2p_group_membership_kind_rel AS role
                 ON role.g2p_group_membership_id = link.id
@@ -747,6 +779,31 @@ class Entitlement(models.Model):
     def _collector_sql(self, column):
         """One column of who collects for `t`, as a scalar."""
         return SQL("(SELECT collector.%s FROM (%s) AS collector)", SQL.identifier(column), self._collector())
+
+    @api.model
+    def _renamed_sql(self):
+        """Over `t`: since the approval the beneficiary is called otherwise; or, where it is handed out at a desk, others collect
+        it, or are called otherwise. What goes to an account goes there whoever collects.
+
+        What was approved before these were kept (NULL) was not changed; capital letters, which the registry makes itself, are
+        no other name.
+        """
+        return SQL(
+            """
+            (SELECT CASE
+                    -- First, what is so of nearly all: of these nobody asks for more.
+                    WHEN now.names = t.approved_names AND now.collectors = t.approved_collectors THEN FALSE
+                    WHEN upper(split_part(now.names, chr(10), 1)) <> upper(split_part(t.approved_names, chr(10), 1)) THEN TRUE
+                    WHEN now.collectors <> t.approved_collectors OR upper(now.names) <> upper(t.approved_names)
+                    THEN %(cash)s OR %(policy)s = 'desk' AND %(account)s IS NULL
+                    ELSE FALSE END
+               FROM (%(collector)s) AS now)
+            """,
+            cash=self._pays_cash_sql(),
+            policy=self._no_account_policy_sql(),
+            account=self._payee_sql("account_id"),
+            collector=self._collector(),
+        )
 
     @api.model
     def _collector_kinds(self):
@@ -1032,28 +1089,38 @@ class Entitlement(models.Model):
                 self._payee_sql("account_id"),
                 self._no_account_policy_sql(),
             ),
-            SQL("approved_account"),
-            SQL("COALESCE(%s, '')", account),
+            {
+                "approved_account": SQL("COALESCE(%s, '')", account),
+                "approved_payee": SQL("COALESCE(%s, '')", self._payee_sql("account_key")),
+            },
             SQL("COALESCE(NULLIF(t.approved_account, ''), %s) || ' → ' || COALESCE(%s, %s)", desk, account, desk),
             self.env._("Another account was confirmed"),
         )
 
     def confirm_collector(self):
-        """Button: who collects for the household now is right. By somebody of finance who had no part in it; the payments
-        that were prepared for others fail, to be prepared again."""
+        """Button: who collects for the household now, and what they are called, is right. By somebody of finance who had no
+        part in it; the payments that were prepared for others fail, to be prepared again."""
+
+        def told(collectors, names):
+            return SQL("concat_ws(' ', rtrim(translate(%s, chr(10), '/'), '/'), '(' || %s || ')')", names, collectors)
+
+        collectors, names = self._collector_sql("collectors"), self._collector_sql("names")
         return self._confirm(
             self._blocks()["collector_changed"].condition,
-            SQL("approved_collectors"),
-            self._collector_sql("collectors"),
-            SQL("t.approved_collectors || ' → ' || %s", self._collector_sql("collectors")),
+            {"approved_collectors": collectors, "approved_names": names},
+            SQL(
+                "%s || ' → ' || %s",
+                told(SQL("t.approved_collectors"), SQL("t.approved_names")),
+                told(collectors, names),
+            ),
             self.env._("Another person to collect was confirmed"),
         )
 
-    def _confirm(self, changed, column, value, told, reason):
+    def _confirm(self, changed, values, told, reason):
         """Take what was changed since the approval for approved, in one statement.
 
-        :param SQL changed: whether it was changed, `column` that keeps what was approved, its new `value`, and what is
-            `told` in the history: all over `t`.
+        :param SQL changed: whether it was changed, and what is `told` in the history: over `t`.
+        :param dict values: the columns that keep what was approved, with what they are to be, over `t`.
         """
         roles.check(self.env, GROUP_FINANCE)
         self.check_access("read")
@@ -1064,15 +1131,14 @@ class Entitlement(models.Model):
             SQL(
                 """
                 WITH due AS (
-                    SELECT t.id, %(value)s AS value, %(told)s AS told
+                    SELECT t.id, %(values)s, %(told)s AS told
                       FROM g2p_entitlement AS t
                      WHERE t.id = ANY(%(ids)s) AND t.state = 'approved' AND %(changed)s
                        FOR NO KEY UPDATE OF t
                 ), moved AS (
                     UPDATE g2p_entitlement AS t
-                       SET %(column)s = due.value, account_confirmed_by = %(uid)s, account_confirmed_on = %(now)s,
-                           left_out_reason = CASE WHEN t.left_out_reason NOT IN ('account_changed', 'collector_changed')
-                                                  THEN t.left_out_reason END,
+                       SET %(taken)s, account_confirmed_by = %(uid)s, account_confirmed_on = %(now)s,
+                           left_out_reason = CASE WHEN t.left_out_reason <> ALL(%(changes)s) THEN t.left_out_reason END,
                            write_uid = %(uid)s, write_date = %(now)s
                       FROM due
                      WHERE t.id = due.id
@@ -1080,10 +1146,11 @@ class Entitlement(models.Model):
                 )
                 %(history)s
                 """,
-                value=value,
+                values=SQL(", ").join(SQL("%s AS %s", value, SQL.identifier(name)) for name, value in values.items()),
+                taken=SQL(", ").join(SQL("%s = due.%s", *[SQL.identifier(name)] * 2) for name in values),
                 told=told,
                 changed=changed,
-                column=column,
+                changes=list(CHANGED),
                 ids=self.ids,
                 uid=self.env.uid,
                 now=self.env.cr.now(),
@@ -1096,7 +1163,7 @@ class Entitlement(models.Model):
         if confirmed != len(self):
             raise UserError(
                 self.env._(
-                    "Only approved entitlements whose account, or who collects them, was changed since can be confirmed. "
+                    "Only approved entitlements whose account, name, or who collects them, was changed since can be confirmed. "
                     "Nothing was done."
                 )
             )
@@ -1212,7 +1279,11 @@ class Entitlement(models.Model):
                 WITH approved AS (
                     UPDATE g2p_entitlement AS t
                        SET state = 'approved', ern = COALESCE(t.ern, g2p_entitlement_next_ern()),
-                           approved_account = COALESCE(%(account)s, ''), approved_collectors = %(collectors)s,
+                           (approved_account, approved_payee) = (
+                                SELECT COALESCE(MAX(payee.account_text), ''), COALESCE(MAX(payee.account_key), '')
+                                  FROM (%(payee)s) AS payee),
+                           (approved_collectors, approved_names) = (
+                                SELECT collector.collectors, collector.names FROM (%(collector)s) AS collector),
                            date_approved = %(now)s, approved_by = %(uid)s, write_uid = %(uid)s, write_date = %(now)s
                      WHERE t.state = 'pending_validation' AND (%(where)s)
                  RETURNING t.id, t.cycle_id, CASE WHEN %(charged)s THEN t.initial_amount ELSE 0 END AS amount
@@ -1225,8 +1296,8 @@ class Entitlement(models.Model):
                 """,
                 where=where,
                 charged=self._charged_sql(),
-                account=self._payee_sql("account_text"),
-                collectors=self._collector_sql("collectors"),
+                payee=self._payee(),
+                collector=self._collector(),
                 now=self.env.cr.now(),
                 uid=self.env.uid,
                 history=self._history_sql(
