@@ -146,21 +146,14 @@ class ApprovalMixin(models.AbstractModel):
         return None, None
 
     def _approval_authors(self, kind):
-        """Who prepared or changed it, or set an amount: they don't agree to it. By default who made it, and who changed what is
-        agreed to, by the history of changes."""
-        return self._approval_changers(
-            SQL("res_model = %s AND res_id = %s AND field = ANY(%s)", self._name, self.id, list(self._agreed_fields))
-        )
-
-    def _approval_changers(self, where):
-        """Who made the record, and who made the changes of the history that `where` says (SQL over g2p_change_history)."""
+        """Who prepared or changed it, or set an amount: they don't agree to it. Who made what it is made of, and who made,
+        changed or deleted anything of that, by the history of changes; models that keep more of who had a part add it."""
         self.ensure_one()
-        self.env.flush_all()
-        rows = self.env.execute_query(
-            SQL("SELECT DISTINCT user_id FROM g2p_change_history WHERE user_id IS NOT NULL AND (%s)", where)
-        )
-        users = self.env["res.users"].browse(user_id for [user_id] in rows)
-        return (users.exists() | self.create_uid).sudo(False)
+        return self.env["g2p.change.history"]._changers(self._approval_parts(kind))
+
+    def _approval_parts(self, kind):
+        """What it is made of: recordsets, each with all that belongs to it."""
+        return [self]
 
     def _approval_asker(self, kind):
         """Who asks when a button is pressed: the user, or who made the record where the user had no part in it."""

@@ -115,8 +115,13 @@ class ApprovalProposal(models.Model):
         target = self._target()
         return target.sudo()._proposal_scope() if target else None
 
-    def _approval_authors(self, kind):
-        return self.create_uid.sudo(False)
+    def _approval_parts(self, kind):
+        """What comes into force was agreed to by nobody yet: who made or changed it, and who asked for it as it was before, have a
+        part in it."""
+        if self.act != "add" or not (target := self._target()):
+            return [self]
+        same = [("res_model", "=", self.res_model), ("res_id", "=", self.res_id), ("act", "=", "add")]
+        return [self.search(same), target]
 
     def _approval_lock(self, kind):
         held = super()._approval_lock(kind)

@@ -442,6 +442,26 @@ class ChangeHistory(models.Model):
     # What other code calls
 
     @api.model
+    def _about(self, things):
+        """The changes of these recordsets, and of all that belongs to them: lines of lines, and what is deleted since."""
+        return Domain.OR(
+            Domain.OR(
+                Domain(f"{side}_model", "=", records._name) & Domain(f"{side}_id", "in", records.ids)
+                for side in ("res", "parent", "owner")
+            )
+            for records in things
+        )
+
+    @api.model
+    def _changers(self, things):
+        """Users who made these recordsets, or made, changed or deleted anything of them."""
+        self.env.flush_all()
+        # sudo: who had a part, whoever may read what they changed; only who it was is told
+        made = self.env["res.users"].sudo().union(*(records.sudo().create_uid for records in things))
+        changed = self.sudo()._read_group(self._about(things), ["user_id"])
+        return made.union(*(user for [user] in changed)).exists().sudo(False)
+
+    @api.model
     def _because(self, reason, user=None):
         """Context manager: what is changed inside, by whatever statement, was changed for this reason, by this user."""
         return changes.because(self.env, reason, user or self.env.user)

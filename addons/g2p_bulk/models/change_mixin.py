@@ -3,8 +3,6 @@ import contextlib
 from lxml import etree
 
 from odoo import api, models
-from odoo.fields import Domain
-
 from ..tools import changes
 
 
@@ -157,13 +155,7 @@ class ChangeMixin(models.AbstractModel):
     def action_view_changes(self):
         """The changes of these records and of what belongs to them: accounts of a registrant, rules of a program."""
         self.check_access("read")
-        domain = Domain.OR(
-            Domain.OR(
-                Domain(f"{side}_model", "=", records._name) & Domain(f"{side}_id", "in", records.ids)
-                for side in ("res", "parent", "owner")
-            )
-            for records in self._change_records()
-        )
+        domain = self.env["g2p.change.history"]._about(self._change_records())
         return {
             "type": "ir.actions.act_window",
             "name": self.env._("Changes"),

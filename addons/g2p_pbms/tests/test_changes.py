@@ -1,8 +1,11 @@
 """Nothing that decides who gets how much changes without a trace: every field of every configuration is watched."""
 
+import json
+
 from odoo.exceptions import AccessError
-from odoo.fields import Command
+from odoo.fields import Command, Domain
 from odoo.tests import TransactionCase, new_test_user, tagged
+from odoo.tools import SQL
 
 from odoo.addons.g2p_bulk.tools import changes
 from odoo.addons.g2p_programs.tests.money import MoneyCase
@@ -245,6 +248,150 @@ class TestTraces(MoneyCase):
             self.env["g2p.change.history"]
             .with_user(self.manager)
             .search([("res_model", "=", model._name), ("res_id", "=", model.id)])
+        )
+
+    # Whoever had a part in what is to be agreed to, at whatever depth
+
+    def everything_of(self, things, aside):
+        """Records of watched models that belong to these, by required many2one fields: lines, their lines, and so on."""
+        history = self.env["g2p.change.history"]
+        watched = [self.env[name] for name in history._watched_models() if name not in aside]
+        found = {records._name: records.sudo() for records in things}
+        while True:
+            before = {name: records.ids for name, records in found.items()}
+            for model in watched:
+                ways = [
+                    Domain(name, "in", found[field.comodel_name].ids)
+                    for name, field in model._fields.items()
+                    if field.type == "many2one" and field.store and field.required and field.comodel_name in found
+                ]
+                if ways and (more := model.sudo().with_context(active_test=False).search(Domain.OR(ways))):
+                    found[model._name] = found.get(model._name, more) | more
+            if before == {name: records.ids for name, records in found.items()}:
+                return found
+
+    def part(self, record, operation):
+        """Somebody makes, changes or deletes this one row, as the database sees it."""
+        table, user = SQL.identifier(record._table), self.part_taker.id
+        if operation == "write":
+            field = next(
+                field
+                for field in record._watched()
+                if field.column_type and field.type in ("char", "text", "float", "monetary", "integer", "boolean", "date")
+            )
+            column = SQL.identifier(field.name)
+            other = {
+                "char": SQL("COALESCE(%s, '') || '!'", column),
+                "text": SQL("COALESCE(%s, '') || '!'", column),
+                "boolean": SQL("NOT COALESCE(%s, FALSE)", column),
+            }.get(field.type, SQL("COALESCE(%s, %s) + 1", column, "2030-01-01" if field.type == "date" else 0))
+            self.cr.execute(
+                SQL(
+                    "UPDATE %s SET %s = %s, write_uid = %s, write_date = now() AT TIME ZONE 'UTC' WHERE id = %s",
+                    *(table, column, other, user, record.id),
+                )
+            )
+            return
+        by = str(user) if operation == "unlink" else ""
+        self.cr.execute("SELECT set_config('g2p.user_id', %s, true)", [by])
+        self.cr.execute(SQL("DELETE FROM %s AS row WHERE id = %s RETURNING to_jsonb(row)", table, record.id))
+        [[row]] = self.cr.fetchall()
+        if operation == "create":
+            row |= {"create_uid": user, "write_uid": user}
+            self.cr.execute(
+                SQL("INSERT INTO %s SELECT (jsonb_populate_record(NULL::%s, %s)).*", table, table, json.dumps(row))
+            )
+
+    def full_program(self):
+        """A draft with a manager of each type, and lines wherever there can be lines."""
+        own = self.env(user=self.manager)
+        program = own["g2p.program"].create({"name": "Everything", "target_type": "group", "pmt_config": True})
+        code = self.env["g2p.benefit.codes"].create({"benefit_mnemonic": "ALL", "measurement_unit": "USD"})
+        own["g2p.program.benefit.codes"].create(
+            {"definition_id": program.definition_id.id, "benefit_code_id": code.id, "max_quantity": 3}
+        )
+        area = self.env["g2p.area"].create({"name": "All", "code": "ALL"})
+        own["g2p.pmt.model"].create(
+            {
+                "program_id": program.id,
+                "cut_off_ids": [Command.create({"area_id": area.id, "cut_off": 1})],
+                "band_ids": [Command.create({"name": "Poor", "bound": 1})],
+                "term_ids": [
+                    Command.create(
+                        {
+                            "source": "application",
+                            "pmt_field": "land",
+                            "class_ids": [Command.create({"bound": 1, "points": 1})],
+                            "category_ids": [Command.create({"value": "a", "points": 1})],
+                            "weight_ids": [Command.create({"area_id": area.id, "weight": 1})],
+                        }
+                    )
+                ],
+            }
+        )
+        own["g2p.program_membership.manager.rules"].create(
+            {
+                "name": "Rules",
+                "program_id": program.id,
+                "rule_ids": [Command.create({"mnemonic": "A"})],
+            }
+        )
+        own["g2p.program.entitlement.manager.cash"].create(
+            {
+                "name": "Items",
+                "program_id": program.id,
+                "entitlement_item_ids": [Command.create({"name": "One", "amount": 5})],
+            }
+        )
+        return program
+
+    def test_whoever_had_a_part_is_an_author(self):
+        """Of each kind that is made of records with a history: who makes, changes or deletes one row of it, at any depth."""
+        self.part_taker = new_test_user(self.env, login="part", groups="g2p_programs.g2p_program_cycle_approver")
+        program = self.full_program()
+        scenario = self.env["g2p.program.scenario"].with_user(self.manager).create({"name": "Try", "program_id": program.id})
+        rules = self.env["g2p.program_membership.manager.rules"].search([("program_id", "=", program.id)])
+        proposal = self.env["g2p.approval.proposal"].create(
+            {
+                "name": "Rules",
+                "kind_code": "program_rules",
+                "res_model": rules._name,
+                "res_id": rules.id,
+                "company_id": self.env.company.id,
+                "act": "add",
+            }
+        )
+        self.deposit(10)
+        fund = self.env["g2p.program.fund"].search([("program_id", "=", self.grant.id)], limit=1)
+        of_others = {"g2p.program.scenario": "tries out, and touches nothing", "g2p.cycle": "asks for itself"}
+        for record, kind, things in (
+            (program, "program_activation", [program, program.definition_id]),
+            (scenario, "program_rules", [scenario, scenario.sandbox_id]),
+            (program.pmt_model_id, "program_rules", [program.pmt_model_id]),
+            (proposal, "program_rules", [rules]),
+            (fund, "fund_deposit", [fund]),
+        ):
+            self.env.flush_all()
+            record = record.sudo()
+            self.assertNotIn(self.part_taker, record._approval_authors(kind))
+            # Lines of a scenario's sandbox that the scenario is about are found by the sandbox.
+            rows = self.everything_of(things, of_others.keys() - {record._name})
+            for name, records in rows.items():
+                for operation in ("create", "write", "unlink"):
+                    # What is agreed to is there, as itself; programs have tests of their own.
+                    if name in ("g2p.program", "g2p.program.definition"):
+                        continue
+                    if operation != "write" and records[:1] in (record, *things):
+                        continue
+                    with self.subTest(record=record._name, of=name, operation=operation), self.cr.savepoint() as undone:
+                        self.part(records[:1], operation)
+                        self.env.invalidate_all(flush=False)
+                        self.assertIn(self.part_taker, record._approval_authors(kind), (record._name, name, operation))
+                        undone.rollback()
+                    self.env.invalidate_all(flush=False)
+        self.assertLessEqual(
+            {"g2p.pmt.class", "g2p.pmt.band", "g2p.program.benefit.codes", "g2p.eligibility.rule.definition"},
+            self.everything_of([program, program.definition_id], of_others).keys(),
         )
 
     def test_another_company_sees_nothing(self):

@@ -143,6 +143,8 @@ class NumberClass(models.Model):
     _description = "Points of a class"
     _inherit = "g2p.pmt.line.mixin"
     _order = "term_id, is_rest, bound, id"
+    _changes_on = "term_id.model_id"
+    _changes_parent = "term_id.program_id"
 
     _bound_uniq = models.UniqueIndex(
         "(term_id, bound) WHERE is_rest IS NOT TRUE", "Two classes can't end at the same number."

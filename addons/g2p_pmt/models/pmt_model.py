@@ -380,34 +380,23 @@ class PMTModel(models.Model):
         self.invalidate_recordset(flush=False)
         return digest.of_values([self._name, self.id, kind, self.program_id.id, self._to_dict()])
 
-    def _approval_authors(self, kind):
-        """Who made the version, or changed anything of it or of its lines."""
-        return self._approval_changers(
-            SQL(
-                """
-                res_model = %(model)s AND res_id = %(id)s OR parent_model = %(model)s AND parent_id = %(id)s
-                OR owner_model = %(model)s AND owner_id = %(id)s
-                """,
-                model=self._name,
-                id=self.id,
-            )
-        )
-
     def _approval_figures(self, kind):
-        def told(model):
-            terms = "; ".join(f"{term.label} × {term.pmt_weightage:g}" for term in model.term_ids)
-            return f"{model.constant:g}; {terms}" if model else None
-
         in_force = self.program_id._active_pmt_model()
-        figures = [
-            {"label": self.env._("In force now"), "value": told(in_force)},
-            {"label": self.env._("Becomes"), "value": told(self)},
+        return [
+            {"label": self.env._("In force now"), "value": in_force._told() if in_force else None},
+            {"label": self.env._("Becomes"), "value": self._told()},
+            *self._cut_off_figures(),
         ]
-        if self.has_cut_off:
-            figures.append(
-                {"label": self._fields["cut_off"]._description_string(self.env), "value": f"{self.cut_off:g}"}
-            )
-        return figures
+
+    def _told(self):
+        """What scores are made of, in a line."""
+        terms = "; ".join(f"{term.label} × {term.pmt_weightage:g}" for term in self.term_ids)
+        return f"{self.constant:g}; {terms}"
+
+    def _cut_off_figures(self):
+        if not self.has_cut_off:
+            return []
+        return [{"label": self._fields["cut_off"]._description_string(self.env), "value": f"{self.cut_off:g}"}]
 
     def _approval_check(self, kind):
         self._require_state("draft")

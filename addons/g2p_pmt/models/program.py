@@ -1,5 +1,6 @@
 from odoo import api, fields, models
 
+from odoo.addons.g2p_approval.tools import digest
 from odoo.addons.g2p_programs.tools.constants import GROUP_VALIDATOR
 
 
@@ -29,6 +30,26 @@ class Program(models.Model):
     def _compute_pmt_scores_count(self):
         for program in self:
             program.pmt_scores_count = program.pmt_model_id.scores_count
+
+    # Its means test is agreed to with its start
+
+    def _approval_digest(self, kind):
+        versions = [[version.id, version.state, version._to_dict()] for version in self._agreed_pmt_models()]
+        return digest.of_values([super()._approval_digest(kind), versions])
+
+    def _approval_figures(self, kind):
+        figures = super()._approval_figures(kind)
+        for version in self._agreed_pmt_models():
+            figures += [{"label": version.display_name, "value": version._told()}, *version._cut_off_figures()]
+        return figures
+
+    def _agreed_pmt_models(self):
+        """The version in force, as the database holds it."""
+        self.env.flush_all()
+        # sudo: agreed to with the program; compared, and told to whoever is asked to agree
+        versions = self.env["g2p.pmt.model"].sudo().search([("program_id", "=", self.id), ("state", "=", "active")])
+        versions.invalidate_recordset(flush=False)
+        return versions
 
     @api.model
     def _proposal_kinds(self):

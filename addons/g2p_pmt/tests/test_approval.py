@@ -91,6 +91,60 @@ class TestVersionApproval(PMTCase):
         version.with_user(self.manager).action_activate()
         self.assertEqual(version.state, "active")
 
+    def draft_program(self):
+        """A program that is not agreed to yet, with a means test that is in force in it."""
+        program = (
+            self.env["g2p.program"]
+            .with_user(self.manager)
+            .create({"name": "New", "target_type": "group", "pmt_config": True})
+        )
+        program.definition_id.sudo().application_schema = self.QUESTIONS
+        return program, self.activate(self.model([("children", 10)], program))
+
+    def test_a_program_starts_with_the_means_test_that_was_agreed_to(self):
+        program, version = self.draft_program()
+        for change in (
+            {"constant": -9},
+            {"has_cut_off": True, "cut_off": 7},
+            {"term_ids": [(1, version.term_ids.id, {"pmt_weightage": 3})]},
+            {"band_ids": [(0, 0, {"name": "Poor", "bound": 3})]},
+        ):
+            program.action_activate()
+            request = program.approval_request_ids[:1].sudo()
+            self.assertIn("children".title(), str(request.figures))
+            own = version.with_user(self.manager)
+            own.action_reset_to_draft()
+            own.write(change)
+            own.action_activate()
+            with self.subTest(change):
+                self.assertTrue(request.is_changed)
+                self.agree(program)
+                self.assertEqual((program.state, request.state), ("draft", "void"))
+        program.action_activate()
+        self.agree(program)
+        self.assertEqual(program.state, "active")
+
+    def test_who_set_the_means_test_does_not_agree_to_the_start(self):
+        program, version = self.draft_program()
+        version.with_user(self.both).action_reset_to_draft()
+        version.term_ids.with_user(self.both).pmt_weightage = 5
+        version.with_user(self.manager).action_activate()
+        program.action_activate()
+        with self.assertRaises(AccessError):
+            self.agree(program, self.both)
+
+    def test_from_the_start_that_was_agreed_to_another_agrees(self):
+        program, version = self.draft_program()
+        program.action_activate()
+        self.agree(program)
+        self.assertTrue(program._in_use())
+        with self.assertRaisesRegex(UserError, "press New version"):
+            version.with_user(self.manager).action_reset_to_draft()
+        terms = program.get_manager(program.MANAGER_ENTITLEMENT).with_user(self.manager)
+        self.env.ref("g2p_programs.approval_kind_program_amounts").off_company_ids = False
+        with self.assertRaisesRegex(UserError, "somebody else has to agree"):
+            terms.amount_per_cycle = 1000
+
     def test_a_department_does_without(self):
         self.run_program()
         self.env.ref("g2p_programs.approval_kind_program_rules").off_company_ids = self.env.company

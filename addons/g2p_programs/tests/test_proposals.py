@@ -141,6 +141,30 @@ class TestProposals(MoneyCase):
         self.approve(proposal)
         self.assertEqual((self.terms.amount_per_cycle, self.terms.max_individual_in_group), (150, 2))
 
+    def test_who_made_or_filled_in_what_is_added_does_not_agree(self):
+        both = new_test_user(
+            self.env,
+            login="adds",
+            groups="g2p_programs.g2p_program_manager,g2p_programs.g2p_program_cycle_approver",
+        )
+        rule = (
+            self.env["g2p.program_membership.manager.list"]
+            .with_user(both)
+            .create({"name": "Listed", "program_id": self.grant.id, "eligibility_domain": "[]"})
+        )
+        first = self.waiting(rule)
+        file = base64.b64encode(b"reference\nABC\n")
+        load = self.env["g2p.eligibility.list.load"].with_user(self.manager)
+        load.create({"manager_id": rule.id, "file": file, "file_name": "l.csv"}).action_load()
+        renewed = self.waiting(rule)
+        self.assertNotEqual(first, renewed)
+        for user in (both, self.manager):
+            self.manager.group_ids += self.env.ref("g2p_programs.g2p_program_cycle_approver")
+            with self.subTest(user.login), self.assertRaisesRegex(AccessError, "somebody else has to agree"):
+                self.approve(renewed, user)
+        self.approve(renewed)
+        self.assertEqual(renewed.state, "done")
+
     def test_rules_are_proposed_too(self):
         [rule] = [reference.manager_ref_id for reference in self.grant.eligibility_managers]
         rule = rule.with_user(self.manager)

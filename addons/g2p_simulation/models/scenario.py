@@ -3,7 +3,6 @@ from dateutil.relativedelta import relativedelta
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
-from odoo.tools import SQL
 
 from odoo.addons.g2p_approval.models.approval_proposal import Pass
 from odoo.addons.g2p_approval.tools import digest
@@ -438,20 +437,9 @@ class ProgramScenario(models.Model):
             },
         ]
 
-    def _approval_authors(self, kind):
-        """Who made the scenario, or set anything of it."""
-        return self._approval_changers(
-            SQL(
-                """
-                res_model = %(model)s AND res_id = %(id)s
-                OR res_model = 'g2p.program' AND res_id = %(sandbox)s
-                OR owner_model = 'g2p.program' AND owner_id = %(sandbox)s
-                """,
-                model=self._name,
-                id=self.id,
-                sandbox=self.sandbox_id.id,
-            )
-        )
+    def _approval_parts(self, kind):
+        # The definition is the program's own: a scenario tries out nothing of it.
+        return [self, self.sandbox_id]
 
     def _approval_check(self, kind):
         self._check_apply()

@@ -627,12 +627,23 @@ class Program(models.Model):
         roles.check(self.env, group)
 
     def _in_use(self):
-        """Those of these programs that run, or ran: of which a cycle was sent for approval, or went further. One that ended may be
-        re-activated."""
+        """Those of these programs that run, or ran: whose start somebody agreed to, or of which a cycle was sent for approval, or
+        went further. One that ended may be re-activated."""
         running = self.env["g2p.cycle"]._read_group(
             [("program_id", "in", self.ids), ("state", "not in", ("draft", "cancelled"))], ["program_id"]
         )
-        programs = self.browse().union(*(program for [program] in running))
+        # sudo: whether somebody agreed, whoever may see the request
+        agreed = self.env["g2p.approval.request"].sudo()._read_group(
+            [
+                ("res_model", "=", self._name),
+                ("res_id", "in", self.ids),
+                ("kind_code", "=", ACTIVATION),
+                ("state", "=", "done"),
+            ],
+            ["res_id"],
+        )
+        started = self.browse(res_id for [res_id] in agreed)
+        programs = started.union(*(program for [program] in running))
         return programs.filtered(lambda program: program.state != "draft")
 
     def _check_active(self):
@@ -836,21 +847,8 @@ class Program(models.Model):
         ]
         return digest.of_values([self._name, self.id, kind, own, gives, managers])
 
-    def _approval_authors(self, kind):
-        """Who made it, or changed anything of it or of its managers since."""
-        return self._approval_changers(
-            SQL(
-                """
-                date >= %(made)s
-                AND (res_model = 'g2p.program' AND res_id = %(program)s
-                     OR owner_model = 'g2p.program' AND owner_id = %(program)s
-                     OR res_model = 'g2p.program.definition' AND res_id = %(definition)s)
-                """,
-                made=self.create_date,
-                program=self.id,
-                definition=self.definition_id.id,
-            )
-        )
+    def _approval_parts(self, kind):
+        return self._change_records()
 
     def _approval_figures(self, kind):
         _ = self.env._
