@@ -5,6 +5,8 @@ from odoo.fields import Domain
 from odoo.addons.g2p_bulk.tools import roles
 
 ADMIN = "g2p_approval.group_g2p_approval_admin"
+# Of one person at a time: more than anybody needs, and few enough for who stands in.
+MOST = 50
 
 
 class ApprovalDelegation(models.Model):
@@ -38,12 +40,35 @@ class ApprovalDelegation(models.Model):
         return delegations
 
     def write(self, vals):
-        self._check_own()
+        if not self._ends_standing_in(vals):
+            self._check_own()
         return super().write(vals)
+
+    @api.constrains("user_id", "date_to")
+    def _check_number(self):
+        counts = self._read_group(
+            [("user_id", "in", self.user_id.ids), ("date_to", ">=", fields.Date.today())], ["user_id"], ["__count"]
+        )
+        for user, count in counts:
+            if count > MOST:
+                raise ValidationError(
+                    self.env._(
+                        "%(most)s stand-ins of %(user)s have not ended: end some before you add others.",
+                        most=MOST,
+                        user=user.name,
+                    )
+                )
 
     @api.constrains("user_id", "delegate_id", "kind_ids")
     def _check_right(self):
         for delegation in self:
+            # sudo: rights of who is away are compared; only the refusal is shown
+            if not self.env["g2p.approval.kind"]._codes_of(delegation.user_id.sudo()):
+                raise ValidationError(
+                    self.env._(
+                        "%s decides on nothing, so there is nothing to stand in for.", delegation.user_id.sudo().name
+                    )
+                )
             # sudo: rights of the one who stands in are compared; only the refusal is shown
             kinds = delegation.kind_ids.sudo() or self.env["g2p.approval.kind"].sudo().search([])
             if not delegation.delegate_id.sudo().all_group_ids & kinds.right_ids:
@@ -62,10 +87,20 @@ class ApprovalDelegation(models.Model):
             )
             roles.check(self.env, ADMIN, refusal=refusal)
 
+    def _ends_standing_in(self, vals):
+        """Who stands in may end it earlier, and nothing else."""
+        until = fields.Date.to_date(vals.get("date_to"))
+        return (
+            vals.keys() == {"date_to"}
+            and bool(until)
+            and all(one.delegate_id == self.env.user and until < one.date_to for one in self)
+        )
+
     @api.model
     def _to(self, user):
-        """The delegations by which this user stands in for somebody today."""
-        today = fields.Date.context_today(self)
+        """The delegations by which this user stands in for somebody today: the server's day, since that of a time zone would be
+        chosen by who asks."""
+        today = fields.Date.today()
         # sudo: of one user, to compute what waits for them
         return self.sudo().search(
             Domain("delegate_id", "=", user.id)

@@ -149,14 +149,23 @@ class ApprovalProposal(models.Model):
 
     def _approval_granted(self, request):
         target = self._target()
-        if self.act == "write":
-            target.write(self.values)
-        elif self.act == "add":
-            target._proposal_add()
-        else:
-            target._proposal_remove()
-        # Else it is written in the name of whoever is next to write anything.
-        target.env.flush_all()
+        try:
+            if self.act == "write":
+                target.write(self.values)
+            elif self.act == "add":
+                target._proposal_add()
+            else:
+                target._proposal_remove()
+            # Else it is written in the name of whoever is next to write anything.
+            target.env.flush_all()
+        except AccessError as error:
+            raise UserError(
+                self.env._(
+                    "%s proposed this and may not do it any more, so it can't come into force in their name: reject it, and let "
+                    "somebody propose it who may.",
+                    self.create_uid.name,
+                )
+            ) from error
         self._transition("done")
 
     def _approval_refused(self, request):

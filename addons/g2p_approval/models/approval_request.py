@@ -262,11 +262,10 @@ class ApprovalRequest(models.Model):
             return []
         # sudo: groups of users, compared with stages; nothing of them is shown
         voices = [(user.id, user.sudo().all_group_ids.ids, own, False)]
-        for delegation in self.env["g2p.approval.delegation"]._to(user):
-            away = delegation.user_id
+        for away, delegations in self.env["g2p.approval.delegation"]._to(user).grouped("user_id").items():
             held = set(own) & set(kinds._codes_of(away))
-            if delegation.kind_ids:
-                held &= set(delegation.kind_ids.mapped("code"))
+            if all(delegation.kind_ids for delegation in delegations):
+                held &= set(delegations.kind_ids.mapped("code"))
             if held:
                 voices.append((away.id, away.all_group_ids.ids, sorted(held), True))
         return voices

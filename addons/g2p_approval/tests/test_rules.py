@@ -134,6 +134,35 @@ class TestRules(ApprovalCase):
         self.assertFalse(request.with_user(self.ben).can_decide)
         self.refused(AccessError, standing.with_user(self.ben).write, {"delegate_id": self.cem.id})
 
+    def test_the_day_of_a_stand_in_is_not_chosen_by_who_decides(self):
+        self.stage(self.heads, group_id=False, user_ids=[Command.set(self.ann.ids)], may_delegate=True)
+        yesterday = fields.Date.subtract(fields.Date.today(), days=1)
+        tomorrow = fields.Date.add(fields.Date.today(), days=1)
+        self.away(self.ann, self.ben, date_from=yesterday, date_to=yesterday)
+        self.away(self.ann, self.ben, date_from=tomorrow, date_to=tomorrow)
+        _paper, request = self.asked()
+        for zone in ("Etc/GMT+12", "Etc/GMT-14", "UTC"):
+            with self.subTest(zone):
+                self.ben.tz = zone
+                self.assertFalse(request.with_user(self.ben).with_context(tz=zone).can_decide)
+
+    def test_stand_ins_are_few_and_who_stands_in_may_end_it(self):
+        self.assertIn("nothing", self.refused(ValidationError, self.away, self.clerk, self.ann))
+        later = fields.Date.add(fields.Date.today(), days=5)
+        standing = self.away(self.ann, self.ben, date_to=later)
+        as_ben = standing.with_user(self.ben)
+        self.refused(AccessError, as_ben.write, {"date_to": fields.Date.add(later, days=1)})
+        self.refused(AccessError, as_ben.write, {"date_to": fields.Date.today(), "reason": "Mine"})
+        as_ben.write({"date_to": fields.Date.today()})
+        self.assertEqual(standing.date_to, fields.Date.today())
+        today = fields.Date.today()
+        vals = {"delegate_id": self.ben.id, "date_from": today, "date_to": later}
+        many = self.env["g2p.approval.delegation"].with_user(self.ann)
+        self.refused(ValidationError, many.create, [vals] * 50)
+        many.create([vals] * 49)
+        voices = self.env["g2p.approval.request"]._voices(self.ben)
+        self.assertEqual([voice[0] for voice in voices], [self.ben.id, self.ann.id], "each person once")
+
     @settings(max_examples=8, deadline=None)
     @given(needed=st.integers(1, 4), order=st.permutations(range(6)), data=st.data())
     def test_it_is_done_by_n_different_people_who_had_no_part(self, needed, order, data):

@@ -21,5 +21,6 @@ from . import payment_contradiction
 from . import state_history
 from . import fund_report
 from . import approval_mapping
+from . import res_currency
 from . import res_partner
 from . import res_users

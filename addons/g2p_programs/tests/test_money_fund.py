@@ -276,6 +276,16 @@ class TestMoneyFund(MoneyCase):
                 )
                 self.assertEqual(sums, (account.posted - account.disbursed, account.reserved, account.available))
 
+    def test_a_currency_in_use_keeps_its_cents(self):
+        self.deposit(100)
+        used, other = self.grant.currency_id, self.env["res.currency"].create({"name": "XTS", "symbol": "X"})
+        used.rounding = 0.01
+        for rounding in (1.0, 0.1, 0.05, 0.003):
+            with self.subTest(rounding), self.assertRaisesRegex(UserError, "to the last cent"), self.cr.savepoint():
+                used.rounding = rounding
+        other.rounding = 1.0
+        used.rounding = 0.001
+
     def test_what_is_written_off_is_gone(self):
         account = self.account()
         account._deposit(100)
