@@ -159,7 +159,7 @@ class ApprovalProposal(models.Model):
             # Else it is written in the name of whoever is next to write anything.
             target.env.flush_all()
         except AccessError as error:
-            raise UserError(
+            raise AccessError(
                 self.env._(
                     "%s proposed this and may not do it any more, so it can't come into force in their name: reject it, and let "
                     "somebody propose it who may.",
