@@ -3,6 +3,7 @@ import contextlib
 from lxml import etree
 
 from odoo import api, models
+
 from ..tools import changes
 
 

@@ -277,7 +277,8 @@ class TestTraces(MoneyCase):
             field = next(
                 field
                 for field in record._watched()
-                if field.column_type and field.type in ("char", "text", "float", "monetary", "integer", "boolean", "date")
+                if field.column_type
+                and field.type in ("char", "text", "float", "monetary", "integer", "boolean", "date")
             )
             column = SQL.identifier(field.name)
             other = {
@@ -349,7 +350,9 @@ class TestTraces(MoneyCase):
         """Of each kind that is made of records with a history: who makes, changes or deletes one row of it, at any depth."""
         self.part_taker = new_test_user(self.env, login="part", groups="g2p_programs.g2p_program_cycle_approver")
         program = self.full_program()
-        scenario = self.env["g2p.program.scenario"].with_user(self.manager).create({"name": "Try", "program_id": program.id})
+        scenario = (
+            self.env["g2p.program.scenario"].with_user(self.manager).create({"name": "Try", "program_id": program.id})
+        )
         rules = self.env["g2p.program_membership.manager.rules"].search([("program_id", "=", program.id)])
         proposal = self.env["g2p.approval.proposal"].create(
             {

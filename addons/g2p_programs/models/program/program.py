@@ -633,14 +633,18 @@ class Program(models.Model):
             [("program_id", "in", self.ids), ("state", "not in", ("draft", "cancelled"))], ["program_id"]
         )
         # sudo: whether somebody agreed, whoever may see the request
-        agreed = self.env["g2p.approval.request"].sudo()._read_group(
-            [
-                ("res_model", "=", self._name),
-                ("res_id", "in", self.ids),
-                ("kind_code", "=", ACTIVATION),
-                ("state", "=", "done"),
-            ],
-            ["res_id"],
+        agreed = (
+            self.env["g2p.approval.request"]
+            .sudo()
+            ._read_group(
+                [
+                    ("res_model", "=", self._name),
+                    ("res_id", "in", self.ids),
+                    ("kind_code", "=", ACTIVATION),
+                    ("state", "=", "done"),
+                ],
+                ["res_id"],
+            )
         )
         started = self.browse(res_id for [res_id] in agreed)
         programs = started.union(*(program for [program] in running))
