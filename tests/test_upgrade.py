@@ -37,7 +37,9 @@ GROWING = (
 # Columns that are another thing in the new version, and why.
 CHANGED = {("g2p_reg_id", "value_key"): "IDs are compared without spaces, dots, dashes and strokes"}
 # Records with XML ids that the new version does without, and why.
-GONE = {}
+GONE = {
+    ("ir.model.fields", "field_g2p_cash_desk__person"): "one box finds code, name, ID and phone",
+}
 # Rights that the new version takes away on purpose, as {model: why}.
 SHARED = "what all programs use is changed by administrators"
 TAKEN = {
