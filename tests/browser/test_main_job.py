@@ -119,7 +119,7 @@ class Worker:
         expect(page.get_by_role("dialog")).to_have_count(0)
         person.shows_state("Draft")
         expect(page.locator(".o_field_widget[name=approval_text]").first).to_contain_text("waits for")
-        self.approver.agree(f"Start of program {PROGRAM}", "Conditions")
+        self.approver.agree(f"Start of program {PROGRAM}", "Who gets it", "Members count at least 2")
         person.menu("Programs", "Programs")
         person.open_row(PROGRAM)
         person.shows_state("Active")

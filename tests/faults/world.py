@@ -165,8 +165,8 @@ class Program:
         self.id = manager.call("g2p.program.create.wizard", "create_program", [wizard])["res_id"]
         if policy:
             kind = "g2p.program.entitlement.manager.default"
-            [terms] = world.admin.search(kind, [["program_id", "=", self.id]], "id")
-            world.admin.call(kind, "write", [terms["id"]], {"shortage_policy": policy})
+            [terms] = manager.search(kind, [["program_id", "=", self.id]], "id")
+            manager.call(kind, "write", [terms["id"]], {"shortage_policy": policy})
             # What was changed since is asked for anew.
             manager.call("g2p.program", "action_activate", [self.id])
         world.agree("g2p.program", self.id)

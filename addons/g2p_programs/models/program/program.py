@@ -627,27 +627,12 @@ class Program(models.Model):
         roles.check(self.env, group)
 
     def _in_use(self):
-        """Those of these programs that run, or ran: whose start somebody agreed to, or of which a cycle was sent for approval, or
-        went further. One that ended may be re-activated."""
+        """Those of these programs that run, or ran: of which a cycle was sent for approval, or went further. One that ended may be
+        re-activated."""
         running = self.env["g2p.cycle"]._read_group(
             [("program_id", "in", self.ids), ("state", "not in", ("draft", "cancelled"))], ["program_id"]
         )
-        # sudo: whether somebody agreed, whoever may see the request
-        agreed = (
-            self.env["g2p.approval.request"]
-            .sudo()
-            ._read_group(
-                [
-                    ("res_model", "=", self._name),
-                    ("res_id", "in", self.ids),
-                    ("kind_code", "=", ACTIVATION),
-                    ("state", "=", "done"),
-                ],
-                ["res_id"],
-            )
-        )
-        started = self.browse(res_id for [res_id] in agreed)
-        programs = started.union(*(program for [program] in running))
+        programs = self.browse().union(*(program for [program] in running))
         return programs.filtered(lambda program: program.state != "draft")
 
     def _check_active(self):
