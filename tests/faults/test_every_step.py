@@ -303,13 +303,11 @@ class Ground:
             "g2p.program.create.wizard", name=f"Scored {id(self)}", target_type="group", amount_per_cycle=1
         )
         program = manager.call("g2p.program.create.wizard", "create_program", [wizard])["res_id"]
+        world.agree("g2p.program", program)
         world.admin.call("g2p.program", "write", [program], {"pmt_config": True})
         term = {"source": "household", "pmt_field": "size", "pmt_weightage": 1}
         model = manager.create("g2p.pmt.model", program_id=program, term_ids=[[0, 0, term]])
         manager.call("g2p.pmt.model", "action_activate", [model])
-        # What was changed since is asked for anew.
-        manager.call("g2p.program", "action_activate", [program])
-        world.agree("g2p.program", program)
         start = lambda: manager.call("g2p.program", "action_compute_pmt_scores", [program])  # noqa: E731
         wrong = f"""
             SELECT FROM res_partner AS p WHERE is_registrant AND is_group AND active AND disabled IS NULL

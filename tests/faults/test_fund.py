@@ -20,7 +20,10 @@ def programs_to_approve(world, name):
     One wants all or nothing, the other takes as many as the money is for."""
     programs = []
     for policy in ("all", "priority"):
-        program = Program(world, f"{name}, {policy}", SOME, policy=policy)
+        program = Program(world, f"{name}, {policy}", SOME)
+        manager_model = "g2p.program.entitlement.manager.default"
+        [manager] = world.admin.search(manager_model, [["program_id", "=", program.id]], "id")
+        world.admin.call(manager_model, "write", [manager["id"]], {"shortage_policy": policy})
         program.start("import")
         program.start("enrol")
         program.cycles = []

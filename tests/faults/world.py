@@ -163,12 +163,6 @@ class Program:
             no_account_policy="desk",
         )
         self.id = manager.call("g2p.program.create.wizard", "create_program", [wizard])["res_id"]
-        if policy:
-            kind = "g2p.program.entitlement.manager.default"
-            [terms] = manager.search(kind, [["program_id", "=", self.id]], "id")
-            manager.call(kind, "write", [terms["id"]], {"shortage_policy": policy})
-            # What was changed since is asked for anew.
-            manager.call("g2p.program", "action_activate", [self.id])
         world.agree("g2p.program", self.id)
         world.admin.create("g2p.deduplication.manager.id_dedup", name="IDs", program_id=self.id)
         [settings] = world.admin.search("g2p.program.manager.default", [["program_id", "=", self.id]], "id")
