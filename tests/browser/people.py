@@ -157,9 +157,10 @@ class Screen:
     def shows_pipeline(self, label, count, amount=None):
         """A step of the cycle's pipeline has this count and amount."""
         step = self.page.locator(".o_g2p_pipeline_step").filter(has=self.page.get_by_text(label, exact=True))
-        expect(step.locator(":scope > span").nth(1)).to_have_text(figure(count))
+        lines = step.locator(":scope > button").first.locator(":scope > span")
+        expect(lines.nth(1)).to_have_text(figure(count))
         if amount is not None:
-            expect(step.locator(":scope > span").nth(2)).to_have_text(figure(amount))
+            expect(lines.nth(2)).to_have_text(figure(amount))
 
 
 def figure(value):

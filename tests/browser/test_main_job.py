@@ -398,8 +398,8 @@ class Worker:
         """What failed is prepared and sent again; the second answer pays it, and what had another amount."""
         person, due = self.manager, self.due
         self.open_cycle(person)
-        assert "Prepared: 1." in person.step("Prepare payments", "each of 1 approved entitlements")
-        assert "Sent: 1." in person.step("Send payments", "1 payments")
+        assert "Prepared: 1." in person.step("Prepare payments", "the one approved entitlement")
+        assert "Sent: 1." in person.step("Send payments", "Send 1 payment of")
         again = self.open_payments()
         assert len(again) == 2
         tries = self.sql(
