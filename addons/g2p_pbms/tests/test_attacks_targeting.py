@@ -60,8 +60,9 @@ class TestMergeAttacks(TargetingCase):
         cycle = self.approved_cycle(self.twin)
         cycle.with_user(self.finance).validate_entitlement()
         merge = self.merge(self.small, self.twin)
-        # It would go to another account than when it was approved: finance has to agree.
+        # It would go to another account, in another name, than when it was approved: finance has to agree to both.
         self.entitlements(cycle).with_user(self.finance).confirm_account()
+        self.entitlements(cycle).with_user(self.finance).confirm_collector()
         cycle.prepare_payment()
         self.assertEqual(self.payments(cycle).partner_id, self.small)
         self.refused(self.users["manager"], merge, "action_undo")

@@ -1,6 +1,5 @@
 from odoo import api, fields, models
 
-from odoo.addons.g2p_approval.tools import digest
 from odoo.addons.g2p_programs.tools.constants import GROUP_VALIDATOR
 
 
@@ -33,12 +32,12 @@ class Program(models.Model):
 
     # Its means test is agreed to with its start
 
-    def _approval_digest(self, kind):
+    def _start_values(self):
         versions = [[version.id, version.state, version._to_dict()] for version in self._agreed_pmt_models()]
-        return digest.of_values([super()._approval_digest(kind), versions])
+        return [*super()._start_values(), versions]
 
-    def _approval_figures(self, kind):
-        figures = super()._approval_figures(kind)
+    def _start_figures(self):
+        figures = super()._start_figures()
         for version in self._agreed_pmt_models():
             figures += [{"label": version.display_name, "value": version._told()}, *version._cut_off_figures()]
         return figures

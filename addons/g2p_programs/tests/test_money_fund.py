@@ -278,7 +278,8 @@ class TestMoneyFund(MoneyCase):
 
     def test_a_currency_in_use_keeps_its_cents(self):
         self.deposit(100)
-        used, other = self.grant.currency_id, self.env["res.currency"].create({"name": "XTS", "symbol": "X"})
+        currencies = self.env["res.currency"].sudo()
+        used, other = currencies.browse(self.grant.currency_id.id), currencies.create({"name": "XTS", "symbol": "X"})
         used.rounding = 0.01
         for rounding in (1.0, 0.1, 0.05, 0.003):
             with self.subTest(rounding), self.assertRaisesRegex(UserError, "to the last cent"), self.cr.savepoint():

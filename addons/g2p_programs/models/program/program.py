@@ -834,7 +834,15 @@ class Program(models.Model):
             for of in constants.MANAGER_FIELDS
             for manager in self.get_managers(of)
         ]
-        return digest.of_values([self._name, self.id, kind, own, gives, managers])
+        return digest.of_values([self._name, self.id, kind, own, gives, managers, *self._start_values()])
+
+    def _start_values(self):
+        """What addons add to what is agreed to with the start, as values that can be compared."""
+        return []
+
+    def _start_figures(self):
+        """The same in words, as lines of figures."""
+        return []
 
     def _approval_parts(self, kind):
         return self._change_records()
@@ -865,6 +873,7 @@ class Program(models.Model):
                 "label": self._fields["no_account_policy"]._description_string(self.env),
                 "value": chosen(self, "no_account_policy"),
             },
+            *self._start_figures(),
         ]
 
     def _start_counts(self):

@@ -30,6 +30,11 @@ class CycleStep(models.AbstractModel):
         cycle._check_can(self._role)
         cycle._require_state(*self._from_states)
         self._check_program(cycle.program_id)
+        self._check_cycle(cycle)
+
+    @api.model
+    def _check_cycle(self, cycle):
+        """What else of the cycle the step needs."""
 
     @api.model
     def _check_program(self, program):

@@ -72,11 +72,9 @@ class PreparePayments(models.AbstractModel):
             )
         return text
 
-    def _check_may(self, cycle):
-        result = super()._check_may(cycle)
+    def _check_cycle(self, cycle):
         if (day := cycle._payable_later()) and not cycle.exceptions_count:
             raise UserError(self.env._("Nothing can be paid before %s: prepare payments then.", day))
-        return result
 
     def _next(self, cycle):
         """What is held back is tried again last."""
