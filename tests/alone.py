@@ -180,7 +180,7 @@ def use_approval(env):
         with env.cr.savepoint():
             delegations.create({"user_id": away.id, "delegate_id": there.id, "date_to": today})
     except ValidationError as refusal:
-        assert "holds the right for none" in str(refusal)
+        assert "decides on nothing" in str(refusal)
     else:
         raise AssertionError("who holds no right can't stand in")
 
