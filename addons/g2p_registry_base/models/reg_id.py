@@ -301,8 +301,7 @@ class RegId(models.Model):
 
     @api.model
     def _clean(self, vals):
-        """Spaces around a value are typing, not identity; what was kept twice, only the database says."""
-        vals = {name: value for name, value in vals.items() if name != "kept_twice"}
+        """Spaces around a value are typing, not identity."""
         if isinstance(vals.get("value"), str):
             return {**vals, "value": vals["value"].strip() or False}
         return vals
