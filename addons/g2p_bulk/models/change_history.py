@@ -49,7 +49,6 @@ class ChangeHistory(models.Model):
     old_text = fields.Char("Before", compute="_compute_values")
     new_text = fields.Char("Now", compute="_compute_values")
     about = fields.Char("Registrant, program or record", store=False, search="_search_about")
-    is_amount = fields.Boolean("Is of an amount", compute="_compute_is_amount", search="_search_is_amount")
     record_readable = fields.Boolean(compute="_compute_record_readable", search="_search_record_readable")
 
     def init(self):
@@ -330,28 +329,6 @@ class ChangeHistory(models.Model):
             and (field.store or field.search)
             and (not field.comodel_name or model.env[field.comodel_name].has_access("read"))
             for field in fields_
-        )
-
-    def _amounts(self):
-        """{watched model: its fields of money and other decimal numbers}"""
-        return {
-            name: {field.name for field in self.env[name]._watched() if field.type in ("monetary", "float")}
-            for name in self._watched_models()
-        }
-
-    @api.depends("res_model", "field")
-    def _compute_is_amount(self):
-        amounts = self._amounts()
-        for change in self:
-            change.is_amount = change.field in amounts.get(change.res_model, ())
-
-    def _search_is_amount(self, operator, value):
-        if operator != "in" or True not in value:
-            return NotImplemented
-        return Domain.OR(
-            Domain("res_model", "=", name) & Domain("field", "in", names)
-            for name, names in self._amounts().items()
-            if names
         )
 
     # Words
